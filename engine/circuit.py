@@ -1,0 +1,68 @@
+"""A circuit: the heads path patching found and the edges between them (METHOD section 2.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import networkx as nx
+
+from engine.heads import Head
+
+
+class Input(StrEnum):
+    """Where an edge enters its receiver: a head's query, key or value, or the logits."""
+
+    Q = "q"
+    K = "k"
+    V = "v"
+    LOGITS = "logits"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One important (sender, receiver, input).
+
+    ``receiver`` is None for the logits. ``effect`` is f, the change of the metric in units of
+    (clean - corrupted): 0 nothing, -1 as bad as the corrupted prompt. ``shared`` marks an edge of
+    a KV head that is listed for each query head of its group with the same effect.
+    """
+
+    sender: Head
+    receiver: Head | None
+    input: Input
+    effect: float
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Heads (sorted) and edges of one search over a model with ``n_layers`` x ``n_heads`` heads."""
+
+    heads: tuple[Head, ...]
+    edges: tuple[Edge, ...]
+    n_layers: int
+    n_heads: int
+
+    @property
+    def sparsity(self) -> float:
+        """Heads left out / all heads."""
+        return 1 - len(self.heads) / (self.n_layers * self.n_heads)
+
+
+LOGITS_NODE = "logits"
+
+
+def to_networkx(circuit: Circuit) -> nx.MultiDiGraph:
+    """Nodes ``"9.6"`` (with layer, index) and ``"logits"``; one edge per Edge, keyed by its input."""
+    graph = nx.MultiDiGraph()
+    graph.add_node(LOGITS_NODE, layer=circuit.n_layers, index=0)
+    for head in circuit.heads:
+        graph.add_node(str(head), layer=head.layer, index=head.index)
+    for edge in circuit.edges:
+        receiver = LOGITS_NODE if edge.receiver is None else str(edge.receiver)
+        graph.add_edge(
+            str(edge.sender), receiver, key=edge.input.value,
+            input=edge.input.value, effect=edge.effect, shared=edge.shared,
+        )
+    return graph

@@ -1,0 +1,33 @@
+"""How long work reports itself and is stopped.
+
+Stages call a watcher between chunks; the watcher is the only channel to the outside, so the
+engine prints nothing and knows no user interface.
+"""
+
+from __future__ import annotations
+
+from engine.circuit import Circuit
+from engine.errors import Cancelled
+
+
+class Watcher:
+    """Does nothing; subclass to show progress or to cancel.
+
+    Methods are called from the working thread, often, and must return quickly.
+    """
+
+    def report(self, stage: str, done: float, total: float) -> None:
+        """``done`` of ``total`` units of ``stage`` are finished."""
+
+    def found(self, circuit: Circuit) -> None:
+        """The circuit as far as the search has come."""
+
+    def cancelled(self) -> bool:
+        """True once the work should stop at the next chunk."""
+        return False
+
+    def step(self, stage: str, done: float, total: float) -> None:
+        """Report, then raise Cancelled if asked to stop: the call to make between chunks."""
+        self.report(stage, done, total)
+        if self.cancelled():
+            raise Cancelled(stage)
