@@ -1,0 +1,132 @@
+"""One clean and one corrupted forward of every prompt, kept for everything that follows.
+
+1. Clean: each layer's residual streams, q, k, v and z, because path patching freezes z at clean,
+   restarts layers from the clean stream and attends to clean keys and values.
+2. Corrupted: z alone, which is what a patch inserts (METHOD section 2.7).
+3. The metric of both runs, pair by pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from engine.errors import HeadlightError
+from engine.metrics import Readout
+from engine.models.attention import attend
+from engine.models.model import Model
+from engine.models.parts import Parts
+from engine.tasks.prompts import PromptBatch, Prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One plain forward of a batch; q and k after rotary."""
+
+    resid_pre: Tensor  # [layer batch pos d_model] stream into each layer
+    resid_mid: Tensor  # [layer batch pos d_model] stream after its attention
+    resid_final: Tensor  # [batch pos d_model] stream after the last layer
+    q: Tensor  # [layer batch pos head d_head]
+    k: Tensor  # [layer batch pos kv_head d_head]
+    v: Tensor  # [layer batch pos kv_head d_head]
+    z: Tensor  # [layer batch pos head d_head]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchActivations:
+    """Both runs of the pairs of one token length."""
+
+    batch: PromptBatch
+    readout: Readout
+    clean: Run
+    corrupted_z: Tensor  # [layer batch pos head d_head]
+    clean_metric: Tensor  # [batch]
+    corrupted_metric: Tensor  # [batch]
+
+    @property
+    def first(self) -> int:
+        """First position a patch can change (SPEED item 4)."""
+        return self.batch.first_difference
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """All batches of one prompt set on one model."""
+
+    prompts: Prompts
+    batches: tuple[BatchActivations, ...]
+
+    @property
+    def clean(self) -> float:
+        """Mean metric of the clean prompts."""
+        return self._mean("clean_metric")
+
+    @property
+    def corrupted(self) -> float:
+        """Mean metric of the corrupted prompts."""
+        return self._mean("corrupted_metric")
+
+    @cached_property
+    def tokens(self) -> int:
+        """Clean tokens over all pairs."""
+        return sum(item.batch.clean.numel() for item in self.batches)
+
+    def by_pair(self, name: str) -> Tensor:
+        """``clean_metric`` or ``corrupted_metric`` in the order of the prompts: ``[pair]``."""
+        values = torch.empty(len(self.prompts))
+        for item in self.batches:
+            values[list(item.batch.indices)] = getattr(item, name).float().cpu()
+        return values
+
+    def _mean(self, name: str) -> float:
+        return float(self.by_pair(name).double().mean())
+
+
+@torch.no_grad()
+def capture(model: Model, prompts: Prompts) -> Activations:
+    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long."""
+    longest = max(len(pair.clean_tokens) for pair in prompts.pairs)
+    if longest > model.max_positions:
+        raise HeadlightError(
+            f"The longest prompt has {longest} tokens but {model.name} takes at most {model.max_positions}. "
+            "Shorten the prompts or choose another model."
+        )
+    return Activations(prompts, tuple(_capture_batch(model, prompts, batch) for batch in prompts.batches()))
+
+
+def _capture_batch(model: Model, prompts: Prompts, batch: PromptBatch) -> BatchActivations:
+    readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
+    clean = run(model.parts, batch.clean.to(model.device))
+    corrupted = run(model.parts, batch.corrupted.to(model.device))
+    return BatchActivations(
+        batch=batch,
+        readout=readout,
+        clean=clean,
+        corrupted_z=corrupted.z,
+        clean_metric=read_metric(model.parts, readout, clean.resid_final[:, -1]),
+        corrupted_metric=read_metric(model.parts, readout, corrupted.resid_final[:, -1]),
+    )
+
+
+def run(parts: Parts, tokens: Tensor) -> Run:
+    """A plain forward of ``tokens [batch pos]`` that keeps what patching needs."""
+    resid = parts.embed(tokens)
+    kept: dict[str, list[Tensor]] = {name: [] for name in ("resid_pre", "resid_mid", "q", "k", "v", "z")}
+    for layer in parts.layers:
+        normed = layer.norm_attn(resid)
+        q, k = parts.rotate(layer.queries(normed), 0), parts.rotate(layer.keys(normed), 0)
+        v = layer.values(normed)
+        z = attend(q, k, v, layer.scale)
+        resid_mid = resid + layer.attention_output(z)
+        for name, value in zip(kept, (resid, resid_mid, q, k, v, z), strict=True):
+            kept[name].append(value)
+        resid = resid_mid + layer.mlp_output(resid_mid)
+    return Run(resid_final=resid, **{name: torch.stack(values) for name, values in kept.items()})
+
+
+def read_metric(parts: Parts, readout: Readout, resid_end: Tensor) -> Tensor:
+    """Metric ``[... batch]`` from the last stream at the end position, ``[... batch d_model]``."""
+    return readout(parts.unembed(resid_end, readout.tokens))

@@ -1,0 +1,70 @@
+"""Logit difference and the numbers made of it (METHOD sections 1, 2.7 and 3).
+
+A ``Readout`` knows which logits a batch's metric reads, so that a fast path unembeds those alone.
+The rest are plain functions of metric values averaged over pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.tasks.prompts import Metric, PromptPair
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """Reads the metric of each pair of one batch from its logits at the end position.
+
+    ``tokens [token]`` are the logits needed (None: all of them, for probabilities); ``answers`` and
+    ``distractors [batch token]`` mark, among those, the ones of each pair.
+    """
+
+    metric: Metric
+    tokens: Tensor | None
+    answers: Tensor
+    distractors: Tensor
+
+    @staticmethod
+    def of(pairs: Sequence[PromptPair], metric: Metric, vocab_size: int, device: torch.device) -> Readout:
+        """The readout of ``pairs``, in their order."""
+        if metric is Metric.PROB_DIFF:
+            wanted = list(range(vocab_size))
+        else:
+            wanted = sorted({token for pair in pairs for token in (*pair.answer_tokens, *pair.distractor_tokens)})
+        column = {token: i for i, token in enumerate(wanted)}
+        answers = torch.zeros(len(pairs), len(wanted), dtype=torch.bool)
+        distractors = torch.zeros_like(answers)
+        for row, pair in enumerate(pairs):
+            answers[row, [column[token] for token in pair.answer_tokens]] = True
+            distractors[row, [column[token] for token in pair.distractor_tokens]] = True
+        tokens = None if metric is Metric.PROB_DIFF else torch.tensor(wanted, device=device)
+        return Readout(metric, tokens, answers.to(device), distractors.to(device))
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Metric ``[... batch]`` of logits ``[... batch token]`` over ``self.tokens``."""
+        if self.metric is Metric.PROB_DIFF:
+            probabilities = logits.softmax(dim=-1)
+            return (probabilities * self.answers).sum(-1) - (probabilities * self.distractors).sum(-1)
+        answer = (logits * self.answers).sum(-1) / self.answers.sum(-1)
+        if self.metric is Metric.LOGIT_DIFF_MAX:
+            return answer - logits.masked_fill(~self.distractors, float("-inf")).amax(-1)
+        return answer - (logits * self.distractors).sum(-1) / self.distractors.sum(-1)
+
+
+def effect(patched: Tensor, clean: float, corrupted: float) -> Tensor:
+    """f = (patched - clean) / (clean - corrupted): 0 nothing changed, -1 as bad as corrupted."""
+    return (patched - clean) / (clean - corrupted)
+
+
+def performance(circuit: float, clean: float) -> float:
+    """100 · LD_circuit / LD_model in percent: the paper's number. Can exceed 100."""
+    return 100 * circuit / clean
+
+
+def faithfulness(circuit: float, clean: float, corrupted: float) -> float:
+    """(LD_circuit - LD_corrupted) / (LD_clean - LD_corrupted): 1 the whole model, 0 corrupted."""
+    return (circuit - corrupted) / (clean - corrupted)

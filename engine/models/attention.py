@@ -1,0 +1,33 @@
+"""Causal attention over a window of query positions, for all heads or one head alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Attention output z ``[... qpos head d_head]``.
+
+    ``q [... qpos head d_head]`` holds the last ``qpos`` positions of ``k`` and ``v``
+    ``[... kpos kv_head d_head]`` (rotary already applied); head h reads KV head h // group.
+    """
+    return mix(pattern(q, k, scale), v)
+
+
+def pattern(q: Tensor, k: Tensor, scale: float) -> Tensor:
+    """Attention probabilities ``[... kv_head group qpos kpos]``, causal, rows sum to 1."""
+    n_queries, n_keys, n_kv = q.shape[-3], k.shape[-3], k.shape[-2]
+    q = q.unflatten(-2, (n_kv, -1)).movedim(-4, -2)  # ... kv_head group qpos d_head
+    k = k.movedim(-3, -1).unsqueeze(-3)  # ... kv_head 1 d_head kpos
+    scores = torch.matmul(q * scale, k)
+    query_positions = torch.arange(n_keys - n_queries, n_keys, device=q.device)
+    future = torch.arange(n_keys, device=q.device) > query_positions[:, None]
+    return scores.masked_fill_(future, float("-inf")).softmax(dim=-1)
+
+
+def mix(probabilities: Tensor, v: Tensor) -> Tensor:
+    """z ``[... qpos head d_head]`` for a pattern ``[... kv_head group qpos kpos]`` and values."""
+    values = v.movedim(-3, -2).unsqueeze(-3)  # ... kv_head 1 kpos d_head
+    z = torch.matmul(probabilities, values)  # ... kv_head group qpos d_head
+    return z.movedim(-2, -4).flatten(-3, -2)

@@ -1,0 +1,269 @@
+"""The pieces of a transformer as plain functions over its own weights, without hooks.
+
+Path patching restarts a model in the middle, so it needs the parts between two residual streams
+rather than a forward pass: norms, the query, key and value of one head, rotary embedding, the MLP,
+the unembedding of a few tokens. ``parts_of`` reads them from a Hugging Face model without copying
+a weight; nothing here is changed afterwards, so threads may share it without a lock.
+
+Known architectures, all with pre-norm blocks (attention, then MLP):
+
+* gpt2   LayerNorm, biases, learned positions, joint QKV stored as Conv1D
+* llama  RMSNorm, rotary positions, grouped KV heads, gated MLP
+* qwen2  llama with biases on q, k and v
+
+Axes: ``... pos d_model`` for residual streams, ``... pos head d_head`` for q and z,
+``... pos kv_head d_head`` for k and v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.errors import HeadlightError
+
+SUPPORTED = frozenset({"gpt2", "llama", "qwen2"})
+# These rescale with the prompt's length or swap frequencies past a limit; a head recomputed alone would not see that.
+UNSUPPORTED_ROPE = frozenset({"dynamic", "longrope"})
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``x @ weight.T + bias``; weight ``[out in]``, a view of the model's own storage."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def rows(self, first: int, size: int) -> Linear:
+        """The outputs ``first … first + size`` alone: one head of a q, k or v projection."""
+        bias = None if self.bias is None else self.bias[first : first + size]
+        return Linear(self.weight[first : first + size], bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """LayerNorm, or RMSNorm where ``centred`` is False."""
+
+    weight: Tensor
+    bias: Tensor | None
+    eps: float
+    centred: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.centred:
+            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One block. ``mlp`` maps the normed stream ``... d_model`` to its output ``... d_model``."""
+
+    norm_attn: Norm
+    q: Linear
+    k: Linear
+    v: Linear
+    o: Linear
+    norm_mlp: Norm
+    mlp: Callable[[Tensor], Tensor]
+    scale: float  # of the attention scores
+    d_head: int
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Normed stream ``... pos d_model`` to ``... pos head d_head``, before rotary."""
+        return self.q(x).unflatten(-1, (-1, self.d_head))
+
+    def keys(self, x: Tensor) -> Tensor:
+        """Normed stream to ``... pos kv_head d_head``, before rotary."""
+        return self.k(x).unflatten(-1, (-1, self.d_head))
+
+    def values(self, x: Tensor) -> Tensor:
+        """Normed stream to ``... pos kv_head d_head``."""
+        return self.v(x).unflatten(-1, (-1, self.d_head))
+
+    def projection(self, letter: str, index: int) -> Linear:
+        """The q, k or v projection of one query (or KV) head: ``d_model`` to ``d_head``."""
+        whole = {"q": self.q, "k": self.k, "v": self.v}[letter]
+        return whole.rows(index * self.d_head, self.d_head)
+
+    def attention_output(self, z: Tensor) -> Tensor:
+        """All heads' z ``... pos head d_head`` to what attention writes, ``... pos d_model``."""
+        return self.o(z.flatten(-2))
+
+    def heads_output(self, z: Tensor, first: int) -> Tensor:
+        """What heads ``first …`` write for ``z [... head d_head]``: ``... d_model``, no bias."""
+        channels = slice(first * self.d_head, (first + z.shape[-2]) * self.d_head)
+        return F.linear(z.flatten(-2), self.o.weight[:, channels])
+
+    def mlp_output(self, resid_mid: Tensor) -> Tensor:
+        """What the MLP writes for the stream after attention: ``... d_model``."""
+        return self.mlp(self.norm_mlp(resid_mid))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Everything of one model that path patching runs."""
+
+    embed: Callable[[Tensor], Tensor]  # tokens [batch pos] -> [batch pos d_model]
+    layers: tuple[Layer, ...]
+    final_norm: Norm
+    unembedding: Linear
+    rotary: Callable[[Tensor], tuple[Tensor, Tensor]] | None  # positions [pos] -> cos, sin [pos d_head]
+
+    def unembed(self, resid: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """Logits of ``tokens`` (all if None) for the last residual stream: ``... token``."""
+        normed = self.final_norm(resid)
+        if tokens is None:
+            return self.unembedding(normed)
+        bias = None if self.unembedding.bias is None else self.unembedding.bias[tokens]
+        return F.linear(normed, self.unembedding.weight[tokens], bias)
+
+    def rotate(self, x: Tensor, first_position: int) -> Tensor:
+        """Rotary embedding of q or k ``[... pos head d_head]`` whose first position is given.
+
+        The identity for models with learned positions. cos and sin come from the model's own
+        module, because the theta in a config is not always the one in use.
+        """
+        if self.rotary is None:
+            return x
+        positions = torch.arange(first_position, first_position + x.shape[-3], device=x.device)
+        cos, sin = (table.unsqueeze(-2).to(x.dtype) for table in self.rotary(positions))
+        first, second = x.chunk(2, dim=-1)
+        return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def check_supported(config: Any) -> None:
+    """Raise HeadlightError, by name, unless the parts of this Hugging Face config are known."""
+    kind = config.model_type
+    if kind not in SUPPORTED:
+        raise HeadlightError(
+            f"The architecture {kind!r} is not supported. Headlight patches paths exactly, so it runs only "
+            f"architectures whose parts it knows: {', '.join(sorted(SUPPORTED))}. Choose a model of one of them."
+        )
+    reason = _unknown_part(config)
+    if reason:
+        raise HeadlightError(f"This {kind} model uses {reason}, which Headlight's exact path patching does not know.")
+
+
+def _unknown_part(config: Any) -> str | None:
+    """What a config of a known family asks for that the parts here do not do."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") in UNSUPPORTED_ROPE:
+        return f"rotary scaling of type {rope['rope_type']!r}"
+    if getattr(config, "add_cross_attention", False):
+        return "cross attention"
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+        return "sliding-window attention"
+    return None
+
+
+def parts_of(hf_model: Any) -> Parts:
+    """The parts of a supported Hugging Face causal LM; raises HeadlightError otherwise."""
+    check_supported(hf_model.config)
+    if hf_model.config.model_type == "gpt2":
+        return _gpt2_parts(hf_model)
+    return _llama_parts(hf_model)
+
+
+def _activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The MLP nonlinearity; the tanh GELU in its fused form, eight times faster than spelled out."""
+    from transformers.activations import ACT2FN
+
+    if name in ("gelu_new", "gelu_pytorch_tanh"):
+        return lambda x: F.gelu(x, approximate="tanh")
+    return ACT2FN[name]
+
+
+def _gpt2_parts(hf_model: Any) -> Parts:
+    body, config = hf_model.transformer, hf_model.config
+
+    def embed(tokens: Tensor) -> Tensor:
+        positions = torch.arange(tokens.shape[-1], device=tokens.device)
+        return F.embedding(tokens, wte) + F.embedding(positions, wpe)
+
+    wte, wpe = body.wte.weight.detach(), body.wpe.weight.detach()
+    return Parts(
+        embed=embed,
+        layers=tuple(_gpt2_layer(block, config) for block in body.h),
+        final_norm=_layer_norm(body.ln_f),
+        unembedding=_linear(hf_model.lm_head),
+        rotary=None,
+    )
+
+
+def _gpt2_layer(block: Any, config: Any) -> Layer:
+    d_model, d_head = config.hidden_size, config.hidden_size // config.num_attention_heads
+    joint = _conv1d(block.attn.c_attn)
+    up, down, act = _conv1d(block.mlp.c_fc), _conv1d(block.mlp.c_proj), _activation(config.activation_function)
+    return Layer(
+        norm_attn=_layer_norm(block.ln_1),
+        q=joint.rows(0, d_model),
+        k=joint.rows(d_model, d_model),
+        v=joint.rows(2 * d_model, d_model),
+        o=_conv1d(block.attn.c_proj),
+        norm_mlp=_layer_norm(block.ln_2),
+        mlp=lambda x: down(act(up(x))),
+        scale=block.attn.scaling,
+        d_head=d_head,
+    )
+
+
+def _llama_parts(hf_model: Any) -> Parts:
+    body = hf_model.model
+    table = body.embed_tokens.weight.detach()
+    rotary_module = body.rotary_emb
+
+    def rotary(positions: Tensor) -> tuple[Tensor, Tensor]:
+        probe = table.new_empty(1, dtype=torch.float32)  # the module reads only its device and dtype
+        cos, sin = rotary_module(probe, positions[None])
+        return cos[0], sin[0]
+
+    return Parts(
+        embed=lambda tokens: F.embedding(tokens, table),
+        layers=tuple(_llama_layer(block, hf_model.config) for block in body.layers),
+        final_norm=_rms_norm(body.norm),
+        unembedding=_linear(hf_model.lm_head),
+        rotary=rotary,
+    )
+
+
+def _llama_layer(block: Any, config: Any) -> Layer:
+    attn = block.self_attn
+    gate, up, down = _linear(block.mlp.gate_proj), _linear(block.mlp.up_proj), _linear(block.mlp.down_proj)
+    act = _activation(config.hidden_act)
+    return Layer(
+        norm_attn=_rms_norm(block.input_layernorm),
+        q=_linear(attn.q_proj),
+        k=_linear(attn.k_proj),
+        v=_linear(attn.v_proj),
+        o=_linear(attn.o_proj),
+        norm_mlp=_rms_norm(block.post_attention_layernorm),
+        mlp=lambda x: down(act(gate(x)).mul_(up(x))),
+        scale=attn.scaling,
+        d_head=attn.head_dim,
+    )
+
+
+def _linear(module: Any) -> Linear:
+    return Linear(module.weight.detach(), None if module.bias is None else module.bias.detach())
+
+
+def _conv1d(module: Any) -> Linear:
+    """GPT-2 stores ``[in out]``; the transposed view costs nothing."""
+    return Linear(module.weight.detach().T, module.bias.detach())
+
+
+def _layer_norm(module: Any) -> Norm:
+    return Norm(module.weight.detach(), module.bias.detach(), module.eps, centred=True)
+
+
+def _rms_norm(module: Any) -> Norm:
+    return Norm(module.weight.detach(), None, module.variance_epsilon, centred=False)
