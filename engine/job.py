@@ -1,0 +1,211 @@
+"""One piece of background work: its states, what it reports while it runs, and how it is stopped.
+
+``JobManager`` (jobs.py) makes and runs jobs; everyone else reads ``Job.snapshot()``, plain frozen
+values, never the job's own moving parts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from engine.circuit import Circuit
+from engine.errors import Cancelled, HeadlightError
+from engine.progress import Watcher
+
+Work = Callable[[Watcher], Any]
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def live(self) -> bool:
+        """Still to change by itself."""
+        return self in (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """One stage of a job: ``done`` of ``total`` units after ``seconds``."""
+
+    name: str
+    done: float
+    total: float
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """Between 0 and 1."""
+        return min(max(self.done / self.total, 0.0), 1.0) if self.total > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from this stage's own speed; None before anything is done."""
+        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction > 0 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A job at one moment.
+
+    ``place`` is the number of jobs to finish first (0 once it runs). ``result`` is set when done, and
+    after a cancel if the work returned what it had; ``circuit`` is the latest one reported. ``error``
+    is a text for people, ``log`` the full traceback for whoever keeps the machine.
+    """
+
+    key: Hashable
+    state: JobState
+    place: int
+    stages: tuple[StageProgress, ...]
+    started: float | None
+    seconds: float
+    cancelling: bool
+    circuit: Circuit | None
+    result: Any
+    error: str | None
+    log: str | None
+
+    @property
+    def stage(self) -> StageProgress | None:
+        """The current (or last) stage."""
+        return self.stages[-1] if self.stages else None
+
+
+@dataclass
+class _Clock:
+    """One stage while it runs; times are of time.monotonic."""
+
+    name: str
+    done: float
+    total: float
+    began: float
+    latest: float
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work and how far it is. Made by JobManager; read through ``snapshot``."""
+
+    key: Hashable
+    _work: Work = field(repr=False)
+    _place: Callable[[Job], int] = field(repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _over: threading.Event = field(default_factory=threading.Event, repr=False)
+    _state: JobState = JobState.QUEUED
+    _stages: list[_Clock] = field(default_factory=list, repr=False)
+    _started: float | None = None
+    _began: float = 0.0
+    _ended: float | None = None
+    _circuit: Circuit | None = field(default=None, repr=False)
+    _result: Any = field(default=None, repr=False)
+    _error: str | None = None
+    _log: str | None = field(default=None, repr=False)
+
+    def snapshot(self) -> Snapshot:
+        place = self._place(self)
+        with self._lock:
+            now = self._ended if self._ended is not None else time.monotonic()
+            stages = [
+                StageProgress(clock.name, clock.done, clock.total, clock.latest - clock.began) for clock in self._stages
+            ]
+            return Snapshot(
+                self.key, self._state, place if self._state is JobState.QUEUED else 0, tuple(stages), self._started,
+                now - self._began if self._started is not None else 0.0,
+                self._stop.is_set() and self._state.live, self._circuit, self._result, self._error, self._log,
+            )  # fmt: skip
+
+    def cancel(self) -> None:
+        """Ask to stop; a job that has not begun is cancelled at once, a finished one is left as it is."""
+        with self._lock:
+            self._stop.set()
+            if self._state is JobState.QUEUED:
+                self._finish(JobState.CANCELLED)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the job is over; False if ``timeout`` seconds passed first."""
+        return self._over.wait(timeout)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether asking for the same thing again should be answered with this job."""
+        with self._lock:
+            stopping = self._stop.is_set() and self._state.live
+            return self._state not in (JobState.FAILED, JobState.CANCELLED) and not stopping
+
+    @property
+    def live(self) -> bool:
+        return self._state.live
+
+    def _finish(self, state: JobState) -> None:
+        self._state = state
+        self._ended = time.monotonic()
+        self._over.set()
+
+    def _begin(self) -> bool:
+        """Mark the job as running; False if it was cancelled while it waited."""
+        with self._lock:
+            if self._state is not JobState.QUEUED:
+                return False
+            self._state = JobState.RUNNING
+            self._started = time.time()
+            self._began = time.monotonic()
+            return True
+
+    def _run(self) -> str | None:
+        """Do the work in the calling thread; returns the traceback of a failure."""
+        watcher = _JobWatcher(self)
+        try:
+            result = self._work(watcher)
+        except Cancelled:
+            self._end(JobState.CANCELLED)
+        except HeadlightError as error:
+            self._end(JobState.FAILED, error=str(error), log=traceback.format_exc())
+        except BaseException as error:  # the thread's border: nothing may kill the worker
+            reason = f"Something in the program went wrong ({type(error).__name__}). The log has the details."
+            self._end(JobState.FAILED, error=reason, log=traceback.format_exc())
+        else:
+            self._end(JobState.CANCELLED if watcher.noticed else JobState.DONE, result=result)
+        return self._log
+
+    def _end(self, state: JobState, result: Any = None, error: str | None = None, log: str | None = None) -> None:
+        with self._lock:
+            self._result, self._error, self._log = result, error, log
+            self._finish(state)
+
+    def _report(self, stage: str, done: float, total: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if not self._stages or self._stages[-1].name != stage:
+                began = self._stages[-1].latest if self._stages else self._began
+                self._stages.append(_Clock(stage, done, total, began, now))
+            clock = self._stages[-1]
+            clock.done, clock.total, clock.latest = done, total, now
+
+
+class _JobWatcher(Watcher):
+    """Writes what the work reports into its job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.noticed = False  # the work was told to stop: what it returns is partial
+
+    def report(self, stage: str, done: float, total: float) -> None:
+        self._job._report(stage, done, total)
+
+    def found(self, circuit: Circuit) -> None:
+        with self._job._lock:
+            self._job._circuit = circuit
+
+    def cancelled(self) -> bool:
+        self.noticed = self.noticed or self._job._stop.is_set()
+        return self.noticed
