@@ -27,7 +27,7 @@ class Run:
     """One plain forward of a batch; q and k after rotary."""
 
     resid_pre: Tensor  # [layer batch pos d_model] stream into each layer
-    resid_mid: Tensor  # [layer batch pos d_model] stream after its attention
+    attn_out: Tensor  # [layer batch pos d_model] what its attention writes
     resid_final: Tensor  # [batch pos d_model] stream after the last layer
     q: Tensor  # [layer batch pos head d_head]
     k: Tensor  # [layer batch pos kv_head d_head]
@@ -114,15 +114,16 @@ def _capture_batch(model: Model, prompts: Prompts, batch: PromptBatch) -> BatchA
 def run(parts: Parts, tokens: Tensor) -> Run:
     """A plain forward of ``tokens [batch pos]`` that keeps what patching needs."""
     resid = parts.embed(tokens)
-    kept: dict[str, list[Tensor]] = {name: [] for name in ("resid_pre", "resid_mid", "q", "k", "v", "z")}
+    kept: dict[str, list[Tensor]] = {name: [] for name in ("resid_pre", "attn_out", "q", "k", "v", "z")}
     for layer in parts.layers:
         normed = layer.norm_attn(resid)
         q, k = parts.rotate(layer.queries(normed), 0), parts.rotate(layer.keys(normed), 0)
         v = layer.values(normed)
         z = attend(q, k, v, layer.scale)
-        resid_mid = resid + layer.attention_output(z)
-        for name, value in zip(kept, (resid, resid_mid, q, k, v, z), strict=True):
+        attn_out = layer.attention_output(z)
+        for name, value in zip(kept, (resid, attn_out, q, k, v, z), strict=True):
             kept[name].append(value)
+        resid_mid = resid + attn_out
         resid = resid_mid + layer.mlp_output(resid_mid)
     return Run(resid_final=resid, **{name: torch.stack(values) for name, values in kept.items()})
 

@@ -74,6 +74,7 @@ class Layer:
     o: Linear
     norm_mlp: Norm
     mlp: Callable[[Tensor], Tensor]
+    mlp_parameters: int
     scale: float  # of the attention scores
     d_head: int
 
@@ -211,6 +212,7 @@ def _gpt2_layer(block: Any, config: Any) -> Layer:
         o=_conv1d(block.attn.c_proj),
         norm_mlp=_layer_norm(block.ln_2),
         mlp=lambda x: down(act(up(x))),
+        mlp_parameters=_parameters(up, down),
         scale=block.attn.scaling,
         d_head=d_head,
     )
@@ -247,9 +249,14 @@ def _llama_layer(block: Any, config: Any) -> Layer:
         o=_linear(attn.o_proj),
         norm_mlp=_rms_norm(block.post_attention_layernorm),
         mlp=lambda x: down(act(gate(x)).mul_(up(x))),
+        mlp_parameters=_parameters(gate, up, down),
         scale=attn.scaling,
         d_head=attn.head_dim,
     )
+
+
+def _parameters(*maps: Linear) -> int:
+    return sum(item.weight.numel() for item in maps)
 
 
 def _linear(module: Any) -> Linear:

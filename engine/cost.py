@@ -1,0 +1,94 @@
+"""The ledger: matmul FLOPs, forward-pass equivalents and seconds, by stage (METHOD section 2.9).
+
+A multiply-add counts as two FLOPs; norms, softmax and embeddings are left out. One forward pass
+means all N clean prompts through the whole model, with the logits of the end position, so a stage
+that recomputes a tenth of that counts as .1 passes. Dense and APP are measured with the same ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from engine.models.parts import Layer, Parts
+from engine.tasks.prompts import Prompts
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What one stage cost."""
+
+    stage: str
+    seconds: float
+    forward_passes: float
+    flops: float
+
+
+class Ledger:
+    """Adds up cost by stage; not shared between threads."""
+
+    def __init__(self, flops_per_pass: float) -> None:
+        """``flops_per_pass``: see ``forward_flops``."""
+        self.flops_per_pass = flops_per_pass
+        self._seconds: dict[str, float] = {}
+        self._flops: dict[str, float] = {}
+        self._stage: str | None = None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what runs inside, and book its FLOPs, under ``name``; stages do not nest."""
+        if self._stage is not None:
+            raise RuntimeError(f"Stage {name!r} opened inside {self._stage!r}")
+        self._stage, began = name, time.perf_counter()
+        self._flops.setdefault(name, 0.0)
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
+            self._stage = None
+
+    def add(self, flops: float) -> None:
+        """Book ``flops`` under the open stage."""
+        if self._stage is None:
+            raise RuntimeError("No stage is open to book FLOPs under")
+        self._flops[self._stage] += flops
+
+    def rows(self) -> tuple[CostRow, ...]:
+        """One row a stage, in the order they were first entered."""
+        return tuple(
+            CostRow(name, self._seconds[name], flops / self.flops_per_pass, flops)
+            for name, flops in self._flops.items()
+            if name in self._seconds
+        )
+
+
+def attention_flops(layer: Layer, rows: float, keys: float) -> float:
+    """q, k, v, scores, mixing and output projection for ``rows`` positions that see ``keys`` each."""
+    projections = sum(item.weight.numel() for item in (layer.q, layer.k, layer.v, layer.o))
+    return 2 * rows * projections + head_flops(layer, rows, keys, layer.q.weight.shape[0] // layer.d_head)
+
+
+def head_flops(layer: Layer, rows: float, keys: float, heads: int) -> float:
+    """Scores and mixing of ``heads`` heads alone."""
+    return 4 * rows * keys * heads * layer.d_head
+
+
+def mlp_flops(layer: Layer, rows: float) -> float:
+    return 2 * rows * layer.mlp_parameters
+
+
+def unembed_flops(parts: Parts, rows: float, tokens: int) -> float:
+    """Logits of ``tokens`` vocabulary entries at ``rows`` positions."""
+    return 2 * rows * tokens * parts.unembedding.weight.shape[1]
+
+
+def forward_flops(parts: Parts, prompts: Prompts) -> float:
+    """One forward pass of all clean prompts, all logits at the end position."""
+    total = unembed_flops(parts, len(prompts), parts.unembedding.weight.shape[0])
+    for batch in prompts.batches():
+        pairs, length = batch.clean.shape
+        rows = pairs * length
+        total += sum(attention_flops(layer, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)
+    return total

@@ -1,0 +1,40 @@
+"""Where a path ends: the logits, or the query, key or value of one head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.circuit import Input
+from engine.errors import HeadlightError
+from engine.heads import Head, check_head
+
+
+@dataclass(frozen=True, order=True)
+class Receiver:
+    """``head`` is None exactly for the logits.
+
+    k and v belong to a KV head: any query head of its group names the same receiver.
+    """
+
+    input: Input
+    head: Head | None = None
+
+    def __post_init__(self) -> None:
+        if (self.head is None) != (self.input is Input.LOGITS):
+            raise ValueError(f"A receiver is the logits or a head's q, k or v, got {self.input} of {self.head}")
+
+    def __str__(self) -> str:
+        return "logits" if self.head is None else f"{self.head}.{self.input.value}"
+
+    @staticmethod
+    def parse(text: str, n_layers: int, n_heads: int) -> Receiver:
+        """Read ``logits`` or ``23.3.q``; raises HeadlightError on anything else."""
+        if text.strip() == Input.LOGITS.value:
+            return LOGITS
+        name, _, letter = text.strip().rpartition(".")
+        if letter not in ("q", "k", "v"):
+            raise HeadlightError(f"Expected a receiver such as logits, 23.3.q, 23.3.k or 23.3.v, got {text!r}.")
+        return Receiver(Input(letter), check_head(Head.parse(name), n_layers, n_heads))
+
+
+LOGITS = Receiver(Input.LOGITS)

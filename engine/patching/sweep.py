@@ -1,0 +1,126 @@
+"""One sweep of all senders through the layers, serving every receiver (SPEED items 1, 2, 4, 5).
+
+1. A sender's patch changes nothing below its layer, so it enters the batch there: clean stream plus
+   W_O (z_corrupted - z_clean) of that head.
+2. Above it every head's z is frozen at clean, so a layer adds its clean attention output and only
+   norm and MLP are recomputed. Positions no longer talk to each other: any subset may be carried.
+3. The stream into layer r does not depend on who receives it: each receiver reads its q, k and v
+   from the same tensor.
+
+Receivers are walked from the last layer down. Streams are kept every ``stride`` layers, the
+smallest stride that fits the memory budget, and recomputed from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.activations import BatchActivations
+from engine.cost import Ledger, mlp_flops
+from engine.heads import Head
+from engine.models.parts import Parts
+
+# Rows (sender x pair x position) of one matmul: enough to fill two cores, small enough for their caches.
+ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Window:
+    """The positions a sweep carries: ``first`` to the end of the prompt."""
+
+    first: int
+
+    def of(self, x: Tensor) -> Tensor:
+        """``x [batch pos ...]`` from ``first`` on."""
+        return x[:, self.first :]
+
+
+class SenderSweep:
+    """The streams of one chunk of senders through one batch; ask for layers from high to low."""
+
+    def __init__(
+        self, parts: Parts, item: BatchActivations, senders: Sequence[Head], window: Window, stride: int, ledger: Ledger
+    ) -> None:
+        """``senders`` sorted by layer, so that those below any layer are a prefix."""
+        self.item, self.senders, self.window = item, tuple(senders), window
+        self._parts, self._stride, self._ledger = parts, stride, ledger
+        clean = window.of(item.clean.resid_pre[0])
+        self._kept: dict[int, Tensor] = {0: clean.new_empty(0, *clean.shape)}
+
+    def below(self, layer: int) -> tuple[Head, ...]:
+        """The senders whose patch has entered the stream into ``layer``."""
+        return tuple(sender for sender in self.senders if sender.layer < layer)
+
+    def stream_into(self, layer: int) -> Tensor:
+        """``[sender batch pos d_model]`` for ``below(layer)``; ``layer`` = n_layers is the final stream."""
+        for kept in [kept for kept in self._kept if kept > layer]:
+            del self._kept[kept]
+        start = max(self._kept)
+        stream = self._kept[start]
+        for index in range(start, layer):
+            stream = self._through(index, stream)
+            if (index + 1) % self._stride == 0:
+                self._kept[index + 1] = stream
+        return stream
+
+    def _through(self, index: int, stream: Tensor) -> Tensor:
+        """From the stream into layer ``index`` to the one out of it, its own senders added."""
+        layer, clean = self._parts.layers[index], self.item.clean
+        entering = [sender.index for sender in self.senders if sender.layer == index]
+        if not entering and not len(stream):
+            return stream
+        attn_out = self.window.of(clean.attn_out[index])
+        resid_mid = stream + attn_out
+        if entering:
+            change = self.window.of(self.item.corrupted_z[index] - clean.z[index])  # [batch pos head d_head]
+            written = [layer.heads_output(change[..., h : h + 1, :], h) for h in entering]
+            clean_mid = self.window.of(clean.resid_pre[index]) + attn_out
+            resid_mid = torch.cat((resid_mid, clean_mid + torch.stack(written)))
+        self._ledger.add(mlp_flops(layer, resid_mid[..., 0].numel()))
+        return resid_mid + layer.mlp_output(resid_mid)
+
+
+def plan_sweeps(
+    parts: Parts,
+    items: Sequence[BatchActivations],
+    senders: Sequence[Head],
+    windows: Sequence[Window],
+    budget_bytes: float,
+    ledger: Ledger,
+) -> list[SenderSweep]:
+    """Chunks of at most ``ROWS`` rows for every batch, all with the smallest stride that fits the budget."""
+    senders = sorted(senders)
+    stride = _stride(parts, items, senders, windows, budget_bytes)
+    sweeps = []
+    for item, window in zip(items, windows, strict=True):
+        per_sender = window.of(item.batch.clean).numel()
+        size = max(1, ROWS // per_sender)
+        sweeps += [
+            SenderSweep(parts, item, senders[i : i + size], window, stride, ledger)
+            for i in range(0, len(senders), size)
+        ]
+    return sweeps
+
+
+def _stride(
+    parts: Parts,
+    items: Sequence[BatchActivations],
+    senders: Sequence[Head],
+    windows: Sequence[Window],
+    budget_bytes: float,
+) -> int:
+    n_layers = len(parts.layers)
+    per_sender = sum(
+        window.of(item.clean.resid_pre[0]).numel() * item.clean.resid_pre.element_size()
+        for item, window in zip(items, windows, strict=True)
+    )
+    for stride in range(1, n_layers + 1):
+        layers = range(stride, n_layers + 1, stride)
+        kept = sum(sender.layer < layer for layer in layers for sender in senders)
+        if kept * per_sender <= budget_bytes:
+            return stride
+    return n_layers + 1  # keep nothing: every stream is recomputed from the senders' own layers
