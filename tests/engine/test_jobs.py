@@ -185,6 +185,21 @@ def test_the_same_request_gives_the_same_job_until_it_failed_or_was_cancelled(ma
     assert manager.submit("key", Gate()) is again
 
 
+def test_a_job_that_ended_badly_is_tried_again(manager: JobManager) -> None:
+    def refused(watcher: Watcher) -> None:
+        raise HeadlightError("no")
+
+    failed = manager.submit("failed", refused)
+    assert failed.wait(PATIENCE)
+    assert manager.submit("failed", lambda watcher: None) is not failed
+    gate = Gate()
+    blocker, cancelled = manager.submit("blocker", gate), manager.submit("cancelled", Gate())
+    cancelled.cancel()
+    assert manager.submit("cancelled", lambda watcher: None) is not cancelled
+    gate.opened.set()
+    assert blocker.wait(PATIENCE)
+
+
 def test_two_threads_asking_at_once_get_one_job(manager: JobManager) -> None:
     runs: list[int] = []
     start = threading.Barrier(8)
