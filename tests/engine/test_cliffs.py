@@ -70,6 +70,8 @@ def test_the_first_cliff_counts_changes_in_both_directions():
     # among the next ten, so the cliff moves there. The larger fall comes after index 79.
     performance = curve((10, 50.0), (6, 100.0), (64, 80.0), (20, 0.0))
     assert indices(performance) == (15, 79)
+    # With no step down among the next ten, it stays at the rise itself.
+    assert indices(curve((10, 50.0), (70, 100.0), (20, 0.0))) == (9, 79)
 
 
 def test_sparsities_and_reasons_belong_to_the_indices():

@@ -65,7 +65,9 @@ def test_of_equal_sizes_the_better_is_chosen():
 
 
 def test_half_of_all_heads_is_allowed_and_one_more_is_not():
-    assert chosen(60, (30, 80.0), (10, 1.0))[:2] == (30, 80.0)
+    size, _, reason = chosen(60, (30, 80.0), (20, 70.0), (10, 1.0))
+    assert size == 30
+    assert "smallest" in reason
     size, performance, reason = chosen(59, (30, 80.0), (20, 70.0), (10, 1.0))
     # 30 > 29.5, so the knee: the chord from (10, 1) to (30, 80) passes (20, 40.5), and 70 is above it.
     assert (size, performance) == (20, 70.0)

@@ -10,12 +10,12 @@ from engine.scores import contrastive_flap_scores, flap_scores
 
 
 def test_flap_scores_match_the_hand_computed_layer():
-    # F = (1, 0, 4, 0) and sum_i W^2 = (1, 50, 1, 2), so s = (1, 0, 16, 0) with mean 4.25 and
+    # F = (1, 0, 1, 0) and sum_i W^2 = (1, 50, 4, 2), so s = (1, 0, 16, 0) with mean 4.25 and
     # unbiased std sqrt((3.25^2 + 4.25^2 + 11.75^2 + 4.25^2) / 3) = 7.847505.
     # z-scores first, then the mean of each head's two channels: -+3.75 / 7.847505. Averaging before
     # the z-score would give -+0.7071, the biased std -+0.5518.
-    z = [torch.tensor([[[0.0, 1.0, 0.0, 3.0]], [[2.0, 1.0, 4.0, 3.0]]])]
-    w_o = torch.tensor([[1.0, 5.0, 0.0, 1.0], [0.0, 5.0, 1.0, 1.0]])
+    z = [torch.tensor([[[0.0, 1.0, 0.0, 3.0]], [[2.0, 1.0, 2.0, 3.0]]])]
+    w_o = torch.tensor([[1.0, 5.0, 0.0, 1.0], [0.0, 5.0, 2.0, 1.0]])
     assert_close(flap_scores(z, w_o, n_heads=2), torch.tensor([-0.477859, 0.477859]), atol=1e-5, rtol=0)
 
 
