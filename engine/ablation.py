@@ -1,0 +1,125 @@
+"""The model with every head outside a mask ablated (METHOD sections 2.4 and 2.9).
+
+Kept heads run live on the clean prompt, MLPs are always live, every other head's z is replaced:
+
+* mean      by its mean over the corrupted prompts of the same template group, position by position
+* resample  by its value on the pair's own corrupted prompt
+* zero      by zero
+
+Nothing is computed twice: a mask that agrees with the one before it up to some layer resumes there,
+and above the highest kept head only the end position is carried, since nothing reads the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from engine.activations import Activations, BatchActivations, read_metric
+from engine.cost import Ledger, attention_flops, mlp_flops, unembed_flops
+from engine.models.attention import attend
+from engine.models.model import Model
+from engine.models.parts import Parts
+
+
+class Ablation(StrEnum):
+    """What stands in for the z of a removed head."""
+
+    MEAN = "mean"
+    RESAMPLE = "resample"
+    ZERO = "zero"
+
+
+class Ablator:
+    """Evaluates keep masks on one prompt set; masks in a nested order share most of the work."""
+
+    def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
+        self.kind, self._activations = kind, activations
+        self._runs = [_AblatedRun(model.parts, item, _stand_in(item, kind), ledger) for item in activations.batches]
+
+    @torch.no_grad()
+    def by_pair(self, keep: Tensor) -> Tensor:
+        """Metric of each pair, ``[pair]``, with only the heads of ``keep [layer head]`` live."""
+        values = torch.empty(len(self._activations.prompts), dtype=torch.float64)
+        for item, run in zip(self._activations.batches, self._runs, strict=True):
+            values[list(item.batch.indices)] = run.metric(keep).double().cpu()
+        return values
+
+    def metric(self, keep: Tensor) -> float:
+        """Mean of ``by_pair``."""
+        return float(self.by_pair(keep).mean())
+
+
+def _stand_in(item: BatchActivations, kind: Ablation) -> Tensor:
+    """What replaces z: ``[layer batch pos head d_head]``."""
+    if kind is Ablation.ZERO:
+        return torch.zeros_like(item.corrupted_z)
+    if kind is Ablation.RESAMPLE:
+        return item.corrupted_z
+    groups = torch.tensor([pair.template_group for pair in item.batch.pairs], device=item.corrupted_z.device)
+    means = torch.empty_like(item.corrupted_z)
+    for group in groups.unique():
+        members = groups == group
+        means[:, members] = item.corrupted_z[:, members].mean(dim=1, keepdim=True)
+    return means
+
+
+@dataclass(eq=False)
+class _AblatedRun:
+    """One batch, with the streams of the last mask it ran."""
+
+    parts: Parts
+    item: BatchActivations
+    stand_in: Tensor
+    ledger: Ledger
+    _last: Tensor | None = None
+    _streams: list[Tensor] = field(default_factory=list)  # into each layer; end position only above _top
+    _top: int = -1
+
+    def metric(self, keep: Tensor) -> Tensor:
+        """``[batch]``"""
+        start = self._resume_at(keep)
+        resid = self._streams[start] if start else self.item.clean.resid_pre[0]
+        del self._streams[start:]
+        kept_layers = keep.any(dim=1).nonzero()
+        self._top = int(kept_layers[-1]) if len(kept_layers) else -1
+        for index in range(start, len(self.parts.layers)):
+            self._streams.append(resid)
+            resid = self._through(index, resid, keep[index])
+        self._last = keep.clone()
+        tokens = self.item.readout.tokens
+        count = self.parts.unembedding.weight.shape[0] if tokens is None else len(tokens)
+        self.ledger.add(unembed_flops(self.parts, len(resid), count))
+        return read_metric(self.parts, self.item.readout, resid[:, -1])
+
+    def _resume_at(self, keep: Tensor) -> int:
+        """First layer whose stream must be recomputed from; streams above the last top are cut short."""
+        if self._last is None:
+            return 0
+        differing = (keep != self._last).any(dim=1).nonzero()
+        first = int(differing[0]) if len(differing) else len(self.parts.layers) - 1
+        return min(first, max(self._top, 0))
+
+    def _through(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
+        """``resid [batch pos d_model]`` through one layer; all positions only while a later head is live."""
+        layer = self.parts.layers[index]
+        length = self.item.batch.clean.shape[1]
+        z = self.stand_in[index]
+        wanted = slice(None) if index < self._top else slice(length - 1, length)
+        if keep.any():
+            z = torch.where(keep.to(z.device)[:, None], self._live_z(index, resid), z)
+        if resid.shape[1] == length:
+            resid = resid[:, wanted]
+        resid_mid = resid + layer.attention_output(z[:, wanted])
+        self.ledger.add(mlp_flops(layer, resid_mid[..., 0].numel()))
+        return resid_mid + layer.mlp_output(resid_mid)
+
+    def _live_z(self, index: int, resid: Tensor) -> Tensor:
+        layer = self.parts.layers[index]
+        normed = layer.norm_attn(resid)
+        q, k = self.parts.rotate(layer.queries(normed), 0), self.parts.rotate(layer.keys(normed), 0)
+        self.ledger.add(attention_flops(layer, resid[..., 0].numel(), resid.shape[1]))
+        return attend(q, k, layer.values(normed), layer.scale)

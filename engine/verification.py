@@ -1,0 +1,65 @@
+"""How true a circuit is (METHOD section 2.9): performance and faithfulness with all else ablated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.ablation import Ablation, Ablator
+from engine.activations import Activations
+from engine.metrics import faithfulness, performance
+
+
+@dataclass(frozen=True)
+class Verification:
+    """``performance`` in percent, ``faithfulness`` as a ratio: different numbers, never interchangeable."""
+
+    performance: float
+    faithfulness: float
+    sparsity: float
+    n: int  # pairs
+    seed: int  # of the prompts it was measured on
+    ablation: Ablation
+    circuit_logit_diff: float
+    clean_logit_diff: float
+    corrupted_logit_diff: float
+
+
+def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) -> Verification:
+    """Measure the heads of ``keep [layer head]`` alone on the prompts ``activations`` were captured from."""
+    value = ablator.metric(keep)
+    return Verification(
+        performance=performance(value, activations.clean),
+        faithfulness=faithfulness(value, activations.clean, activations.corrupted),
+        sparsity=1 - float(keep.sum()) / keep.numel(),
+        n=len(activations.prompts),
+        seed=seed,
+        ablation=ablator.kind,
+        circuit_logit_diff=value,
+        clean_logit_diff=activations.clean,
+        corrupted_logit_diff=activations.corrupted,
+    )
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A circuit's heads against known ones: ``precision`` |C∩K|/|C|, ``recall`` |C∩K|/|K|."""
+
+    precision: float
+    recall: float
+    found: int  # |C|
+    known: int  # |K|
+    common: int
+
+
+def agreement(found: Tensor, known: Tensor) -> Agreement:
+    """Precision and recall of mask ``found`` against mask ``known``; NaN where a side is empty."""
+    common, size, known_size = int((found & known).sum()), int(found.sum()), int(known.sum())
+    return Agreement(
+        precision=common / size if size else float("nan"),
+        recall=common / known_size if known_size else float("nan"),
+        found=size,
+        known=known_size,
+        common=common,
+    )
