@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tiny import save_tiny_model
+
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: no test may ask the network
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-from tests.tiny import save_tiny_model  # noqa: E402
 
 if TYPE_CHECKING:
     from engine.models.model import Model

@@ -1,0 +1,164 @@
+"""From a spec to a Model: ``load_model("gpt2")``.
+
+1. device and dtype make sense here
+2. the spec is resolved to a folder: downloaded or unpacked first if need be
+3. the folder is checked: architecture, tokenizer, weights, memory (engine/models/preflight.py)
+4. only then weights and tokenizer are read, never running code that comes with a model
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.errors import HeadlightError
+from engine.models.gguf import prepared_folder
+from engine.models.model import Model
+from engine.models.preflight import check_memory, check_tokenizer, check_weights, parameter_count, read_config
+from engine.models.quiet import quiet_libraries
+from engine.models.registry import Kind
+from engine.models.sources import ModelSource, resolve
+
+DEVICES = ("cpu", "cuda", "mps")
+DTYPES = {
+    "auto": torch.float32,  # also on a GPU: effects are differences of nearly equal numbers
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+THREADS_VARIABLE = "HEADLIGHT_THREADS"
+
+Announce = Callable[[str], None]
+
+
+def load_model(
+    spec: str, device: str = "cpu", dtype: str = "auto", announce: Announce = lambda text: None
+) -> Model:
+    """Load a registry name, a Hugging Face id, a folder or a .gguf file.
+
+    ``announce`` gets a sentence before each slow step (a download, the one-time unpacking). Raises
+    HeadlightError, before anything heavy, for whatever cannot work, with what to do about it.
+    """
+    torch_dtype = check_dtype(dtype, check_device(device))
+    source = resolve(spec)
+    configure_threads()
+    with quiet_libraries():
+        check = partial(_check_config, source.name, device, torch_dtype)
+        folder = _folder_of(source, check, announce)
+        config = check(folder)
+        check_tokenizer(folder, source.name)
+        check_weights(folder, source.name)
+        tokenizer = _read_tokenizer(folder, source.name, config)
+        announce(f"Loading {source.name} …")
+        hf_model = _read_weights(folder, source.name, torch_dtype).to(device)
+    return Model.from_pretrained_parts(source.name, hf_model, tokenizer)
+
+
+def check_device(device: str) -> str:
+    """Return ``device`` if torch can use it here; raises HeadlightError otherwise."""
+    if device not in DEVICES:
+        raise HeadlightError(f"Expected a device out of {', '.join(DEVICES)}, got {device!r}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise HeadlightError(
+            "This machine offers no CUDA device to torch. Use cpu, or install a torch build with CUDA for your GPU."
+        )
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise HeadlightError("This machine offers no Apple GPU (mps) to torch. Use cpu.")
+    return device
+
+
+def check_dtype(dtype: str, device: str) -> torch.dtype:
+    """The torch dtype of a name; raises HeadlightError for an unknown one and for half precision on a CPU."""
+    if dtype not in DTYPES:
+        raise HeadlightError(f"Expected a dtype out of {', '.join(DTYPES)}, got {dtype!r}.")
+    chosen = DTYPES[dtype]
+    if device == "cpu" and chosen != torch.float32:
+        raise HeadlightError(
+            f"{dtype} is hundreds of times slower than float32 on a CPU. Use auto or float32 there, or a GPU."
+        )
+    return chosen
+
+
+def configure_threads() -> int:
+    """Give torch the cores this process may use; returns their number.
+
+    HEADLIGHT_THREADS overrides. Without it, OMP_NUM_THREADS is respected as torch already does.
+    """
+    wanted = os.environ.get(THREADS_VARIABLE, "").strip()
+    if wanted:
+        if not (wanted.isascii() and wanted.isdigit() and int(wanted) > 0):
+            raise HeadlightError(f"Expected a number of threads above 0 in {THREADS_VARIABLE}, got {wanted!r}.")
+        torch.set_num_threads(int(wanted))
+    elif "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(usable_cores())
+    return torch.get_num_threads()
+
+
+def usable_cores() -> int:
+    """Cores this process is allowed: its affinity, and a container's quota where there is one (cgroup v2)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        return cores
+
+
+def _folder_of(source: ModelSource, check_config: Callable[[Path], Any], announce: Announce) -> Path:
+    """The folder with the model's files, made or fetched now if it is not there yet."""
+    if source.kind in (Kind.BUNDLED, Kind.GGUF):
+        return prepared_folder(Path(source.location), announce)
+    if source.kind is Kind.HUB:
+        from engine.models.hub import cached_folder, fetched_folder
+
+        return cached_folder(source.location) or fetched_folder(source.location, check_config, announce)
+    return Path(source.location)
+
+
+def _check_config(name: str, device: str, dtype: torch.dtype, folder: Path) -> Any:
+    """Architecture and memory, from the config alone; returns it."""
+    config = read_config(folder, name)
+    check_memory(name, parameter_count(config), dtype.itemsize, device)
+    return config
+
+
+def _read_tokenizer(folder: Path, name: str, config: Any) -> Any:
+    """The tokenizer of ``folder``; read from files because the bridge asks it for their place."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # its readers raise all kinds
+        raise HeadlightError(f"The tokenizer of {name} in {folder} cannot be read: {error}") from error
+    if not 0 < len(tokenizer) <= config.vocab_size:
+        raise HeadlightError(
+            f"The tokenizer of {name} has {len(tokenizer):,} tokens but the model has {config.vocab_size:,}: "
+            "they do not belong together. Copy the model's own tokenizer files into its folder."
+        )
+    return tokenizer
+
+
+def _read_weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
+    """The causal LM of ``folder``; raises HeadlightError rather than filling gaps with random numbers."""
+    from transformers import AutoModelForCausalLM
+
+    loader: Any = AutoModelForCausalLM  # its stubs do not know that two values come back
+    try:
+        hf_model, report = loader.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:  # shapes that do not fit, unreadable tensors
+        raise HeadlightError(f"The weights of {name} in {folder} do not fit its config: {error}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise HeadlightError(
+            f"{name} is no complete causal language model: its files lack {len(missing)} weights, "
+            f"{missing[0]} among them. Fetch it again, or choose a causal LM."
+        )
+    return hf_model
