@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GRID_STEP = 0.01  # of SWEEP_SPARSITIES
-TOP, SLIDER_ROOM, CURVE_ROOM, BOTTOM = 16, 128, 230, 56  # pixels
+TOP, SLIDER_ROOM, CURVE_ROOM, BOTTOM = 32, 128, 230, 56  # pixels
 RINGS, POSITION, GUIDE = "rings", "position", "guide"  # names of the traces the slider moves
 
 
@@ -128,9 +128,9 @@ def _add_slider(
                 "pad": {"l": -10, "r": -10, "b": 14, "t": 0},
                 "currentvalue": {"xanchor": "left", "offset": 12, "font": {"size": 15, "color": theme.ink(dark)}},
                 "font": {"size": 1, "color": heatmap.CLEAR},  # the labels show as the current value only
-                "ticklen": 0, "minorticklen": 0, "tickwidth": 0, "bordercolor": theme.muted(dark), "borderwidth": 1,
-                "bgcolor": theme.fade(theme.SCORE_COLOURS["contrastive_flap"], 0.35),
-                "activebgcolor": theme.SCORE_COLOURS["contrastive_flap"], "transition": {"duration": 0},
+                "ticklen": 0, "minorticklen": 0, "tickwidth": 0, "bordercolor": theme.page(dark), "borderwidth": 2,
+                "bgcolor": theme.SCORE_COLOURS["contrastive_flap"], "activebgcolor": theme.ink(dark),
+                "transition": {"duration": 0},
             }
         ]
     )  # fmt: skip

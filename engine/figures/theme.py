@@ -54,13 +54,12 @@ def page(dark: bool) -> str:
 
 def diverging() -> list[list[Any]]:
     """Plotly colour scale from negative (blue) over 0 (nearly transparent) to positive (orange)."""
-    positions = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
-    return [[position, _rgba(*_shade(2 * position - 1))] for position in positions]
+    return [[step / 20, _rgba(*_shade(step / 10 - 1))] for step in range(21)]
 
 
 def diverging_solid(dark: bool) -> list[list[Any]]:
     """The same scale painted on the page's background, for marks that lie above lines."""
-    return [[step / 10, solid_colour(step / 5 - 1, dark)] for step in range(11)]
+    return [[step / 20, solid_colour(step / 10 - 1, dark)] for step in range(21)]
 
 
 def solid_colour(level: float, dark: bool) -> str:
@@ -111,6 +110,7 @@ def blank(dark: bool, height: int) -> go.Figure:
                 "align": "left",
             },
             "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": muted(dark), "activecolor": ink(dark)},
             "dragmode": False,
             "uirevision": "headlight",  # constant: a new figure keeps the reader's zoom and hidden traces
         }
@@ -140,11 +140,12 @@ def mode_bar(name: str, image_format: str = "png") -> dict[str, Any]:
 
 
 def _shade(level: float) -> tuple[tuple[int, int, int], float]:
-    """Colour and opacity of ``level`` from -1 to 1: the hue comes in fast, the opacity evenly."""
+    """Colour and opacity of ``level`` from -1 to 1. Both come in fast, so that a few extreme heads do not
+    leave all others pale."""
     end = POSITIVE if level > 0 else NEGATIVE
     hue = min(1.0, abs(level) * 3)
     colour = tuple(round(hue * e + (1 - hue) * z) for e, z in zip(end, ZERO, strict=True))
-    return (colour[0], colour[1], colour[2]), ZERO_ALPHA + (1 - ZERO_ALPHA) * abs(level)
+    return (colour[0], colour[1], colour[2]), ZERO_ALPHA + (1 - ZERO_ALPHA) * abs(level) ** 0.75
 
 
 def _rgba(colour: tuple[int, ...], alpha: float) -> str:

@@ -1,0 +1,88 @@
+"""One step of the search: every sender's effect on one receiver, against the thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from engine.figures import theme
+from engine.heads import Head
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def effects_figure(
+    effects: Tensor,
+    thresholds: Tensor,
+    important: Sequence[Head],
+    *,
+    dark: bool,
+    most: int = 30,
+    selected: Head | None = None,
+) -> go.Figure:
+    """The ``most`` strongest effects as bars, strongest first; a tick on each side of 0 marks the threshold.
+
+    effects     f [layer head], NaN = not measured
+    thresholds  smallest |f| of an important sender, [layer]; infinite where none can be
+    Important senders are coloured by sign, the others are grey. Bars carry ``customdata = [layer, head]``.
+    """
+    heads = strongest(effects, most)
+    figure = theme.blank(dark, 340)
+    if not heads:
+        theme.hint(figure, "No sender was measured for this receiver.", dark)
+        return figure
+    values = [float(effects[head.layer, head.index]) for head in heads]
+    limits = [float(thresholds[head.layer]) for head in heads]
+    chosen = set(important)
+    names = [str(head) for head in heads]
+    figure.add_bar(
+        x=names, y=values, customdata=[[head.layer, head.index] for head in heads], name="effects",
+        marker={"color": [_bar_colour(head in chosen, value, dark) for head, value in zip(heads, values, strict=True)],
+                "line": {"width": [2.5 if head == selected else 0 for head in heads], "color": theme.ACCENT}},
+        text=[_bar_text(head in chosen, limit) for head, limit in zip(heads, limits, strict=True)],
+        textposition="none", hovertemplate="<b>head %{x}</b><br>effect %{y:+.4f}<br>%{text}<extra></extra>",
+        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
+    )  # fmt: skip
+    _add_thresholds(figure, names, limits, dark)
+    reach = 1.15 * max(map(abs, values), default=1.0) or 1.0
+    figure.update_layout(
+        xaxis={"type": "category", "showgrid": False, "title": {"text": "sender"}, "tickangle": -60},
+        yaxis={"title": {"text": "effect f"}, "range": [-reach, reach], "zeroline": True,
+               "zerolinecolor": theme.muted(dark)},
+        bargap=0.25, showlegend=False,
+    )  # fmt: skip
+    return figure
+
+
+def strongest(effects: Tensor, most: int) -> list[Head]:
+    """The measured heads with the largest |effect|, strongest first."""
+    n_heads = effects.shape[1]
+    values = effects.flatten().abs().tolist()
+    measured = [i for i, value in enumerate(values) if value == value]
+    measured.sort(key=lambda i: -values[i])
+    return [Head(i // n_heads, i % n_heads) for i in measured[:most]]
+
+
+def _bar_colour(important: bool, value: float, dark: bool) -> str:
+    if not important:
+        return theme.fade(theme.muted(dark), 0.45)
+    return theme.solid_colour(-0.9 if value < 0 else 0.9, dark)
+
+
+def _bar_text(important: bool, limit: float) -> str:
+    if limit == float("inf"):
+        return "no sender counts here: all effects are below the least effect"
+    return f"threshold {limit:.4f}: {'important' if important else 'not important'}"
+
+
+def _add_thresholds(figure: go.Figure, names: list[str], limits: list[float], dark: bool) -> None:
+    """Short ticks at plus and minus each bar's threshold, where it is finite."""
+    finite = [(name, limit) for name, limit in zip(names, limits, strict=True) if limit != float("inf")]
+    figure.add_scatter(
+        x=[name for name, _ in finite] * 2, y=[limit for _, limit in finite] + [-limit for _, limit in finite],
+        mode="markers", hoverinfo="skip", name="threshold", unselected={"marker": {"opacity": 1}},
+        marker={"symbol": "line-ew-open", "size": 14, "color": theme.ink(dark), "line": {"width": 2}},
+    )  # fmt: skip
