@@ -158,7 +158,7 @@ def _single_token(vocabulary: Vocabulary, prompt: str, text: str) -> int:
 
 def _unequal(draft: Draft, clean: int, corrupted: int) -> str:
     return (
-        f"Expected clean and corrupted prompts of equal length, but with this model's tokenizer {draft.clean!r} is "
-        f"{clean} tokens and {draft.corrupted!r} is {corrupted}. Choose another task or model, or bring prompts of your "
-        "own."
+        f"Expected clean and corrupted prompts of equal length, but with this model's tokenizer {draft.clean!r} has "
+        f"{clean} tokens and {draft.corrupted!r} has {corrupted}. "
+        "Choose another task or model, or bring prompts of your own."
     )

@@ -18,8 +18,8 @@ from engine.tasks.prompts import Metric
 from engine.tasks.recipe import Draft, Plan, Task
 from engine.tasks.vocabulary import Vocabulary
 
-LENGTH = 19
-PERIODS = (10, 11, 12, 13)  # LENGTH < 2 * period: the answer has been seen exactly once
+LENGTH = 23
+PERIODS = (12, 13, 14, 15)  # LENGTH < 2 * period: the answer has been seen exactly once
 ENOUGH_WORDS = 60
 WORDS = """
 apple arm army arrow baby bag bank bar bear bed bell bird black blood blue board boat body bone book bottle box boy

@@ -22,8 +22,8 @@ FRAMES = (
     "After {first} and {second} came to the {place}, {giver} handed a {thing} to",
     "While {first} and {second} were at the {place}, {giver} passed a {thing} to",
     "Then {first} and {second} met at the {place}, {giver} offered a {thing} to",
-    "Once {first} and {second} got to the {place}, {giver} brought a {thing} to",
-    "Today {first} and {second} walked to the {place}. {giver} showed a {thing} to",
+    "Since {first} and {second} worked at the {place}, {giver} sold a {thing} to",
+    "As {first} and {second} walked to the {place}, {giver} showed a {thing} to",
     "Before {first} and {second} left for the {place}, {giver} lent a {thing} to",
 )
 PLACES = ("store", "park", "school", "library", "market", "office", "garden", "museum")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from engine.errors import HeadlightError
-from engine.tasks import induction_random, ioi
+from engine.tasks import docstring, greater_than, induction, induction_random, ioi, pronouns
 from engine.tasks.recipe import Task
 
 TASKS: tuple[Task, ...] = (
     ioi.TASK,
+    greater_than.TASK,
+    pronouns.TASK,
+    induction.TASK,
     induction_random.TASK,
+    docstring.TASK,
 )
 
 

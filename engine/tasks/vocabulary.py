@@ -38,7 +38,7 @@ class Vocabulary:
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
         """Text of each token on its own."""
-        return tuple(self._tokenizer.decode([token]) for token in tokens)
+        return tuple(str(self._tokenizer.decode([token])) for token in tokens)
 
     def knows(self, tokens: Sequence[int]) -> bool:
         """False if any token stands for an unknown word or is a control token."""
@@ -69,7 +69,7 @@ class Vocabulary:
         """Up to ``most`` lower-case words that are single tokens in running text, lowest token id first."""
         words = []
         for token in range(len(self._tokenizer)):
-            word = self._tokenizer.decode([token]).strip()
+            word = str(self._tokenizer.decode([token])).strip()
             plain = len(word) >= shortest and word.isascii() and word.isalpha() and word.islower()
             if plain and self.in_context(word) == (token,):
                 words.append(word)
@@ -84,4 +84,5 @@ class Vocabulary:
     @property
     def bos(self) -> int | None:
         """The beginning-of-sequence token, if the tokenizer has one."""
-        return self._tokenizer.bos_token_id
+        token = self._tokenizer.bos_token_id
+        return token if isinstance(token, int) else None
