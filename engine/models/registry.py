@@ -36,7 +36,7 @@ MODELS: tuple[ModelCard, ...] = (
         "Comes with the install: no network, no GPU. Grouped-query attention, 3 KV heads.",
     ),
     ModelCard(
-        "toy-induction", "Toy induction model", Kind.TOY, 2, 4, 122_496,
+        "toy-induction", "Toy induction model", Kind.TOY, 2, 12, 542_464,
         "Repeats random tokens through two heads set by hand, so the right circuit is known. Loads at once.",
     ),
     ModelCard(
