@@ -62,6 +62,12 @@ class Norm:
             return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
+    def as_scaled(self, part: Tensor, whole: Tensor) -> Tensor:
+        """What a summand ``part`` of ``whole`` becomes under the norm of ``whole``: linear, no bias."""
+        if self.centred:
+            part, whole = part - part.mean(-1, keepdim=True), whole - whole.mean(-1, keepdim=True)
+        return part * self.weight * torch.rsqrt(whole.square().mean(-1, keepdim=True) + self.eps)
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:

@@ -1,0 +1,61 @@
+"""What one head looks at and what it writes: the closer look at a head of a prepared run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.activations import run
+from engine.heads import Head
+from engine.models.attention import pattern
+from engine.models.model import Model
+from engine.prepare import Prepared
+
+
+@torch.no_grad()
+def attention_pattern(model: Model, tokens: tuple[int, ...], head: Head) -> Tensor:
+    """Attention probabilities ``[query key]`` of one head over one prompt."""
+    forward = run(model.parts, torch.tensor([tokens], device=model.device))
+    layer = model.parts.layers[head.layer]
+    kv = head.index // model.group
+    q = forward.q[head.layer][..., head.index : head.index + 1, :]
+    k = forward.k[head.layer][..., kv : kv + 1, :]
+    return pattern(q, k, layer.scale)[0, 0, 0].cpu()
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """A vocabulary token and the logits a head adds to it directly."""
+
+    token: int
+    text: str
+    logits: float
+
+
+@torch.no_grad()
+def head_writes(prepared: Prepared, head: Head, count: int = 10) -> tuple[list[WrittenToken], list[WrittenToken]]:
+    """The tokens a head raises most and lowers most at the end position, averaged over clean prompts.
+
+    Direct effect through the unembedding only: W_O z under each prompt's own final norm, whose scale is
+    held fixed. Later layers may read the same output differently.
+    """
+    model = prepared.model
+    layer = model.parts.layers[head.layer]
+    total = torch.zeros(model.vocab_size, device=model.device)
+    for item in prepared.activations.batches:
+        z = item.clean.z[head.layer, :, -1, head.index : head.index + 1]  # [batch 1 d_head]
+        written = layer.heads_output(z, head.index)
+        normed = model.parts.final_norm.as_scaled(written, item.clean.resid_final[:, -1])
+        total += F.linear(normed, model.parts.unembedding.weight).sum(dim=0)
+    mean = (total / len(prepared.prompts)).cpu()
+    return _tokens(model, mean.topk(count)), _tokens(model, mean.topk(count, largest=False))
+
+
+def _tokens(model: Model, top: torch.return_types.topk) -> list[WrittenToken]:
+    return [
+        WrittenToken(token, model.tokenizer.decode([token]), value)
+        for value, token in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+    ]

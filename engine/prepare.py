@@ -1,0 +1,97 @@
+"""The first stages of every run: prompts, baseline, activations and head scores. Seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.activations import Activations, capture, run
+from engine.baseline import Baseline, measure_baseline
+from engine.cost import CostRow, Ledger, forward_flops
+from engine.models.model import Model
+from engine.progress import Watcher
+from engine.pruning import keep_mask
+from engine.scores import contrastive_flap_scores, flap_scores
+from engine.settings import Score, Settings
+from engine.tasks.build import build_prompts
+from engine.tasks.prompts import Prompts
+
+CALIBRATION = "calibration"
+
+
+@dataclass(frozen=True, eq=False)
+class HeadScores:
+    """Importance before any patching, in standard deviations over each layer's channels: ``[layer head]``."""
+
+    flap: Tensor
+    contrastive_flap: Tensor
+
+    def keep(self, score: Score, sparsity: float) -> Tensor:
+        """Keep mask ``[layer head]`` at a sparsity; for merged, heads that either score keeps."""
+        if score is Score.MERGED:
+            return keep_mask(self.flap, sparsity) | keep_mask(self.contrastive_flap, sparsity)
+        return keep_mask(self.flap if score is Score.FLAP else self.contrastive_flap, sparsity)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model with one prompt set run through it; ``custom`` prompts are all there are of their task."""
+
+    model: Model
+    settings: Settings
+    prompts: Prompts
+    activations: Activations
+    baseline: Baseline
+    scores: HeadScores
+    custom: bool
+    cost: tuple[CostRow, ...]
+
+
+def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts | None = None) -> Prepared:
+    """Build the task's prompts (or take ``prompts``, a custom task), run them, score every head."""
+    custom = prompts is not None
+    if prompts is None:
+        prompts = task_prompts(model, settings, settings.seed)
+    watcher.step(CALIBRATION, 0, 2)
+    warm_up(model, prompts)
+    ledger = Ledger(forward_flops(model.parts, prompts))
+    with ledger.stage(CALIBRATION):
+        activations = capture(model, prompts)
+        ledger.add(2 * ledger.flops_per_pass)
+        watcher.step(CALIBRATION, 1, 2)
+        scores = score_heads(model, activations)
+    watcher.step(CALIBRATION, 2, 2)
+    return Prepared(
+        model=model,
+        settings=settings,
+        prompts=prompts,
+        activations=activations,
+        baseline=measure_baseline(activations),
+        scores=scores,
+        custom=custom,
+        cost=ledger.rows(),
+    )
+
+
+def warm_up(model: Model, prompts: Prompts) -> None:
+    """Run one prompt: weights are read from disk at first use, which must not pass for speed of the machine."""
+    with torch.no_grad():
+        run(model.parts, next(prompts.batches()).clean[:1].to(model.device))
+
+
+def task_prompts(model: Model, settings: Settings, seed: int) -> Prompts:
+    """The built-in task's pairs at ``seed``."""
+    return build_prompts(settings.task, model.tokenizer, settings.pairs, seed, settings.metric, settings.prepend_bos)
+
+
+def score_heads(model: Model, activations: Activations) -> HeadScores:
+    """Both scores of METHOD section 2.2 for every layer."""
+    flap, contrastive = [], []
+    for index, layer in enumerate(model.parts.layers):
+        clean = [item.clean.z[index].flatten(-2) for item in activations.batches]
+        corrupted = [item.corrupted_z[index].flatten(-2) for item in activations.batches]
+        flap.append(flap_scores(clean, layer.o.weight, model.n_heads))
+        contrastive.append(contrastive_flap_scores(clean, corrupted, layer.o.weight, model.n_heads))
+    return HeadScores(torch.stack(flap), torch.stack(contrastive))

@@ -1,0 +1,227 @@
+"""A run as JSON, schema ``headlight/1``: what the command line writes and the app offers to download.
+
+Matrices are nested lists ``[layer][head]``; null means not measured. Heads are written ``"23.3"``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from engine.baseline import Baseline
+from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
+from engine.cost import CostRow
+from engine.errors import HeadlightError
+from engine.heads import Head, check_head
+from engine.models.model import Model
+from engine.pipeline import Discovery
+from engine.prepare import HeadScores
+from engine.search import SearchStep
+from engine.settings import Settings
+from engine.sparsity_sweep import Pruning, Sweep
+from engine.tasks.prompts import Prompts
+from engine.verification import Verification
+
+SCHEMA = "headlight/1"
+Json = dict[str, Any]
+
+
+def run_json(model: Model, settings: Settings, prompts: Prompts, baseline: Baseline) -> Json:
+    """The part every run has: who, what, on which prompts, and how the whole model does."""
+    return {
+        "schema": SCHEMA,
+        "model": settings.model,
+        "model_shape": {"n_layers": model.n_layers, "n_heads": model.n_heads, "n_kv_heads": model.n_kv_heads},
+        "task": settings.task,
+        "settings": asdict(settings) | {"metric": prompts.metric.value},
+        "prompts": prompts_json(prompts),
+        "baseline": {
+            "clean_logit_diff": baseline.clean_logit_diff,
+            "corrupted_logit_diff": baseline.corrupted_logit_diff,
+            "accuracy": baseline.accuracy,
+            "n": baseline.n,
+            "metric": prompts.metric.value,
+            "capable": baseline.capable,
+            "verdict": baseline.verdict,
+        },
+    }
+
+
+def discovery_json(model: Model, found: Discovery) -> Json:
+    """A whole run of ``discover``."""
+    record = run_json(model, found.settings, found.prompts, found.baseline)
+    record |= {"complete": found.complete, "scores": scores_json(found.scores), "keep": found.keep.tolist()}
+    if found.pruning is not None:
+        record["sweep"] = sweep_json(found.pruning)
+    record["self_check"] = asdict(found.check)
+    record["effects"] = matrix(found.steps[0].effects) if found.steps else None
+    record["steps"] = [step_json(step) for step in found.steps]
+    record["circuit"] = circuit_json(found.circuit)
+    if found.verification is not None:
+        record["verification"] = verification_json(found.verification)
+    record["cost"] = cost_json(found.cost)
+    return record
+
+
+def prompts_json(prompts: Prompts) -> Json:
+    """Token ids, one list a pair; positions and groups, one number a pair."""
+    pairs = prompts.pairs
+    return {
+        "clean": [pair.clean for pair in pairs],
+        "corrupted": [pair.corrupted for pair in pairs],
+        "clean_tokens": [list(pair.clean_tokens) for pair in pairs],
+        "corrupted_tokens": [list(pair.corrupted_tokens) for pair in pairs],
+        "answer_tokens": [list(pair.answer_tokens) for pair in pairs],
+        "distractor_tokens": [list(pair.distractor_tokens) for pair in pairs],
+        "end_positions": [pair.end_position for pair in pairs],
+        "template_groups": [pair.template_group for pair in pairs],
+    }
+
+
+def scores_json(scores: HeadScores) -> Json:
+    return {"flap": matrix(scores.flap), "contrastive_flap": matrix(scores.contrastive_flap)}
+
+
+def sweep_json(pruning: Pruning) -> Json:
+    """Both curves with their cliffs, the nine unions, and the one chosen."""
+    merges = [
+        {
+            "flap_cliff": merge.flap_cliff.kind.value,
+            "contrastive_flap_cliff": merge.contrastive_cliff.kind.value,
+            "size": merge.size,
+            "performance": _number(merge.performance),
+            "chosen": merge is pruning.choice.merge,
+        }
+        for merge in pruning.merges
+    ]
+    curves = {name: _curve_json(sweep) for name, sweep in pruning.sweeps.items()}
+    return {**curves, "merges": merges, "reason": pruning.choice.reason}
+
+
+def _curve_json(sweep: Sweep) -> Json:
+    return {
+        "sparsities": list(sweep.sparsities),
+        "sizes": list(sweep.sizes),
+        "performance": [_number(value) for value in sweep.performance],
+        "faithfulness": [_number(value) for value in sweep.faithfulness],
+        "cliffs": {
+            cliff.kind.value: {"sparsity": cliff.sparsity, "reason": cliff.reason} for cliff in sweep.cliffs.all()
+        },
+    }
+
+
+def step_json(step: SearchStep) -> Json:
+    return {
+        "receivers": [str(head) for head in step.receivers],
+        "input": step.input.value,
+        "effects": matrix(step.effects),
+        "thresholds": [_number(value) for value in step.thresholds.tolist()],
+        "important": [str(head) for head in step.important],
+    }
+
+
+def circuit_json(circuit: Circuit) -> Json:
+    return {
+        "heads": [str(head) for head in circuit.heads],
+        "edges": [
+            {
+                "sender": str(edge.sender),
+                "receiver": LOGITS_NODE if edge.receiver is None else str(edge.receiver),
+                "input": edge.input.value,
+                "effect": edge.effect,
+                "shared": edge.shared,
+            }
+            for edge in circuit.edges
+        ],
+    }
+
+
+def verification_json(verification: Verification) -> Json:
+    return {name: _number(value) for name, value in asdict(verification).items()}
+
+
+def cost_json(rows: Sequence[CostRow]) -> Json:
+    """By stage."""
+    return {
+        row.stage: {"seconds": row.seconds, "forward_passes": row.forward_passes, "flops": row.flops} for row in rows
+    }
+
+
+def matrix(values: Tensor) -> list[list[float | None]]:
+    """``[layer head]`` as nested lists, NaN as null."""
+    return [[_number(value) for value in row] for row in values.tolist()]
+
+
+def _number(value: Any) -> Any:
+    """JSON has neither NaN nor infinity: both become null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class SavedCircuit:
+    """What ``verify`` needs of a saved run; ``settings`` as they stand in the file."""
+
+    model: str
+    task: str
+    settings: Json
+    heads: tuple[str, ...]
+
+
+def read_saved_circuit(path: Path) -> SavedCircuit:
+    """Read a run written by ``discover``; raises HeadlightError if it is not one."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HeadlightError(f"Cannot read {path}: {error.strerror}. Give a file that discover wrote.") from error
+    except ValueError as error:
+        raise HeadlightError(f"{path} is not JSON ({error}). Give a file that discover wrote.") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        raise HeadlightError(f"Expected a file with schema {SCHEMA}, got {found!r} in {path}.")
+    try:
+        heads = tuple(str(head) for head in record["circuit"]["heads"])
+        return SavedCircuit(record["model"], record["task"], dict(record["settings"]), heads)
+    except (KeyError, TypeError) as error:
+        raise HeadlightError(f"{path} holds no circuit: {error}. Give a file that discover wrote.") from error
+
+
+def parse_heads(names: Sequence[str], n_layers: int, n_heads: int) -> tuple[Head, ...]:
+    """Heads by name, each once, in layer order; raises HeadlightError for one the model lacks."""
+    return tuple(sorted({check_head(Head.parse(name), n_layers, n_heads) for name in names}))
+
+
+def parse_circuit(record: Json, n_layers: int, n_heads: int) -> Circuit:
+    """The inverse of ``circuit_json``; raises HeadlightError for a head the model lacks."""
+    edges = []
+    for edge in record["edges"]:
+        receiver = None if edge["receiver"] == LOGITS_NODE else Head.parse(edge["receiver"])
+        edges.append(
+            Edge(Head.parse(edge["sender"]), receiver, Input(edge["input"]), edge["effect"], edge.get("shared", False))
+        )
+    return Circuit(parse_heads(record["heads"], n_layers, n_heads), tuple(edges), n_layers, n_heads)
+
+
+def dumps(record: Json) -> str:
+    """Strict JSON: a NaN that slipped through is an error, not a file no one else can read."""
+    return json.dumps(record, allow_nan=False, ensure_ascii=False)
+
+
+def write_json(record: Json, path: Path) -> None:
+    """Atomically: the file is the whole record or what it was before."""
+    text = dumps(record)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

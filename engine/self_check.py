@@ -1,0 +1,56 @@
+"""Fast against reference on a few paths, before a run relies on the fast one (SPEED, rules)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.activations import Activations
+from engine.circuit import Input
+from engine.cost import Ledger
+from engine.errors import HeadlightError
+from engine.heads import Head
+from engine.models.model import Model
+from engine.patching.effects import PathPatching
+from engine.patching.receiver import LOGITS, Receiver
+from engine.patching.reference import reference_effects
+
+TOLERANCE = 1e-4  # in f
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """``largest``: largest |f_fast - f_reference| over ``paths`` paths."""
+
+    paths: int
+    largest: float
+
+
+def self_check(model: Model, activations: Activations) -> SelfCheck:
+    """Patch one early head into the logits and into a late head's q, k and v both ways.
+
+    Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
+    """
+    senders = [Head(0, 0)]
+    top = model.n_layers - 1
+    receivers = [LOGITS]
+    if top > 0:
+        receivers += [Receiver(letter, Head(top, model.n_heads - 1)) for letter in (Input.Q, Input.K, Input.V)]
+    ledger = Ledger(1.0)
+    with ledger.stage("self-check"):
+        patching = PathPatching(model, activations, senders, ledger)
+        largest = max(_difference(model, activations, patching, receiver, senders) for receiver in receivers)
+    # A NaN compares false with everything, so ask for agreement rather than for disagreement.
+    if not largest <= TOLERANCE:
+        raise HeadlightError(
+            f"Fast path patching disagrees with the hooked reference on {model.name} by {largest:.2g} (allowed "
+            f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
+        )
+    return SelfCheck(len(receivers) * len(senders), largest)
+
+
+def _difference(
+    model: Model, activations: Activations, patching: PathPatching, receiver: Receiver, senders: list[Head]
+) -> float:
+    fast = patching.effects(receiver)
+    slow = reference_effects(model, activations, receiver, senders)
+    return max(abs(float(fast[s.layer, s.index] - slow[s.layer, s.index])) for s in senders)
