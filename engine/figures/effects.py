@@ -23,7 +23,7 @@ def effects_figure(
     most: int = 30,
     selected: Head | None = None,
 ) -> go.Figure:
-    """The ``most`` strongest effects as bars, strongest first; a tick on each side of 0 marks the threshold.
+    """The ``most`` strongest effects as bars, strongest first, between lines at plus and minus the threshold.
 
     effects     f [layer head], NaN = not measured
     thresholds  smallest |f| of an important sender, [layer]; infinite where none can be
@@ -79,10 +79,10 @@ def _bar_text(important: bool, limit: float) -> str:
 
 
 def _add_thresholds(figure: go.Figure, names: list[str], limits: list[float], dark: bool) -> None:
-    """Short ticks at plus and minus each bar's threshold, where it is finite."""
-    finite = [(name, limit) for name, limit in zip(names, limits, strict=True) if limit != float("inf")]
-    figure.add_scatter(
-        x=[name for name, _ in finite] * 2, y=[limit for _, limit in finite] + [-limit for _, limit in finite],
-        mode="markers", hoverinfo="skip", name="threshold", unselected={"marker": {"opacity": 1}},
-        marker={"symbol": "line-ew-open", "size": 14, "color": theme.ink(dark), "line": {"width": 2}},
-    )  # fmt: skip
+    """A stepped line over the bars at plus and one at minus their thresholds, broken where these are infinite."""
+    finite = [None if limit == float("inf") else limit for limit in limits]
+    for side in (1, -1):
+        figure.add_scatter(
+            x=names, y=[None if limit is None else side * limit for limit in finite], mode="lines", hoverinfo="skip",
+            name="threshold", line={"color": theme.ink(dark), "width": 1.5, "shape": "hvh"},
+        )  # fmt: skip

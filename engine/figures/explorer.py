@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GRID_STEP = 0.01  # of SWEEP_SPARSITIES
-TOP, SLIDER_ROOM, CURVE_ROOM, BOTTOM = 32, 128, 230, 56  # pixels
+TOP, SLIDER_ROOM, CURVE_ROOM, BOTTOM = heatmap.TOP, 134, 230, 88  # pixels
 RINGS, POSITION, GUIDE = "rings", "position", "guide"  # names of the traces the slider moves
 
 
@@ -143,8 +143,8 @@ def step_labels(drop: Tensor, followed: SweepLike | None) -> list[str]:
     labels = []
     for step, sparsity in enumerate(SWEEP_SPARSITIES):
         kept = int((drop > sparsity + GRID_STEP / 2).sum())
-        measured = f"  ·  performance {at[step]:.0f} %" if step in at else ""
-        labels.append(f"sparsity {sparsity:.2f}  ·  {kept} of {total} heads kept{measured}")
+        measured = f"performance {at[step]:.0f} %" if step in at else "performance not measured"
+        labels.append(f"sparsity {sparsity:.2f} · {kept} of {total} heads kept<br>{measured}")
     return labels
 
 
@@ -178,7 +178,7 @@ def _place_panels(figure: go.Figure, sweeps: Sequence[SweepLike], band: BandLike
         xaxis2={**sparsity_axis(), "anchor": "y2"},
         yaxis2={**performance_axis(sweeps, band), "anchor": "x2", "domain": [0, curve_top]},
         showlegend=bool(sweeps),
-        legend={"x": 1, "xanchor": "right", "y": curve_top, "yanchor": "bottom"},
+        legend={"x": 0, "yref": "container", "y": 0, "yanchor": "bottom"},
     )
     for trace in theme.traces(figure):
         if trace.xaxis != "x2":

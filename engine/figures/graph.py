@@ -174,8 +174,7 @@ def _add_nodes(
             "size": size, "color": [values.get(head, 0.0) for head in circuit.heads], "opacity": 1,
             "colorscale": theme.diverging_solid(dark), "cmin": -limit, "cmax": limit, "cauto": False,
             "line": {"width": 1.5, "color": theme.muted(dark)}, "showscale": bool(circuit.heads),
-            "colorbar": {"title": {"text": value_name, "side": "right", "font": {"size": 12}}, "thickness": 8,
-                         "len": 0.6, "outlinewidth": 0, "tickfont": {"color": theme.muted(dark)}},
+            "colorbar": theme.colour_bar(value_name, dark, x=0, xanchor="left", y=1, yanchor="bottom"),
         },
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         customdata=[[head.layer, head.index] for head in circuit.heads],
@@ -235,7 +234,7 @@ def _add_legend(figure: go.Figure, edges: list[Edge], dark: bool) -> None:
 
 def _height(n_rows: int, n_heads: int) -> int:
     """Pixels: room for a node and a gap in every row."""
-    return 100 + max(260, n_rows * (node_size(n_heads) + 16))
+    return 124 + max(260, n_rows * (node_size(n_heads) + 16))
 
 
 def _place_axes(figure: go.Figure, rows: list[list[Hashable]], places: Place) -> None:
@@ -244,8 +243,9 @@ def _place_axes(figure: go.Figure, rows: list[list[Hashable]], places: Place) ->
     layers = [f"layer {head.layer}" for row in rows for head in row[:1] if isinstance(head, Head)]
     figure.update_layout(
         xaxis={"range": [min(xs) - room, max(xs) + room], "visible": False},
+        legend={"yref": "container", "y": 0, "yanchor": "bottom"},
         yaxis={"range": [-0.6, len(rows) - 0.4], "tickvals": list(range(len(layers))), "ticktext": layers},
-        margin={"l": 70, "r": 16, "t": 48, "b": 16},
+        margin={"l": 70, "r": 16, "t": 68, "b": 40},
         hoverdistance=16,
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROOM = 460  # pixels a map takes if its rows allow it
+TOP = 68  # pixels above a map, for the colour bar
 CLEAR = "rgba(0,0,0,0)"
 
 
@@ -35,7 +36,8 @@ def heatmap_figure(
     ``name`` heads the colour bar and hover. ``kept`` [layer head] rings the heads of a keep mask, and
     ``only_kept`` leaves the others empty. ``selected`` is framed.
     """
-    figure = theme.blank(dark, map_height(scores.shape[0]) + 90)
+    figure = theme.blank(dark, map_height(scores.shape[0]) + TOP + 52)
+    figure.update_layout(margin={"t": TOP})
     shown = scores.masked_fill(~kept, float("nan")) if only_kept and kept is not None else scores
     add_map(figure, shown, name, dark)
     if kept is not None:
@@ -62,11 +64,7 @@ def add_map(figure: go.Figure, scores: Tensor, name: str, dark: bool) -> None:
     figure.add_heatmap(
         z=[[None if value != value else round(value, 5) for value in row] for row in scores.tolist()],
         zmin=-limit, zmax=limit, colorscale=theme.diverging(), xgap=2, ygap=2, hoverinfo="skip",
-        colorbar={
-            "title": {"text": name, "side": "right", "font": {"size": 13}}, "thickness": 10, "outlinewidth": 0,
-            "tickfont": {"color": theme.muted(dark)}, "len": map_height(n_layers), "lenmode": "pixels",
-            "y": 1, "yanchor": "top",
-        },
+        colorbar=theme.colour_bar(name, dark, x=0, xanchor="left", y=1, yanchor="bottom"),
     )  # fmt: skip
     every = max(1, n_layers // 15)
     figure.update_layout(

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from engine.circuit import Input
 
-FONT = "Inter, 'Source Sans 3', 'Source Sans Pro', system-ui, sans-serif"
+FONT = "'Source Sans', 'Source Sans 3', 'Source Sans Pro', Inter, system-ui, sans-serif"
 
 NEGATIVE = (37, 99, 235)
 POSITIVE = (234, 88, 12)
@@ -30,17 +30,17 @@ INPUT_COLOURS: dict[Input, str] = {
 SCORE_COLOURS = {"flap": "#12a383", "contrastive_flap": "#7c6cf2"}
 ACCENT = "#e5308a"  # what the reader selected
 
-PAGE_COLOURS = {False: (255, 255, 255), True: (14, 17, 23)}  # Streamlit's own page backgrounds
+PAGE_COLOURS = {False: (253, 252, 249), True: (18, 22, 30)}  # the backgrounds of .streamlit/config.toml
 
 
 def ink(dark: bool) -> str:
     """Text and rings."""
-    return "#f2f3f7" if dark else "#1c2030"
+    return "#f0ede6" if dark else "#1f2430"
 
 
 def muted(dark: bool) -> str:
     """Axis titles, hints, the random band."""
-    return "#a3a9ba" if dark else "#5b6275"
+    return "#a1a8b6" if dark else "#5f6470"
 
 
 def grid(dark: bool) -> str:
@@ -104,7 +104,7 @@ def blank(dark: bool, height: int) -> go.Figure:
             "margin": {"l": 56, "r": 24, "t": 24, "b": 48},
             "hovermode": "closest",
             "hoverlabel": {
-                "bgcolor": "#262b3a" if dark else "#ffffff",
+                "bgcolor": "#1b212c" if dark else "#fdfcf9",
                 "bordercolor": muted(dark),
                 "font": {"family": FONT, "size": 13, "color": ink(dark)},
                 "align": "left",
@@ -120,6 +120,16 @@ def blank(dark: bool, height: int) -> go.Figure:
 def traces(figure: go.Figure) -> Sequence[Any]:
     """``figure.data``, whose type plotly's stubs do not know."""
     return cast("Sequence[Any]", figure.data)
+
+
+def colour_bar(name: str, dark: bool, **place: Any) -> dict[str, Any]:
+    """A slim horizontal colour bar: beside the plot it would take a third of a phone's width."""
+    return {
+        "title": {"text": name, "side": "top", "font": {"size": 13, "color": ink(dark)}},
+        "orientation": "h", "thickness": 8, "len": 200, "lenmode": "pixels", "outlinewidth": 0,
+        "xpad": 0, "ypad": 4, "nticks": 6,
+        "tickfont": {"size": 11, "color": muted(dark)}, **place,
+    }  # fmt: skip
 
 
 def hint(figure: go.Figure, text: str, dark: bool, x: float = 0.5, y: float = 0.5) -> None:

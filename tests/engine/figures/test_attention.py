@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.figures.attention import attention_figure, causal
+from engine.figures.attention import attention_figure, attention_panels, causal
 from engine.figures.labels import token_label
 from engine.figures.theme import traces
 
@@ -53,3 +53,12 @@ def test_the_first_query_is_on_top_and_panels_have_their_own_tokens():
     top, bottom = figure.layout.yaxis.range[1], figure.layout.yaxis.range[0]
     assert top < bottom
     assert list(figure.layout.yaxis2.ticktext) == ["When", "␣x", "␣y", "␣z"]
+
+
+def test_two_figures_show_what_one_does_on_one_colour_range():
+    whole = attention_figure(CLEAN, CLEAN / 2, TOKENS, TOKENS, dark=False, hide_first=True)
+    clean, corrupted = attention_panels(CLEAN, CLEAN / 2, TOKENS, TOKENS, dark=False, hide_first=True)
+    for figure, panel in zip((clean, corrupted), traces(whole), strict=True):
+        assert traces(figure)[0].z == panel.z
+        assert figure.layout.coloraxis.cmax == whole.layout.coloraxis.cmax
+    assert "Corrupted" in corrupted.layout.annotations[0].text

@@ -68,8 +68,9 @@ def test_the_slider_starts_at_the_given_sparsity():
 def test_steps_say_sparsity_heads_kept_and_performance():
     labels = step_labels(drop_sparsity(SCORES), SWEEPS[0])
     assert len(labels) == 100
-    assert labels[75] == "sparsity 0.75  ·  35 of 144 heads kept  ·  performance 100 %"
-    assert step_labels(drop_sparsity(SCORES), None)[94] == "sparsity 0.94  ·  8 of 144 heads kept"
+    assert labels[75] == "sparsity 0.75 · 35 of 144 heads kept<br>performance 100 %"
+    unmeasured = step_labels(drop_sparsity(SCORES), None)[94]
+    assert unmeasured == "sparsity 0.94 · 8 of 144 heads kept<br>performance not measured"
 
 
 def test_a_union_of_two_scores_keeps_what_either_keeps():
@@ -85,7 +86,7 @@ def test_a_union_of_two_scores_keeps_what_either_keeps():
 def test_before_the_sweep_a_hint_stands_in_for_the_curve():
     figure = explorer(sweeps=(), band=None)
     assert "not been measured" in figure.layout.annotations[0].text
-    assert "performance" not in figure.layout.sliders[0].steps[50].label
+    assert "not measured" in figure.layout.sliders[0].steps[50].label
 
 
 def test_click_targets_lie_on_top_of_the_map():

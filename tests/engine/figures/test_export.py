@@ -28,7 +28,7 @@ def test_the_html_stands_alone_and_its_title_is_escaped():
     assert "<script>x</script>" not in page
     assert 'src="http' not in page
     assert len(page) > 1_000_000  # plotly.js is inside
-    assert "background:rgb(14,17,23)" in page
+    assert "background:rgb(18,22,30)" in page
 
 
 def test_edges_survive_csv_strongest_first():

@@ -25,6 +25,12 @@ def test_an_edge_over_two_rows_crosses_what_lies_between():
     assert count_crossings(rows, [("a", "e"), ("b", "c")]) == 1
 
 
+def test_edges_at_different_heights_do_not_cross():
+    # Lengthened, both would meet half way between the second and the third row.
+    rows = [["a", "b"], ["c", "d"], ["e", "f"], ["g", "h"]]
+    assert count_crossings(rows, [("a", "d"), ("f", "g")]) == 0
+
+
 def test_a_tangle_that_can_be_undone_is_undone():
     rows = [["a", "b", "c"], ["x", "y", "z"], ["s", "t", "u"]]
     edges = [("a", "z"), ("b", "y"), ("c", "x"), ("x", "s"), ("y", "u"), ("z", "t")]
