@@ -120,7 +120,7 @@ def _translated(repo_id: str) -> Iterator[None]:
 def unreachable(repo_id: str, error: Exception) -> HeadlightError:
     """The error for a hub that does not answer, with the three ways out."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return HeadlightError(
+    text = (
         f"{repo_id!r} is not on this machine, and the Hugging Face hub could not be reached ({reason}). "
         "Three ways out:\n"
         "  1. connect to the internet once and try again; the model is kept for later,\n"
@@ -128,3 +128,4 @@ def unreachable(repo_id: str, error: Exception) -> HeadlightError:
         "  3. use a model that needs no network: smollm2-135m or toy-induction.\n"
         f"{names_hint(repo_id)}"
     )
+    return HeadlightError(text.rstrip())

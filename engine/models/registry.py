@@ -62,8 +62,10 @@ def find_card(name: str) -> ModelCard | None:
 
 
 def names_hint(name: str) -> str:
-    """A sentence for error messages: the closest registry names, else all of them."""
+    """A sentence for error messages: the closest registry names, else all; empty for a name that is one."""
     by_lower = {card.name.lower(): card.name for card in MODELS}
+    if name in by_lower.values():
+        return ""
     close = difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(by_lower[match] for match in close)}?"

@@ -52,10 +52,10 @@ class Effect:
     effect: float
 
 
-def make_pairs() -> Pairs:
-    """A random sequence twice, stopped before B of the second round; corrupted: A and B are other tokens."""
+def make_pairs(n: int) -> Pairs:
+    """``n`` random sequences, each twice, stopped before B of the second round; corrupted: A and B are others."""
     rng, rows = Random(SEED), []
-    for number in range(PAIRS):
+    for number in range(n):
         period = PERIODS[number % len(PERIODS)]
         *round_, other_a, other_b = rng.sample(range(FIRST_WORD, N_CODES), period + 2)
         a, b = (LENGTH - 1) % period, LENGTH % period
@@ -175,7 +175,7 @@ def main(folder: Path) -> None:
     """Measure the model in ``folder`` and write its circuit.json."""
     model: Any = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
     with torch.no_grad():
-        effects = measure(model, make_pairs())
+        effects = measure(model, make_pairs(PAIRS))
     for effect in sorted(effects, key=lambda effect: -abs(effect.effect))[:8]:
         print(f"{effect.sender} -> {effect.receiver} through {effect.input}: {effect.effect:+.5f}")
     (folder / "circuit.json").write_text(json.dumps(circuit_of(effects), indent=2) + "\n", encoding="utf-8")
