@@ -44,11 +44,11 @@ clean:
 # Each stamp is written only after its step succeeded, so an interrupted set-up goes on where it broke off.
 
 $(STAMPS)/created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Headlight needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 || echo missing)."; \
-		echo "Install a newer Python, or name one: make run PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Headlight needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo 'not there')."; \
+		echo "Install a newer Python, or name one: make run PYTHON=/path/to/python3.12"; exit 1; } >&2
 	@$(PYTHON) -m venv "$(VENV)" || { \
-		echo "$(PYTHON) could not create a virtual environment (on Debian and Ubuntu: apt install python3-venv)."; exit 1; }
+		echo "$(PYTHON) could not create a virtual environment (on Debian and Ubuntu: apt install python3-venv)."; exit 1; } >&2
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/installed: requirements.txt requirements-model.txt $(STAMPS)/created

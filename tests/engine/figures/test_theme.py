@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from engine.figures import theme
@@ -37,3 +40,10 @@ def test_text_is_dark_on_bright_colours_and_white_on_dark_ones():
 def test_the_camera_saves_in_the_format_asked_for():
     options = theme.mode_bar("circuit", "svg")["toImageButtonOptions"]
     assert (options["filename"], options["format"]) == ("circuit", "svg")
+
+
+@pytest.mark.parametrize(("dark", "name"), [(False, "light"), (True, "dark")])
+def test_figures_are_designed_for_the_pages_own_background(dark: bool, name: str):
+    config = tomllib.loads((Path(__file__).parents[3] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    background = config["theme"][name]["backgroundColor"].lstrip("#")
+    assert theme.PAGE_COLOURS[dark] == tuple(int(background[i : i + 2], 16) for i in (0, 2, 4))
