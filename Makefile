@@ -18,7 +18,7 @@ HEADLESS   := $(if $(HAS_SCREEN),false,true)
 
 run: install
 	@echo "Headlight: http://127.0.0.1:$(PORT)   (Ctrl-C stops it)"
-	@$(BIN)/python -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT) \
+	@$(BIN)/python -m streamlit run app.py --server.port $(PORT) \
 		--server.headless $(HEADLESS) --server.showEmailPrompt false
 
 install: $(STAMPS)/prepared
