@@ -57,6 +57,11 @@ class JobManager:
                 self._jobs.move_to_end(key)
             return self._jobs.get(key)
 
+    def known(self) -> tuple[Hashable, ...]:
+        """The keys of all jobs remembered, least recently used first."""
+        with self._changed:
+            return tuple(self._jobs)
+
     def forget(self, key: Hashable) -> None:
         """Drop a finished job, so that the next submit runs again; a live one is kept."""
         with self._changed:
@@ -68,14 +73,15 @@ class JobManager:
         with self._changed:
             return self._running
 
-    def close(self) -> None:
-        """Cancel everything and end the worker after its current chunk."""
+    def close(self, patience: float = 0.0) -> None:
+        """Cancel everything and end the worker after its current chunk; wait for that up to ``patience`` seconds."""
         with self._changed:
             self._closed = True
             jobs = [*self._queue, *([self._running] if self._running else [])]
             self._changed.notify()
         for job in jobs:
             job.cancel()
+        self._thread.join(patience)
 
     def _place(self, job: Job) -> int:
         with self._changed:

@@ -1,0 +1,14 @@
+"""Headlight in the browser: page config, shared sidebar, navigation - nothing else."""
+
+import streamlit as st
+
+from pages.shared import look
+
+st.set_page_config(page_title="Headlight", page_icon=str(look.MARK), layout="wide")
+look.masthead()
+
+from pages.shared import sidebar  # noqa: E402 - it brings torch in: seconds on a cold start, and the head is painted by now
+
+page = st.navigation([st.Page("pages/explorer/page.py", title="Explorer", icon=":material/explore:", default=True)])
+sidebar.show()
+page.run()

@@ -1,0 +1,202 @@
+"""Step 3: the search. What it will cost, the search itself in the background, and what it found."""
+
+from __future__ import annotations
+
+import streamlit as st
+from torch import Tensor
+
+from engine.cliffs import FIXED_SPARSITY
+from engine.estimate import Estimate, estimate_search
+from engine.figures.graph import graph_figure
+from engine.job import Job, JobState, Snapshot
+from engine.pipeline import Discovery, keep_of
+from engine.prepare import Prepared
+from engine.settings import Method, Score, Settings
+from engine.sparsity_sweep import Pruning
+from pages.shared import background, job_panel, look, state
+from pages.shared.chart import chart, is_dark
+from pages.shared.glossary import term
+from pages.shared.job_panel import duration
+from pages.shared.view import AMONG, View
+
+LEAD = (
+    f"{term('path patching', 'Path patching')} walks back from the logits: which heads matter for the answer, which "
+    f"heads feed their queries, keys and values, and so on. A head stays if its {term('effect')} stands out."
+)
+AMONG_HELP = (
+    "Automatic: the union of a FLAP and a Contrastive-FLAP mask, chosen among nine. Ringed: what the slider keeps. "
+    "All heads: dense path patching, the slow standard to compare with."
+)
+SCALE_HELP = (
+    "A sender counts if |effect| exceeds the mean by this many standard deviations (plus 2/√n). The logits step always "
+    "uses 2. Smaller finds more heads."
+)
+MIN_HELP = (
+    "A receiver none of whose senders has a larger |effect| than this gets none. 0.01 is 1 % of clean − corrupted."
+)
+LAST = "headlight_last_search"
+
+
+def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | None) -> Discovery | None:
+    """Draw the step; the result to show below: of these settings, or else the last one of this session."""
+    look.step(3, "Find the circuit", LEAD)
+    job = background.search_job(settings)
+    shot = job.snapshot() if job is not None else None
+    live = shot is not None and shot.state.live
+    keep = _candidates(prepared, settings, pruning)
+    _choices(prepared, view, pruning, live)
+    if job is not None and live:
+        job_panel.watch(job, "search", "Searching for the circuit", lambda now: _growing(prepared, now))
+        return None
+    if shot is None or shot.state is not JobState.DONE:
+        _offer(prepared, settings, keep, shot)
+    if shot is not None and shot.result is not None:
+        st.session_state[LAST] = settings
+        _tell(shot)
+        return shot.result
+    return _last_of_session(settings)
+
+
+def _choices(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) -> None:
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    state.show("among", view.among)
+    left.segmented_control(
+        "Search among", AMONG, format_func=lambda name: _among_title(prepared, view, pruning, name), required=True,
+        help=AMONG_HELP, disabled=live, **state.bound("among"),
+    )  # fmt: skip
+    with right.popover("Advanced", icon=":material/tune:", disabled=live, width="stretch"):
+        state.show("threshold_scale", view.threshold_scale)
+        st.number_input(
+            "Threshold scale s", 0.0, 10.0, step=0.5, help=SCALE_HELP, **state.bound("threshold_scale", read=float)
+        )
+        state.show("min_effect", view.min_effect)
+        st.number_input(
+            "Smallest effect",
+            0.0,
+            1.0,
+            step=0.005,
+            format="%.3f",
+            help=MIN_HELP,
+            **state.bound("min_effect", read=float),
+        )
+
+
+def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: str) -> str:
+    total = prepared.scores.flap.numel()
+    if name == "all":
+        return f"All {total} heads"
+    if name == "ringed":
+        kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
+        return f"{kept} ringed heads"
+    return f"Automatic: {pruning.choice.merge.size} heads" if pruning is not None else "Automatic"
+
+
+def _candidates(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor | None:
+    """The heads the search may use, or None while that is not known."""
+    if settings.method is Method.APP and settings.sparsity is None and pruning is None:
+        return None
+    return keep_of(prepared, settings, pruning)
+
+
+def _offer(prepared: Prepared, settings: Settings, keep: Tensor | None, shot: Snapshot | None) -> None:
+    """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
+    if shot is not None and shot.state is JobState.FAILED:
+        st.error(shot.error or "It did not work, for an unknown reason.", icon=":material/error:")
+    if keep is None:
+        rough = estimate_search(prepared, prepared.scores.keep(Score.MERGED, FIXED_SPARSITY))
+        look.note(
+            "The automatic choice waits for the performance curves; started now, the search begins when they are "
+            f"there. About {duration(rough.likely.seconds)} after that (estimate for {rough.senders} heads)."
+        )
+    else:
+        _estimate(estimate_search(prepared, keep))
+    if not prepared.baseline.capable:
+        look.note("The model does not do this task, so what a search finds would explain guesses.")
+    st.button(
+        "Find the circuit" if shot is None else "Search again", key="start_search", type="primary",
+        icon=":material/travel_explore:", on_click=lambda: _start(settings),
+    )  # fmt: skip
+
+
+def _start(settings: Settings) -> None:
+    background.start_search(settings)
+
+
+def _estimate(estimate: Estimate) -> None:
+    likely, most = estimate.likely, estimate.most
+    speed = f"at most {duration(most.seconds)}, at this machine’s speed"
+    look.facts(
+        [
+            look.Fact("Time, estimated", f"≈ {duration(likely.seconds)}", "", speed),
+            look.Fact(
+                "Work, estimated", f"≈ {likely.forward_passes:,.0f}", "passes", "in forward passes over all pairs"
+            ),
+            look.Fact(
+                "The plain way", f"≈ {likely.reference_passes:,}", "passes", "hooked forward passes, without shortcuts"
+            ),
+            look.Fact("Candidates", f"{estimate.senders}", "heads", "may send and receive"),
+        ]
+    )
+
+
+def _growing(prepared: Prepared, shot: Snapshot) -> None:
+    """The graph as far as the search has come."""
+    if shot.circuit is None:
+        look.empty("The graph grows here", "Heads and edges appear as soon as they are found.")
+        return
+    circuit = shot.circuit
+    look.note(f"{len(circuit.heads)} heads and {len(circuit.edges)} edges so far; their places may still change.")
+    chart(
+        graph_figure(circuit, dark=is_dark()), "growing", "Graph of the circuit as far as the search has come",
+        identity=prepared.settings,
+    )  # fmt: skip
+
+
+def _tell(shot: Snapshot) -> None:
+    """How the search ended."""
+    found: Discovery = shot.result
+    heads, edges = len(found.circuit.heads), len(found.circuit.edges)
+    size = f"{heads} {'head' if heads == 1 else 'heads'} and {edges} {'edge' if edges == 1 else 'edges'}"
+    if not found.complete:
+        look.verdict(
+            "Cancelled.",
+            f"What had been found by then is kept: {size}, not verified. Heads below are a lower bound.",
+            "wait",
+        )
+    elif not heads:
+        look.verdict(
+            "No head stands out.",
+            "No sender’s effect on the logits is above the threshold. Lower the threshold scale or the smallest effect "
+            "under Advanced, or search among more heads.", "wait",
+        )  # fmt: skip
+    else:
+        look.verdict(
+            f"{size}, found in {duration(shot.seconds)}.",
+            f"{len(found.steps)} receivers searched; the fast path agreed with the hooked reference to "
+            f"{found.check.largest:.0e} on {found.check.paths} paths.",
+        )
+
+
+def _last_of_session(settings: Settings) -> Discovery | None:
+    """A result of other search settings but the same prompts, rather than an empty page."""
+    last: Settings | None = st.session_state.get(LAST)
+    if last is None or background.data_of(last) != background.data_of(settings):
+        return None
+    job: Job | None = background.search_job(last)
+    found = background.result_of(job)
+    if found is not None:
+        look.note(
+            f"Below: the circuit found before, {describe(last)}. A search with the choices above has not been run."
+        )
+    return found
+
+
+def describe(settings: Settings) -> str:
+    """The search settings in words."""
+    if settings.method is Method.DENSE:
+        among = "among all heads"
+    elif settings.sparsity is None:
+        among = "inside the automatic union"
+    else:
+        among = f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
+    return f"{among}, threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"

@@ -1,0 +1,229 @@
+"""Step 5: everything known about one head."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+from engine.cliffs import FIXED_SPARSITY
+from engine.figures.attention import attention_panels
+from engine.figures.tables import attention_rows
+from engine.figures.theme import mode_bar
+from engine.head_card import WrittenToken, attention_pattern, head_writes
+from engine.heads import Head
+from engine.pipeline import Discovery
+from engine.prepare import HeadScores, Prepared
+from engine.pruning import drop_sparsity, kept_count
+from engine.sparsity_sweep import Pruning
+from engine.tasks.vocabulary import Vocabulary
+from pages.shared import look, state, tokens
+from pages.shared.chart import is_dark
+from pages.shared.view import View
+
+LEAD = (
+    "Click a head anywhere above, or choose one here: why it was kept, what it does to the answer, where it looks, "
+    "what it writes."
+)
+TOP_TOKENS = 8
+
+
+def show(prepared: Prepared, view: View, pruning: Pruning | None, found: Discovery | None) -> None:
+    st.html('<div id="head-card"></div>')
+    look.step(5, "One head", LEAD)
+    model = prepared.model
+    head = state.selected_head(model.n_layers, model.n_heads)
+    if view.head is not None and head is None:
+        look.note(
+            f"There is no head {view.head} in this model: layers go from 0 to {model.n_layers - 1}, heads from 0 to "
+            f"{model.n_heads - 1}."
+        )
+    _choose(prepared, head)
+    if head is None:
+        look.empty("No head selected", "Its card opens here.")
+        return
+    _score_facts(prepared.scores, head)
+    _why_kept(prepared.scores, view, pruning, head)
+    _effects(found, head)
+    _looks_at(prepared, view, head)
+    _writes(prepared, head)
+
+
+def _choose(prepared: Prepared, head: Head | None) -> None:
+    """All heads, best Contrastive-FLAP score first."""
+    scores = prepared.scores.contrastive_flap
+    order = scores.flatten().argsort(descending=True).tolist()
+    names = [str(Head(i // scores.shape[1], i % scores.shape[1])) for i in order]
+    st.session_state["card_head"] = str(head) if head is not None else None
+
+    def pick() -> None:
+        state.change(head=st.session_state["card_head"])
+
+    st.selectbox(
+        "Head",
+        names,
+        key="card_head",
+        placeholder="choose a head, highest C-FLAP score first",
+        on_change=pick,
+        width=320,
+    )
+
+
+def _score_facts(scores: HeadScores, head: Head) -> None:
+    total = scores.flap.numel()
+    items = []
+    for name, values in (("C-FLAP", scores.contrastive_flap), ("FLAP", scores.flap)):
+        value = float(values[head.layer, head.index])
+        rank = int((values > value).sum()) + 1
+        drop = float(drop_sparsity(values)[head.layer, head.index])
+        gone = f"dropped at sparsity {drop:.2f}" if drop < 1 else "kept at every sparsity"
+        items.append(look.Fact(f"{name} score", look.signed(value, 2), "z", gone))
+        items.append(look.Fact(f"{name} rank", f"{rank}", f"of {total}", "1 is the highest score"))
+    look.facts(items)
+
+
+def _why_kept(scores: HeadScores, view: View, pruning: Pruning | None, head: Head) -> None:
+    """Which list admits the head, and by how much."""
+    if pruning is not None:
+        merge = pruning.choice.merge
+        lists = (
+            ("FLAP", scores.flap, merge.flap_cliff.sparsity, f"{merge.flap_cliff.kind.value} cliff"),
+            (
+                "C-FLAP",
+                scores.contrastive_flap,
+                merge.contrastive_cliff.sparsity,
+                f"{merge.contrastive_cliff.kind.value} cliff",
+            ),
+        )
+        kept = bool(merge.mask[head.layer, head.index])
+        title = "In the automatic union." if kept else "Not in the automatic union."
+    else:
+        lists = tuple(
+            (name, values, FIXED_SPARSITY, "fixed")
+            for name, values in (("FLAP", scores.flap), ("C-FLAP", scores.contrastive_flap))
+        )
+        kept = any(_margin(values, sparsity, head) > 0 for _, values, sparsity, _ in lists)
+        title = "Among the kept heads of either score." if kept else "Kept by neither score."
+    parts = [_admission(name, values, sparsity, why, head) for name, values, sparsity, why in lists]
+    ringed = bool(scores.keep(view.mask_score, view.sparsity)[head.layer, head.index])
+    parts.append(f"At the slider’s sparsity {view.sparsity:.2f} it is {'ringed' if ringed else 'not ringed'}.")
+    look.verdict(title, " ".join(parts), "yes" if kept else "wait")
+
+
+def _admission(name: str, values: Tensor, sparsity: float, why: str, head: Head) -> str:
+    margin = _margin(values, sparsity, head)
+    verb = "admits it" if margin > 0 else "does not"
+    return f"{name} at sparsity {sparsity:.2f} ({why}) {verb}: {look.signed(margin, 2)} from the threshold."
+
+
+def _margin(values: Tensor, sparsity: float, head: Head) -> float:
+    """Score minus the threshold at that sparsity; kept if above 0."""
+    ranked = values.flatten().sort(descending=True).values
+    return float(values[head.layer, head.index] - ranked[kept_count(values.numel(), sparsity)])
+
+
+def _effects(found: Discovery | None, head: Head) -> None:
+    st.markdown("##### Its effects")
+    if found is None:
+        look.note("Known once a circuit has been searched for.")
+        return
+    if not found.steps:
+        look.note("The search was cancelled before anything was measured.")
+        return
+    rows = _effect_rows(found, head)
+    direct = float(found.steps[0].effects[head.layer, head.index])
+    if direct != direct:
+        look.note("It was no candidate of this search, so its effect on the logits was not measured.")
+    else:
+        limit = float(found.steps[0].thresholds[head.layer])
+        bar = f"the threshold is ±{limit:.3f}" if limit != float("inf") else "no head passed the smallest effect"
+        look.note(
+            f"On the logits directly: {look.signed(direct, 3)} of clean − corrupted (mean of {len(found.prompts)} "
+            f"pairs, all positions patched); {bar}."
+        )
+    if not rows:
+        look.note("It has no edge in this circuit.")
+        return
+    effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
+    st.dataframe(rows, hide_index=True, column_config={"effect": effect})
+
+
+def _effect_rows(found: Discovery, head: Head) -> list[dict[str, Any]]:
+    """Its edges, strongest first, as seen from the head."""
+    rows = []
+    for edge in sorted(found.circuit.edges, key=lambda edge: -abs(edge.effect)):
+        if head in (edge.sender, edge.receiver):
+            sends = edge.sender == head
+            other = edge.receiver if sends else edge.sender
+            rows.append(
+                {
+                    "direction": "sends to" if sends else "hears from",
+                    "other": "logits" if other is None else str(other),
+                    "input": edge.input.value,
+                    "effect": edge.effect,
+                    "shared by its KV group": edge.shared,
+                }
+            )
+    return rows
+
+
+def _looks_at(prepared: Prepared, view: View, head: Head) -> None:
+    st.markdown("##### Where it looks")
+    pairs = prepared.prompts.pairs
+    index = min(view.prompt, len(pairs) - 1)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    state.show("prompt", index)
+    left.selectbox(
+        "Prompt pair", range(len(pairs)), format_func=lambda i: f"{i + 1}: {pairs[i].clean}", **state.bound("prompt")
+    )
+    state.show("hide_first", view.hide_first)
+    right.toggle(
+        "Hide the first token", **state.bound("hide_first"),
+        help="Many heads rest on the first token when they have nothing to do.",
+    )  # fmt: skip
+    pair = pairs[index]
+    vocabulary = Vocabulary(prepared.model.tokenizer)
+    clean = attention_pattern(prepared.model, pair.clean_tokens, head)
+    corrupted = attention_pattern(prepared.model, pair.corrupted_tokens, head)
+    words = vocabulary.pieces(pair.clean_tokens), vocabulary.pieces(pair.corrupted_tokens)
+    panels = attention_panels(clean, corrupted, *words, dark=is_dark(), hide_first=view.hide_first)
+    for column, panel, name in zip(st.columns(2), panels, ("clean", "corrupted"), strict=True):
+        column.plotly_chart(
+            panel, key=f"attention_{name}", theme=None, config=mode_bar(f"attention-{head}-{name}"),
+            alt=f"Attention of head {head} over the {name} prompt",
+        )  # fmt: skip
+    look.note("Rows look, columns are looked at; each row adds up to 1 (before hiding).")
+    with st.expander("Attention as a table"):
+        which = st.segmented_control(
+            "Prompt", ("clean", "corrupted"), default="clean", required=True, key="attention_table"
+        )
+        rows = attention_rows(
+            clean if which == "clean" else corrupted, [tokens.visible(word) for word in words[which != "clean"]]
+        )
+        st.dataframe(rows, hide_index=True, height=320)
+
+
+def _writes(prepared: Prepared, head: Head) -> None:
+    st.markdown("##### What it writes")
+    raised, lowered = head_writes(prepared, head, TOP_TOKENS)
+    look.note(
+        "Logits it adds directly at the end position, through each prompt’s final norm and the unembedding; mean of "
+        f"{len(prepared.prompts)} clean prompts. Later layers may read the same output differently."
+    )
+    st.html(
+        f'<div class="hl-writes">{_token_list("Raises most (logits)", raised, "")}'
+        f"{_token_list('Lowers most (logits)', lowered, 'neg')}</div>"
+    )
+
+
+def _token_list(title: str, items: list[WrittenToken], sign: str) -> str:
+    largest = max((abs(item.logits) for item in items), default=1.0) or 1.0
+    rows = "".join(
+        f'<div class="t"><code>{escape(tokens.visible(item.text))}</code>'
+        f'<div class="b {sign}" style="width:{100 * abs(item.logits) / largest:.0f}%"></div>'
+        f'<span class="v">{look.signed(item.logits, 2)}</span></div>'
+        for item in items
+    )
+    return f"<div><h5>{escape(title)}</h5>{rows}</div>"

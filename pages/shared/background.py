@@ -1,0 +1,203 @@
+"""What runs behind the pages: one job manager, the model in memory, and the requests pages make.
+
+Jobs are found by their settings, so a reload, a second tab or a link shows the same run. A page that turns
+to other settings withdraws what it had started by itself (``follow``), unless someone else follows it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from engine.job import Job
+from engine.jobs import JobManager
+from engine.progress import Watcher
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.models.model import Model
+    from engine.pipeline import Discovery
+    from engine.prepare import Prepared
+    from engine.sparsity_sweep import Pruning, RandomBand
+
+LOADING = "loading the model"
+KEPT_JOBS = 12
+LAST_CHUNK_SECONDS = 5.0
+
+
+class ModelShelf:
+    """The models used last. What is pushed off is let go of once no job holds it any more."""
+
+    def __init__(self, room: int = 2) -> None:
+        self._room = room
+        self._lock = threading.Lock()
+        self._models: OrderedDict[str, Model] = OrderedDict()
+
+    def take(self, name: str, device: str, watcher: Watcher) -> Model:
+        """The model, loaded if it is not among the last used; raises HeadlightError like load_model."""
+        from engine.models.loading import load_model
+
+        with self._lock:
+            if name not in self._models:
+                watcher.step(LOADING, 0, 1)
+                model = load_model(name, device, announce=lambda text: watcher.report(_stage_name(text), 0, 1))
+                watcher.step(LOADING, 1, 1)
+                self._models[name] = model
+            self._models.move_to_end(name)
+            while len(self._models) > self._room:
+                self._models.popitem(last=False)
+            return self._models[name]
+
+    def holds(self, name: str) -> bool:
+        with self._lock:
+            return name in self._models
+
+
+class Followers:
+    """Which settings each browser session looks at."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: dict[str, Hashable] = {}
+
+    def move(self, session: str, key: Hashable) -> Hashable | None:
+        """Note what ``session`` looks at now; returns what nobody looks at any more, if that is so."""
+        with self._lock:
+            before = self._keys.get(session)
+            self._keys[session] = key
+            return before if before != key and before not in self._keys.values() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    jobs: JobManager
+    shelf: ModelShelf
+    followers: Followers
+
+
+@st.cache_resource(show_spinner=False)
+def background() -> Background:
+    jobs = JobManager(KEPT_JOBS, on_failure=_write_log)
+    atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
+    return Background(jobs, ModelShelf(), Followers())
+
+
+def follow(settings: Settings) -> None:
+    """Say what this session looks at; what it left behind is cancelled if nobody else wants it."""
+    context = get_script_run_ctx()
+    left = background().followers.move(context.session_id if context else "", data_of(settings))
+    if left is not None:
+        for kind in ("ready", "curve", "band"):
+            if (job := background().jobs.find((kind, left))) is not None:
+                job.cancel()
+
+
+def data_of(settings: Settings) -> Settings:
+    """What loading, scoring and the curves depend on, the rest as by default."""
+    return Settings(
+        model=settings.model, task=settings.task, pairs=settings.pairs, seed=settings.seed,
+        metric=settings.metric, prepend_bos=settings.prepend_bos, device=settings.device,
+    )  # fmt: skip
+
+
+def ready_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("ready", data_of(settings)))
+
+
+def start_ready(settings: Settings) -> Job:
+    """Load the model, build the prompts, run them and score the heads: seconds. Result: Prepared."""
+    data = data_of(settings)
+    behind = background()  # taken here: the worker never calls Streamlit
+    return behind.jobs.submit(("ready", data), lambda watcher: _prepare(behind, data, watcher))
+
+
+def curve_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("curve", data_of(settings)))
+
+
+def start_curve(settings: Settings) -> Job:
+    """Performance over all sparsities and the nine unions: tens of seconds. Result: Pruning."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("curve", data), lambda watcher: _curve(behind, data, watcher))
+
+
+def band_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("band", data_of(settings)))
+
+
+def start_band(settings: Settings) -> Job:
+    """Random head sets of the same sizes: tens of seconds. Result: RandomBand."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("band", data), lambda watcher: _band(behind, data, watcher))
+
+
+def search_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("search", settings))
+
+
+def start_search(settings: Settings) -> Job:
+    """The whole search and its verification: minutes. Result: Discovery."""
+    behind = background()
+    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def result_of(job: Job | None) -> Any:
+    """What a finished job returned, else None."""
+    return job.snapshot().result if job is not None else None
+
+
+def _prepare(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
+    from engine.prepare import prepare
+
+    model = behind.shelf.take(settings.model, settings.device, watcher)
+    for key in behind.jobs.known():  # let go of the models that are no longer on the shelf
+        if isinstance(key, tuple) and key[0] == "ready" and not behind.shelf.holds(key[1].model):
+            behind.jobs.forget(key)
+    return prepare(model, settings, watcher)
+
+
+def _known(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
+    """What an earlier job prepared, or prepare it now (that job may be long forgotten)."""
+    data = data_of(settings)
+    return result_of(behind.jobs.find(("ready", data))) or _prepare(behind, data, watcher)
+
+
+def _curve(behind: Background, settings: Settings, watcher: Watcher) -> Pruning:
+    from engine.sparsity_sweep import prune
+
+    return prune(_known(behind, settings, watcher), watcher)
+
+
+def _band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBand:
+    from engine.sparsity_sweep import random_band
+
+    return random_band(_known(behind, settings, watcher), watcher)
+
+
+def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
+    from engine.pipeline import discover
+
+    prepared = _known(behind, settings, watcher)
+    return discover(
+        prepared.model, settings, watcher, prepared, result_of(behind.jobs.find(("curve", data_of(settings))))
+    )
+
+
+def _stage_name(announcement: str) -> str:
+    """``"Loading x …"`` as the name of a stage."""
+    text = announcement.rstrip(" .…")
+    return text[:1].lower() + text[1:]
+
+
+def _write_log(key: Hashable, log: str) -> None:
+    logging.getLogger("headlight.jobs").error("Job %s failed\n%s", key, log)

@@ -1,0 +1,118 @@
+// Links a Plotly chart of the page with Python: clicks and slider drags go up, what changes comes down.
+//
+// Streamlit mounts a chart anew whenever its figure differs, which loses zoom and slider and flickers. So Python
+// sends it the first figure only, and every later one through here, where it is drawn in place. The chart is
+// found by its Streamlit key, and looked at again and again: it loads late, and may be mounted anew.
+//
+// data: { chart, version, figure, slider, selected }
+//   version, figure  the figure to show, as JSON, and its name in layout.meta.version; figure null: the first one
+//   slider           the step the slider should stand at, or null
+//   selected         { x, y } of the mark in the trace "selected", or null
+// up:   clicked   customdata of the point clicked
+//       dragged   value of the step at which a drag ended
+//       unable    true if this page's Plotly cannot be reached: Python then sends every figure whole
+const LOOK_AGAIN_MS = 200;
+const links = new WeakMap(); // one for each place in the page, however often it is rendered
+
+class Link {
+  constructor() {
+    this.chart = null;
+    this.dragging = false;
+    this.busy = false;
+    this.step = null; // where the slider should stand: where the reader left it, or where Python last put it
+    this.onClick = (event) => {
+      const point = event.points.find((candidate) => candidate.customdata !== undefined);
+      if (point) this.send("clicked", point.customdata);
+    };
+    this.onDragStart = () => (this.dragging = true);
+    this.onDragEnd = (event) => {
+      this.dragging = false;
+      this.step = this.chart.layout.sliders[0].active;
+      this.send("dragged", event.step.value);
+    };
+    this.timer = setInterval(() => this.settle(), LOOK_AGAIN_MS);
+  }
+
+  update({ data, setTriggerValue }) {
+    if (data.slider !== this.data?.slider && !this.dragging) this.step = data.slider;
+    this.data = data;
+    this.send = setTriggerValue;
+    this.settle();
+  }
+
+  async settle() {
+    this.find();
+    if (!this.chart || this.dragging || this.busy) return;
+    if (!window.Plotly) {
+      if (!this.told) this.send("unable", true);
+      this.told = true;
+      return;
+    }
+    this.busy = true;
+    try {
+      await this.showFigure();
+      await this.moveSlider();
+      await this.markSelected();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  find() {
+    const found = document.querySelector(`.st-key-${CSS.escape(this.data.chart)} .js-plotly-plot`);
+    if (!found?.on || !found.layout || found === this.chart) return;
+    this.release();
+    this.chart = found;
+    found.on("plotly_click", this.onClick);
+    found.on("plotly_sliderstart", this.onDragStart);
+    found.on("plotly_sliderend", this.onDragEnd);
+  }
+
+  async showFigure() {
+    const { figure, version } = this.data;
+    if (figure === null || this.chart.layout.meta?.version === version) return;
+    const { data, layout } = JSON.parse(figure);
+    const { width, height } = this.chart.layout; // the page decides the size
+    await window.Plotly.react(this.chart, data, { ...layout, width, height: height ?? layout.height });
+  }
+
+  async moveSlider() {
+    const slider = this.chart.layout.sliders?.[0];
+    if (this.step === null || !slider || slider.active === this.step || !slider.steps[this.step]) return;
+    const [changes, traces] = slider.steps[this.step].args;
+    await window.Plotly.update(this.chart, changes, { "sliders[0].active": this.step }, traces);
+  }
+
+  async markSelected() {
+    const number = this.chart.data.findIndex((trace) => trace.name === "selected");
+    const { selected } = this.data;
+    if (number < 0 || selected === undefined) return;
+    const [x, y] = selected === null ? [[], []] : [[selected.x], [selected.y]];
+    const shown = this.chart.data[number];
+    if (shown.x?.[0] === x[0] && shown.y?.[0] === y[0]) return;
+    await window.Plotly.restyle(this.chart, { x: [x], y: [y] }, [number]);
+  }
+
+  release() {
+    this.chart?.removeListener?.("plotly_click", this.onClick);
+    this.chart?.removeListener?.("plotly_sliderstart", this.onDragStart);
+    this.chart?.removeListener?.("plotly_sliderend", this.onDragEnd);
+    this.chart = null;
+    this.dragging = false;
+  }
+
+  end() {
+    clearInterval(this.timer);
+    this.release();
+  }
+}
+
+export default function (component) {
+  const place = component.parentElement;
+  if (!links.has(place)) links.set(place, new Link());
+  links.get(place).update(component);
+  return () => {
+    links.get(place)?.end();
+    links.delete(place);
+  };
+}

@@ -1,0 +1,93 @@
+"""A Plotly chart that changes in place, and whose clicks and slider reach Python.
+
+``st.plotly_chart`` mounts a chart anew whenever its figure differs, which loses zoom and slider, and its own
+selection events know nothing of sliders. So Streamlit gets the first figure only; a component without looks
+of its own (chart.js) draws later ones in place, and carries clicks and the end of a drag to Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from engine.figures import theme
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_link = component("headlight_chart_link", js=Path(__file__).with_name("chart.js").read_text("utf-8"))
+_UNABLE = "headlight_charts_sent_whole"
+
+
+def is_dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def chart(
+    figure: Figure,
+    key: str,
+    alt: str,
+    *,
+    identity: Hashable = None,
+    on_click: Callable[[Any], None] | None = None,
+    on_drag: Callable[[float], None] | None = None,
+    slider: int | None = None,
+    selected: dict[str, int] | None = None,
+) -> None:
+    """Draw ``figure``, in place if it is a new state of the chart that ``identity`` names.
+
+    The callbacks run before the next script run, as a widget's do: ``on_click`` with the customdata of the
+    point clicked, ``on_drag`` with the value of the step the slider was left at. ``slider`` is the step it
+    should stand at, ``selected`` where the trace "selected" has its mark. ``alt`` tells those who do not see it.
+    """
+    version = _stamp(figure)
+    first = _first_figure(figure, key, (identity, figure.layout.height, is_dark()))  # pyright: ignore[reportAttributeAccessIssue]
+    st.plotly_chart(first, key=key, theme=None, config=theme.mode_bar(f"headlight-{key}"), alt=alt)
+    in_place = first is not figure and _version(first) != version
+    state = f"{key}_link"
+
+    def sent(trigger: str, then: Callable[[Any], None] | None) -> Callable[[], None]:
+        def call() -> None:
+            value = st.session_state[state][trigger]
+            if then is not None and value is not None:
+                then(value)
+
+        return call
+
+    _link(
+        key=state,
+        data={
+            "chart": key, "version": version, "figure": figure.to_json() if in_place else None,
+            "slider": slider, "selected": selected,
+        },
+        height="content",
+        on_clicked_change=sent("clicked", on_click),
+        on_dragged_change=sent("dragged", None if on_drag is None else lambda value: on_drag(float(value))),
+        on_unable_change=sent("unable", lambda value: st.session_state.update({_UNABLE: True})),
+    )  # fmt: skip
+
+
+def _first_figure(figure: Figure, key: str, identity: Hashable) -> Figure:
+    """The figure this chart was mounted with; the given one if it is another chart now."""
+    place = f"{key}_first"
+    if place not in st.session_state or st.session_state[place][0] != identity or _UNABLE in st.session_state:
+        st.session_state[place] = (identity, figure)
+    return st.session_state[place][1]
+
+
+def _stamp(figure: Figure) -> str:
+    """Give the figure a name by its content, once; returns it."""
+    if _version(figure) is None:
+        content = figure.to_json() or ""
+        figure.update_layout(meta={"version": hashlib.sha256(content.encode()).hexdigest()[:16]})
+    return _version(figure) or ""
+
+
+def _version(figure: Figure) -> str | None:
+    meta = figure.layout.meta  # pyright: ignore[reportAttributeAccessIssue]
+    return meta.get("version") if meta else None

@@ -1,0 +1,68 @@
+"""The visual language in a few pieces: masthead, numbered steps, facts, verdicts, empty states.
+
+Everything here ends in ``st.html``: text that is not ours is escaped by these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+STYLES = Path(__file__).with_name("look.css")
+MARK = Path(__file__).with_name("mark.svg")  # a file: Streamlit would fetch an icon by name from the internet
+PURPOSE = (
+    "Find the attention heads that make a language model do a task, and see who passes what to whom. "
+    "Everything runs on this machine."
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number with its unit, what it is, and what it was measured on."""
+
+    label: str
+    value: str
+    unit: str = ""
+    note: str = ""
+
+
+def masthead() -> None:
+    """The styles, the name, and in one sentence what this is for."""
+    st.html(STYLES)
+    st.html(f'<header class="hl-mast"><div><h1>Headlight</h1><p>{PURPOSE}</p></div></header>')
+
+
+def step(number: int, title: str, lead: str) -> None:
+    """The heading of one section; ``lead`` is our own HTML."""
+    st.html(f'<div class="hl-step"><i>{number}</i><h2>{escape(title)}</h2><p>{lead}</p></div>')
+
+
+def facts(items: Sequence[Fact]) -> None:
+    cells = "".join(
+        f'<div class="hl-fact"><span>{escape(item.label)}</span><b>{escape(item.value)}'
+        f"<small>{escape(item.unit)}</small></b><em>{escape(item.note)}</em></div>"
+        for item in items
+    )
+    st.html(f'<div class="hl-facts">{cells}</div>')
+
+
+def verdict(headline: str, text: str, kind: str = "yes") -> None:
+    """A sentence that decides something; ``kind`` is yes, no or wait."""
+    st.html(f'<div class="hl-verdict {kind}"><div><b>{escape(headline)}</b> {escape(text)}</div></div>')
+
+
+def note(text: str) -> None:
+    st.html(f'<p class="hl-note">{escape(text)}</p>')
+
+
+def empty(headline: str, text: str) -> None:
+    st.html(f'<div class="hl-empty"><b>{escape(headline)}</b>{escape(text)}</div>')
+
+
+def signed(value: float, digits: int) -> str:
+    """``+1.50`` or ``−0.25``, with a real minus sign."""
+    return f"{value:+.{digits}f}".replace("-", "−")

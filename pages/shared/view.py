@@ -1,0 +1,202 @@
+"""What a person is looking at, and how it is written in the URL. Knows nothing of Streamlit.
+
+Every choice that changes what is shown is a field of ``View``, so a link reproduces the view. A value
+that makes no sense in a link is replaced by the default, and the reader is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from engine.cliffs import FIXED_SPARSITY
+from engine.errors import HeadlightError
+from engine.heads import Head
+from engine.settings import Method, Score, Settings
+
+SCORES = ("contrastive_flap", "flap", "merged", "difference")
+AMONG = ("auto", "ringed", "all")
+INPUTS = ("q", "k", "v", "logits")
+MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
+MAX_SEED = 2**31 - 1
+MAX_TEXT = 300
+
+
+@dataclass(frozen=True)
+class View:
+    """One state of the app.
+
+    ``sparsity`` is where the slider of the score map stands. ``among`` says which heads a search may use: the
+    union chosen automatically, the ringed heads of the map, or all. ``head``, ``edge``: selected, or None.
+    ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
+    """
+
+    model: str = Settings.model
+    task: str = Settings.task
+    pairs: int = Settings.pairs
+    seed: int = Settings.seed
+    score: str = "contrastive_flap"
+    sparsity: float = FIXED_SPARSITY
+    among: str = "auto"
+    threshold_scale: float = Settings.threshold_scale
+    min_effect: float = Settings.min_effect
+    head: str | None = None
+    edge: str | None = None
+    weakest: float = 0.0
+    inputs: tuple[str, ...] = INPUTS
+    prompt: int = 0
+    hide_first: bool = False
+
+    def settings(self) -> Settings:
+        """The run this view asks for. Fields that cannot change its result stand at their defaults."""
+        ringed = self.among == "ringed"
+        return Settings(
+            model=self.model,
+            task=self.task,
+            pairs=self.pairs,
+            seed=self.seed,
+            method=Method.DENSE if self.among == "all" else Method.APP,
+            sparsity=self.sparsity if ringed else None,
+            score=self.mask_score if ringed else Settings.score,
+            threshold_scale=self.threshold_scale,
+            min_effect=self.min_effect,
+        )
+
+    @property
+    def mask_score(self) -> Score:
+        """The score whose keep mask is ringed; the map of differences rings Contrastive-FLAP's."""
+        return Score.CONTRASTIVE_FLAP if self.score == "difference" else Score(self.score)
+
+
+DEFAULT = View()
+ALWAYS_WRITTEN = ("model", "task", "pairs", "seed", "score")  # a link must mean the same in a later version
+
+
+def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> tuple[View, tuple[str, ...]]:
+    """The view of a URL's parameters, and a sentence for each that could not be used.
+
+    ``known`` lists the values of fields whose choices the caller knows, such as the tasks.
+    Parameters that are not ours are left alone.
+    """
+    view, problems = DEFAULT, []
+    for field in fields(View):
+        if field.name not in params:
+            continue
+        try:
+            value = READERS[field.name](params[field.name].strip())
+            _check_known(value, known.get(field.name))
+            view = replace(view, **{field.name: value})
+        except HeadlightError as error:
+            default = _written(getattr(DEFAULT, field.name)) or "none"
+            problems.append(
+                f"The link's {field.name.replace('_', ' ')} was not used: {error} Shown instead: {default}."
+            )
+    return view, tuple(problems)
+
+
+def write_view(view: View) -> dict[str, str]:
+    """URL parameters of a view: what identifies the data always, the rest where it differs from the default."""
+    return {
+        field.name: _written(getattr(view, field.name))
+        for field in fields(View)
+        if field.name in ALWAYS_WRITTEN or getattr(view, field.name) != getattr(DEFAULT, field.name)
+    }
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
+    if choices is not None and value not in choices:
+        raise HeadlightError(f"Expected one of {', '.join(choices)}, got {_short(value)}.")
+
+
+def _text(raw: str) -> str:
+    if not raw or len(raw) > MAX_TEXT or not raw.isprintable():
+        raise HeadlightError(f"Expected a name of 1 to {MAX_TEXT} characters, got {_short(raw)}.")
+    return raw
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def read(raw: str) -> str:
+        _check_known(raw, choices)
+        return raw
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(raw: str) -> int:
+        if not (raw.isascii() and raw.isdigit() and len(raw) <= 10 and low <= int(raw) <= high):
+            raise HeadlightError(f"Expected a whole number from {low} to {high}, got {_short(raw)}.")
+        return int(raw)
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(raw: str) -> float:
+        try:
+            value = float(raw)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise HeadlightError(f"Expected a number from {low:g} to {high:g}, got {_short(raw)}.")
+        return value
+
+    return read
+
+
+def _head(raw: str) -> str:
+    if len(raw) > 9:
+        raise HeadlightError(f"Expected a head written layer.index such as 9.6, got {_short(raw)}.")
+    return str(Head.parse(raw))
+
+
+def _edge(raw: str) -> str:
+    sender, arrow, entry = raw.partition("-")
+    receiver, _, letter = entry.rpartition(".")
+    if not arrow or (entry != "logits" and letter not in ("q", "k", "v")):
+        raise HeadlightError(f"Expected an edge such as 9.6-logits or 5.5-9.6.q, got {_short(raw)}.")
+    return f"{_head(sender)}-{entry if entry == 'logits' else f'{_head(receiver)}.{letter}'}"
+
+
+def _inputs(raw: str) -> tuple[str, ...]:
+    letters = tuple(raw.split(",")) if raw else ()
+    if not set(letters) <= set(INPUTS):
+        raise HeadlightError(f"Expected inputs out of {', '.join(INPUTS)}, got {_short(raw)}.")
+    return tuple(letter for letter in INPUTS if letter in letters)
+
+
+def _short(raw: object) -> str:
+    """A quoted, printable, short form of whatever stood in the link."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(raw))
+    return f"“{text[:40]}…”" if len(text) > 40 else f"“{text}”"
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "model": _text,
+    "task": _text,
+    "pairs": _whole(1, MAX_PAIRS),
+    "seed": _whole(0, MAX_SEED),
+    "score": _one_of(SCORES),
+    "sparsity": _number(0, 0.99),
+    "among": _one_of(AMONG),
+    "threshold_scale": _number(0, 10),
+    "min_effect": _number(0, 1),
+    "head": _head,
+    "edge": _edge,
+    "weakest": _number(0, 1),
+    "inputs": _inputs,
+    "prompt": _whole(0, MAX_PAIRS - 1),
+    "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
+}
