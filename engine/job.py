@@ -20,6 +20,7 @@ from engine.progress import Watcher
 
 Work = Callable[[Watcher], Any]
 
+
 class JobState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
