@@ -1,0 +1,200 @@
+"""score, effects, discover, verify: settings from options, one stage of the engine, one JSON record."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine import record
+from engine.ablation import Ablation, Ablator
+from engine.cli.console import Console
+from engine.cost import CostRow, Ledger, forward_flops
+from engine.errors import HeadlightError
+from engine.heads import Head, heads_of, mask_of
+from engine.models.loading import load_model
+from engine.models.model import Model
+from engine.patching.effects import PathPatching
+from engine.patching.receiver import Receiver
+from engine.patching.reference import reference_effects
+from engine.pipeline import VERIFICATION, keep_of
+from engine.pipeline import discover as find_circuit
+from engine.prepare import Prepared, prepare
+from engine.self_check import self_check
+from engine.settings import Method, Score, Settings
+from engine.sparsity_sweep import prune
+from engine.tasks.prompts import Metric, Prompts
+from engine.verification import verify as verify_heads
+
+EFFECTS = "effects"
+
+
+def score(options: argparse.Namespace, console: Console) -> None:
+    """Head scores; the keep mask and the sweep if a sparsity is asked for."""
+    settings, out = _settings(options), _output(options)
+    prepared = _prepare(options, settings, console)
+    result = _run_json(prepared) | {"scores": record.scores_json(prepared.scores)}
+    cost = prepared.cost
+    if options.sparsity is not None:
+        pruning = prune(prepared, console) if settings.sparsity is None else None
+        result["keep"] = keep_of(prepared, settings, pruning).tolist()
+        if pruning is not None:
+            result["sweep"] = record.sweep_json(pruning)
+            cost += pruning.cost
+    _write(result | {"cost": record.cost_json(cost)}, out)
+
+
+def effects(options: argparse.Namespace, console: Console) -> None:
+    """Effects of many senders on one receiver, fast or by the reference."""
+    settings, out = _settings(options), _output(options)
+    model = _load(settings, console)
+    receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
+    senders = _senders(options.senders, model, receiver)
+    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    ledger = Ledger(forward_flops(model.parts, prepared.prompts))
+
+    def tick(share: float) -> None:
+        console.step(EFFECTS, share, 1)
+
+    with ledger.stage(EFFECTS):
+        if options.reference:
+            values = reference_effects(model, prepared.activations, receiver, senders, tick)
+            ledger.add((1 if receiver.head is None else 2) * len(senders) * ledger.flops_per_pass)
+        else:
+            self_check(model, prepared.activations)
+            values = PathPatching(model, prepared.activations, senders, ledger).effects(receiver, tick)
+    result = _run_json(prepared)
+    result["settings"] |= {
+        "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": options.reference,
+    }
+    cost = record.cost_json((*prepared.cost, *ledger.rows()))
+    _write(result | {"effects": record.matrix(values), "cost": cost}, out)
+
+
+def discover(options: argparse.Namespace, console: Console) -> None:
+    """Find and verify a circuit; interrupted, the part found so far is still written."""
+    settings, out = _settings(options), _output(options)
+    model = _load(settings, console)
+    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    if not prepared.baseline.capable:
+        console.announce(f"warning: {prepared.baseline.verdict}")
+    _write(record.discovery_json(model, find_circuit(model, settings, console, prepared)), out)
+
+
+def verify(options: argparse.Namespace, console: Console) -> None:
+    """Performance and faithfulness of given heads, all others ablated."""
+    saved = None
+    if options.circuit is not None:
+        saved = record.read_saved_circuit(options.circuit)
+        _fill_from_file(options, saved)
+    settings, out = _settings(options), _output(options)
+    model = _load(settings, console)
+    names = saved.heads if saved is not None else _names(options.heads)
+    heads = record.parse_heads(names, model.n_layers, model.n_heads)
+    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    ledger = Ledger(forward_flops(model.parts, prepared.prompts))
+    with ledger.stage(VERIFICATION):
+        ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
+        keep = mask_of(heads, model.n_layers, model.n_heads)
+        result = verify_heads(prepared.activations, ablator, keep, settings.seed)
+    circuit = {"heads": [str(head) for head in heads], "edges": []}
+    _write(
+        _run_json(prepared)
+        | {"keep": keep.tolist(), "circuit": circuit, "verification": record.verification_json(result)}
+        | {"cost": record.cost_json((*prepared.cost, *ledger.rows()))},
+        out,
+    )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """Options that were given; everything else keeps the default of Settings."""
+    sparsity = getattr(options, "sparsity", None)
+    given: dict[str, Any] = {
+        "model": options.model,
+        "task": "custom" if options.rows is not None else options.task,
+        "pairs": options.pairs,
+        "seed": options.seed,
+        "metric": Metric(options.metric) if options.metric else None,
+        "prepend_bos": options.bos,
+        "device": options.device,
+        "dtype": options.dtype,
+        "method": Method(options.method) if "method" in options else None,
+        "sparsity": None if sparsity == "auto" else sparsity,
+        "score": Score(options.score) if "score" in options else None,
+        "threshold_scale": getattr(options, "threshold_scale", None),
+        "min_effect": getattr(options, "min_effect", None),
+    }
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> None:
+    """What was not typed comes from the circuit's run; the prompts of another seed."""
+    options.model = options.model or saved.model
+    if options.rows is None:
+        options.task = options.task or saved.task
+    if options.pairs is None:
+        options.pairs = saved.settings.get("pairs")
+    options.metric = options.metric or saved.settings.get("metric")
+    options.bos = options.bos or saved.settings.get("prepend_bos")
+    if options.seed is None:
+        options.seed = int(saved.settings.get("seed", 0)) + 1
+
+
+def _load(settings: Settings, console: Console) -> Model:
+    return load_model(settings.model, settings.device, settings.dtype, console.announce)
+
+
+def _prepare(options: argparse.Namespace, settings: Settings, console: Console) -> Prepared:
+    model = _load(settings, console)
+    return prepare(model, settings, console, _custom_prompts(options, settings, model))
+
+
+def _senders(text: str, model: Model, receiver: Receiver) -> tuple[Head, ...]:
+    """All heads below the receiver, or the named ones, all of which must lie below it."""
+    top = model.n_layers if receiver.head is None else receiver.head.layer
+    if text == "all":
+        return tuple(Head(layer, index) for layer in range(top) for index in range(model.n_heads))
+    heads = record.parse_heads(_names(text), model.n_layers, model.n_heads)
+    above = [str(head) for head in heads if head.layer >= top]
+    if above:
+        raise HeadlightError(f"Senders must lie in a layer below the receiver {receiver}, got {', '.join(above)}.")
+    return heads
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name.strip()]
+
+
+def _run_json(prepared: Prepared) -> record.Json:
+    return record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
+
+
+def _output(options: argparse.Namespace) -> Path | None:
+    """Where the record goes, None for standard output; refused before the work rather than after it."""
+    if options.out == "-":
+        return None
+    path = Path(options.out)
+    if path.is_dir() or not path.parent.is_dir():
+        raise HeadlightError(f"Cannot write {path}: expected a file name in an existing folder. Choose another --out.")
+    return path
+
+
+def _write(result: record.Json, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(record.dumps(result) + "\n")
+        sys.stdout.flush()
+        return
+    try:
+        record.write_json(result, out)
+    except OSError as error:
+        raise HeadlightError(f"Cannot write {out}: {error.strerror}. Choose another --out.") from error
+
+
+def _custom_prompts(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
+    """The rows of ``--rows`` as prompts; None for a built-in task."""
+    if options.rows is None:
+        return None
+    from engine.tasks.custom import read_rows  # TODO
+    raise NotImplementedError(read_rows, replace)

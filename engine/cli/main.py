@@ -1,0 +1,49 @@
+"""Exit codes and error texts: 0 done, 1 a clear message, 2 usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from engine.cli.arguments import build_parser
+from engine.cli.console import Console, interruptible
+from engine.errors import Cancelled, HeadlightError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; no traceback for what a person can mend."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    console = Console()
+    try:
+        with interruptible(console):
+            _run(options, console)
+    except HeadlightError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (Cancelled, KeyboardInterrupt):
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return INTERRUPTED if console.interrupted else 0
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    """Commands import torch, so they are imported only once the command line is known to be good."""
+    from engine.cli import commands, tables
+
+    run = {
+        "models": tables.print_models,
+        "tasks": tables.print_tasks,
+        "score": commands.score,
+        "effects": commands.effects,
+        "discover": commands.discover,
+        "verify": commands.verify,
+    }[options.command]
+    run(options, console)
