@@ -19,9 +19,10 @@ TOLERANCE = 1e-4  # in f
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """``largest``: largest |f_fast - f_reference| over ``paths`` paths."""
+    """``largest``: largest |f_fast - f_reference| over ``paths`` paths, which took ``passes`` hooked forwards."""
 
     paths: int
+    passes: int
     largest: float
 
 
@@ -45,7 +46,9 @@ def self_check(model: Model, activations: Activations) -> SelfCheck:
             f"Fast path patching disagrees with the hooked reference on {model.name} by {largest:.2g} (allowed "
             f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
         )
-    return SelfCheck(len(receivers) * len(senders), largest)
+    recordings = 2  # of clean and corrupted z, for each receiver
+    passes = sum(recordings + (1 if receiver == LOGITS else 2) * len(senders) for receiver in receivers)
+    return SelfCheck(len(receivers) * len(senders), passes, largest)
 
 
 def _difference(
