@@ -116,13 +116,15 @@ def test_downloads_what_is_needed_and_loads_from_the_cache_afterwards(hub, tiny_
     (tiny_copy / "pytorch_model.bin").write_bytes(b"never asked for")
     (tiny_copy / "onnx").mkdir()
     (tiny_copy / "onnx" / "model.safetensors").write_bytes(b"not at the top: another format")
+    (tiny_copy / "tokenizer_old").mkdir()
+    (tiny_copy / "tokenizer_old" / "vocab.json").write_text("{}")
     hub.repos["acme/tiny"] = tiny_copy
     said: list[str] = []
     model = load_model("acme/tiny", announce=said.append)
     assert model.name == "acme/tiny"
     assert model.n_layers == 2
     assert "model.safetensors" in hub.fetched
-    assert not {"pytorch_model.bin", "onnx/model.safetensors"} & set(hub.fetched)
+    assert not {"pytorch_model.bin", "onnx/model.safetensors", "tokenizer_old/vocab.json"} & set(hub.fetched)
     assert any("Downloading acme/tiny" in text for text in said)
 
     hub.repos.clear()  # the second time nobody is asked
@@ -142,6 +144,10 @@ def test_sharded_weights_are_fetched_whole(hub, tiny_copy):
     hub.repos["acme/tiny"] = tiny_copy
     load_model("acme/tiny")
     assert shards < set(hub.fetched)
+    folder = cached_folder("acme/tiny")
+    assert folder is not None
+    (folder / min(shards)).unlink()
+    assert cached_folder("acme/tiny") is None
 
 
 def test_unknown_model_says_so_and_suggests_a_name(hub):
@@ -182,7 +188,7 @@ def test_repository_without_a_config_is_refused(hub, tiny_copy):
 def test_gated_model_says_how_to_get_access(hub, tiny_copy):
     hub.repos["acme/gated"] = tiny_copy
     hub.gated = True
-    with pytest.raises(HeadlightError, match="HF_TOKEN"):
+    with pytest.raises(HeadlightError, match=r"accept its terms.*HF_TOKEN"):
         load_model("acme/gated")
 
 

@@ -68,13 +68,16 @@ def test_manifest_holds_size_and_hash_of_every_file(weights):
     assert is_intact(folder)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "remove", "no manifest", "bad manifest", "header"])
+@pytest.mark.parametrize("damage", ["truncate", "other file", "remove", "no manifest", "bad manifest", "header"])
 def test_a_damaged_folder_is_not_intact(weights, damage):
     folder = weights.parent
+    (folder / "tokenizer.json").write_text("{}")
     write_manifest(folder, "x.gguf", "0" * 64)
     content = weights.read_bytes()
     if damage == "truncate":
         weights.write_bytes(content[:-1])
+    elif damage == "other file":
+        (folder / "tokenizer.json").write_text("{")
     elif damage == "remove":
         weights.unlink()
     elif damage == "no manifest":

@@ -55,6 +55,12 @@ def test_existing_folder_without_a_slash_is_a_folder(tmp_path, monkeypatch):
     assert resolve("mine").kind is Kind.FOLDER
 
 
+def test_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    assert resolve("~/.").location == str(tmp_path)
+
+
 def test_gguf_file_is_recognised_by_its_name(tmp_path):
     path = tmp_path / "Some.Model.GGUF"
     path.write_bytes(b"")
