@@ -1,7 +1,7 @@
 """What a search will cost, before it runs: FLOPs by formula, seconds by this machine's own speed.
 
 1. Logits: every sender carried to the top at one position.
-2. Sender sweep: every sender carried up at all positions that can change.
+2. Sender sweep: every sender carried up, at all positions that can change, to the highest receiver.
 3. A receiver at layer r: its senders, the attention of one head, the live model from r upwards.
 
 How many receivers a search visits depends on what it finds. ``likely`` assumes a third of the
@@ -63,7 +63,7 @@ def dense_cost(prepared: Prepared, receivers: Sequence[Head]) -> SearchCost:
 def _cost(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, float]) -> SearchCost:
     """``receivers``: how likely each is visited."""
     model, activations = prepared.model, prepared.activations
-    flops = _sweep_flops(model, activations, senders)
+    flops = _sweep_flops(model, activations, senders, max((head.layer for head in receivers), default=0))
     passes = float(len(senders))
     for head, chance in receivers.items():
         below = sum(sender.layer < head.layer for sender in senders)
@@ -75,14 +75,15 @@ def _cost(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, flo
     return SearchCost(flops, flops / forward_flops(model.parts, prepared.prompts), round(passes), flops / speed)
 
 
-def _sweep_flops(model: Model, activations: Activations, senders: Sequence[Head]) -> float:
-    """Logits stage and shared sweep: MLPs of every layer for the senders at or below it."""
+def _sweep_flops(model: Model, activations: Activations, senders: Sequence[Head], top: int) -> float:
+    """Logits stage through every layer and shared sweep up to layer ``top``: MLPs for the senders that entered."""
     total = 0.0
     for index, layer in enumerate(model.parts.layers):
         entered = sum(sender.layer <= index for sender in senders)
         for item in activations.batches:
             pairs, length = item.batch.clean.shape
-            total += mlp_flops(layer, entered * pairs * (1 + length - item.first))
+            carried = 1 + (length - item.first if index < top else 0)
+            total += mlp_flops(layer, entered * pairs * carried)
     return total
 
 

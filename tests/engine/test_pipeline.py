@@ -1,0 +1,176 @@
+"""The whole method on the toy model, whose circuit is known."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from engine import record
+from engine.circuit import Input
+from engine.errors import Cancelled, HeadlightError
+from engine.estimate import dense_cost, estimate_search
+from engine.head_card import attention_pattern, head_writes
+from engine.heads import Head, heads_of
+from engine.models.sources import TOY_FOLDER
+from engine.pipeline import discover, keep_of
+from engine.prepare import prepare
+from engine.progress import Watcher
+from engine.search import STAGE
+from engine.settings import Method, Score, Settings
+from engine.sparsity_sweep import prune, random_band
+
+SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, seed=0)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return json.loads((TOY_FOLDER / "circuit.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def prepared(toy_model):
+    return prepare(toy_model, SETTINGS, Watcher())
+
+
+@pytest.fixture(scope="module")
+def pruning(prepared):
+    return prune(prepared, Watcher())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(SETTINGS, method=Method.DENSE),
+        SETTINGS,
+        replace(SETTINGS, sparsity=0.5),
+        replace(SETTINGS, sparsity=0.8, score=Score.MERGED, seed=5, pairs=12),
+    ],
+    ids=["dense", "app-auto", "app-half", "app-merged"],
+)
+def test_the_known_circuit_is_found_exactly(toy_model, known, settings):
+    found = discover(toy_model, settings, Watcher())
+    assert found.complete
+    assert [str(head) for head in found.circuit.heads] == known["heads"]
+    named = {(str(e.sender), str(e.receiver) if e.receiver else "logits", e.input.value) for e in found.circuit.edges}
+    assert named == {(edge["sender"], edge["receiver"], edge["input"]) for edge in known["edges"]}
+    assert found.verification is not None and found.verification.faithfulness > 0.9
+    assert found.verification.seed == settings.seed + 1
+    assert found.check.largest < 1e-4
+
+
+def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning):
+    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
+    stages = [row.stage for row in found.cost]
+    assert stages == ["calibration", "sparsity sweep", "self-check", STAGE, "verification"]
+    assert all(row.seconds > 0 and row.flops > 0 and row.forward_passes > 0 for row in found.cost)
+
+
+def test_dense_searches_everywhere_and_app_inside_its_mask(toy_model, prepared, pruning):
+    dense = discover(toy_model, replace(SETTINGS, method=Method.DENSE), Watcher(), prepared)
+    assert dense.keep.all() and dense.pruning is None
+    app = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
+    assert app.keep.sum() == pruning.choice.merge.size < app.keep.numel()
+    for step in app.steps:
+        assert step.effects[~app.keep].isnan().all()
+    shared = app.keep & ~app.steps[0].effects.isnan()
+    torch.testing.assert_close(app.steps[0].effects[shared], dense.steps[0].effects[shared], atol=1e-5, rtol=0)
+
+
+def test_the_sweep_has_every_sparsity_and_starts_near_the_whole_model(prepared, pruning):
+    for sweep in pruning.sweeps.values():
+        assert len(sweep.sparsities) == 100 and sweep.sizes[0] == prepared.scores.flap.numel() - 1
+        assert list(sweep.sizes) == sorted(sweep.sizes, reverse=True) and sweep.sizes[-1] == 0
+        assert sweep.performance[0] == pytest.approx(100, abs=5)
+        assert sweep.performance[-1] < 50  # nothing kept
+    assert pruning.sweeps["flap"].performance[-1] == pytest.approx(pruning.sweeps["contrastive_flap"].performance[-1])
+    assert len(pruning.merges) == 9 and pruning.choice.merge in pruning.merges
+
+
+def test_masks_of_a_fixed_sparsity(prepared):
+    flap, contrastive = (keep_of(prepared, replace(SETTINGS, sparsity=0.5, score=s), None) for s in list(Score)[1::-1])
+    merged = keep_of(prepared, replace(SETTINGS, sparsity=0.5, score=Score.MERGED), None)
+    assert torch.equal(merged, flap | contrastive)
+    assert int(flap.sum()) == int(contrastive.sum()) == 11
+
+
+def test_the_random_band_is_seeded_and_ordered(prepared):
+    band = random_band(prepared, Watcher())
+    assert band == random_band(prepared, Watcher())
+    assert all(low <= mid <= high for low, mid, high in zip(band.low, band.median, band.high, strict=True))
+    assert len(band.sparsities) == len(band.median) and band.draws > 1
+
+
+def test_the_estimate_brackets_the_search(toy_model, prepared):
+    estimate = estimate_search(prepared, torch.ones_like(prepared.scores.flap, dtype=torch.bool))
+    found = discover(toy_model, replace(SETTINGS, method=Method.DENSE), Watcher(), prepared)
+    cost = next(row for row in found.cost if row.stage == STAGE)
+    assert estimate.likely.flops < estimate.most.flops
+    assert cost.flops <= estimate.most.flops * 1.01
+    receivers = [head for head in found.circuit.heads if head.layer > 0]
+    assert cost.flops == pytest.approx(dense_cost(prepared, receivers).flops, rel=0.15)
+
+
+class CancelIn(Watcher):
+    def __init__(self, stage):
+        self.stage, self.reached = stage, False
+
+    def report(self, stage, done, total):
+        self.reached |= stage == self.stage and done > 0
+
+    def cancelled(self):
+        return self.reached
+
+
+def test_cancelled_in_the_search_the_part_found_comes_back_marked(toy_model, prepared):
+    found = discover(toy_model, replace(SETTINGS, sparsity=0.5), CancelIn(STAGE), prepared)
+    assert not found.complete and found.verification is None
+    text = record.dumps(record.discovery_json(toy_model, found))
+    assert json.loads(text)["complete"] is False
+
+
+def test_cancelled_before_the_search_there_is_nothing_to_keep(toy_model, prepared):
+    with pytest.raises(Cancelled):
+        discover(toy_model, SETTINGS, CancelIn("sparsity sweep"), prepared)
+
+
+def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepared, pruning, tmp_path):
+    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
+    path = tmp_path / "run.json"
+    record.write_json(record.discovery_json(toy_model, found), path)
+    saved = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda text: pytest.fail(text))
+    assert saved["schema"] == "headlight/1"
+    assert record.parse_circuit(saved["circuit"], 2, toy_model.n_heads) == found.circuit
+    assert record.read_saved_circuit(path).heads == tuple(str(head) for head in found.circuit.heads)
+    assert len(saved["prompts"]["clean_tokens"]) == 8
+    assert [value is None for row in saved["effects"] for value in row].count(False) == int(found.keep.sum())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "not JSON"), ("[]", "schema"), ('{"schema": "headlight/9"}', "schema"), ('{"schema": "headlight/1"}', "no circuit")],
+)
+def test_files_that_are_no_runs_are_refused(tmp_path, text, says):
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(HeadlightError, match=says):
+        record.read_saved_circuit(path)
+
+
+def test_the_induction_head_attends_behind_the_earlier_copy_and_writes_the_answer(prepared, known):
+    head = Head.parse(next(edge["sender"] for edge in known["edges"] if edge["input"] == Input.LOGITS))
+    pair = prepared.prompts.pairs[0]
+    pattern = attention_pattern(prepared.model, pair.clean_tokens, head)
+    torch.testing.assert_close(pattern.sum(dim=1), torch.ones(len(pair.clean_tokens)), atol=1e-5, rtol=0)
+    assert pattern.triu(1).abs().max() == 0  # causal
+    assert pair.clean_tokens[int(pattern[-1].argmax())] in pair.answer_tokens
+    raised, lowered = head_writes(prepared, head, 10)
+    answers = {token for item in prepared.prompts.pairs for token in item.answer_tokens}
+    assert answers & {token.token for token in raised}
+    assert raised[0].logits > 0 > lowered[0].logits
+
+
+def test_scores_are_finite_and_tell_heads_apart(prepared):
+    for scores in (prepared.scores.flap, prepared.scores.contrastive_flap):
+        assert scores.isfinite().all() and scores.std() > 0
+    assert Head(1, 2) in heads_of(prepared.scores.keep(Score.CONTRASTIVE_FLAP, 0.8))

@@ -1,0 +1,34 @@
+import math
+
+import pytest
+
+from engine.errors import HeadlightError
+from engine.settings import Settings
+
+
+def test_settings_can_be_compared_and_hashed():
+    assert Settings(seed=3) == Settings(seed=3) and hash(Settings(seed=3)) == hash(Settings(seed=3))
+    assert Settings(seed=3) != Settings(seed=4)
+
+
+def test_circuits_are_reported_on_prompts_they_were_not_found_on():
+    assert Settings(seed=3).report_seed != 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"pairs": 0}, "at least 1 prompt pair"),
+        ({"pairs": -3}, "at least 1 prompt pair"),
+        ({"sparsity": 1.0}, "sparsity"),
+        ({"sparsity": -0.1}, "sparsity"),
+        ({"sparsity": math.nan}, "sparsity"),
+        ({"threshold_scale": -1.0}, "threshold scale"),
+        ({"threshold_scale": math.inf}, "threshold scale"),
+        ({"min_effect": 1.5}, "smallest effect"),
+        ({"min_effect": math.nan}, "smallest effect"),
+    ],
+)
+def test_values_outside_their_range_are_refused(wrong, says):
+    with pytest.raises(HeadlightError, match=says):
+        Settings(**wrong)
