@@ -29,8 +29,7 @@ from engine.models.quiet import quiet_libraries
 SUBFOLDER = "gguf"
 LAYOUT = "1"  # of the prepared folders: a new number prepares them afresh
 KEY_LENGTH = 20  # hex digits of the hash: 80 bits tell files apart
-UNPACKED_BYTES = 4  # float32, as computed with on a CPU
-PEAK_FACTOR = 2  # file, unpacked weights and the copy being written, measured below this
+UNPACKING_BYTES = 6  # a parameter: float32, and half as much again for what is being converted and written
 
 
 def prepared_path(gguf_path: Path) -> Path:
@@ -57,7 +56,7 @@ def prepared_folder(gguf_path: Path, announce: Callable[[str], None] = lambda te
     if is_intact(folder):
         return folder
     root = writable_cache(SUBFOLDER)
-    check_memory(gguf_path.name, header.parameters * PEAK_FACTOR, UNPACKED_BYTES)
+    check_memory(gguf_path.name, header.parameters, UNPACKING_BYTES)
     with _one_process_at_a_time(folder, announce), quiet_libraries():
         if not is_intact(folder):
             announce(f"Preparing {gguf_path.stem}, once, about half a minute for a small model …")
