@@ -56,7 +56,7 @@ def _graph(found: Discovery, view: View) -> Any:
     _hide_inputs(figure, view.inputs)
     _filters(circuit, view)
     shown = [edge for edge in circuit.edges if abs(edge.effect) >= view.weakest and edge.input.value in view.inputs]
-    look.note(f"{len(shown)} of {len(circuit.edges)} edges shown. Click a head or an edge.")
+    look.note(f"{len(shown)} of {look.count(len(circuit.edges), 'edge')} shown. Click a head or an edge.")
     chart(
         figure, "circuit", f"Graph of a circuit of {len(circuit.heads)} heads and {len(circuit.edges)} edges.",
         identity=found.settings, on_click=_clicked,

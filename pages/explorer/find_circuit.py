@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from torch import Tensor
 
+from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
 from engine.estimate import Estimate, estimate_search
 from engine.figures.graph import graph_figure
@@ -87,8 +88,8 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
         return f"All {total} heads"
     if name == "ringed":
         kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
-        return f"{kept} ringed heads"
-    return f"Automatic: {pruning.choice.merge.size} heads" if pruning is not None else "Automatic"
+        return f"{look.count(kept, 'ringed head')}"
+    return f"Automatic: {look.count(pruning.choice.merge.size, 'head')}" if pruning is not None else "Automatic"
 
 
 def _candidates(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor | None:
@@ -102,6 +103,8 @@ def _offer(prepared: Prepared, settings: Settings, keep: Tensor | None, shot: Sn
     """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
     if shot is not None and shot.state is JobState.FAILED:
         st.error(shot.error or "It did not work, for an unknown reason.", icon=":material/error:")
+    elif shot is not None and shot.result is None:
+        look.verdict("Cancelled.", "The search was stopped before it had found anything.", "wait")
     if keep is None:
         rough = estimate_search(prepared, prepared.scores.keep(Score.MERGED, FIXED_SPARSITY))
         look.note(
@@ -145,7 +148,7 @@ def _growing(prepared: Prepared, shot: Snapshot) -> None:
         look.empty("The graph grows here", "Heads and edges appear as soon as they are found.")
         return
     circuit = shot.circuit
-    look.note(f"{len(circuit.heads)} heads and {len(circuit.edges)} edges so far; their places may still change.")
+    look.note(f"{_size(circuit)} so far; their places may still change.")
     chart(
         graph_figure(circuit, dark=is_dark()), "growing", "Graph of the circuit as far as the search has come",
         identity=prepared.settings,
@@ -155,15 +158,14 @@ def _growing(prepared: Prepared, shot: Snapshot) -> None:
 def _tell(shot: Snapshot) -> None:
     """How the search ended."""
     found: Discovery = shot.result
-    heads, edges = len(found.circuit.heads), len(found.circuit.edges)
-    size = f"{heads} {'head' if heads == 1 else 'heads'} and {edges} {'edge' if edges == 1 else 'edges'}"
+    size = _size(found.circuit)
     if not found.complete:
         look.verdict(
             "Cancelled.",
             f"What had been found by then is kept: {size}, not verified. Heads below are a lower bound.",
             "wait",
         )
-    elif not heads:
+    elif not found.circuit.heads:
         look.verdict(
             "No head stands out.",
             "No sender’s effect on the logits is above the threshold. Lower the threshold scale or the smallest effect "
@@ -172,9 +174,13 @@ def _tell(shot: Snapshot) -> None:
     else:
         look.verdict(
             f"{size}, found in {duration(shot.seconds)}.",
-            f"{len(found.steps)} receivers searched; the fast path agreed with the hooked reference to "
+            f"{look.count(len(found.steps), 'receiver')} searched; the fast path agreed with the hooked reference to "
             f"{found.check.largest:.0e} on {found.check.paths} paths.",
         )
+
+
+def _size(circuit: Circuit) -> str:
+    return f"{look.count(len(circuit.heads), 'head')} and {look.count(len(circuit.edges), 'edge')}"
 
 
 def _last_of_session(settings: Settings) -> Discovery | None:

@@ -66,3 +66,8 @@ def empty(headline: str, text: str) -> None:
 def signed(value: float, digits: int) -> str:
     """``+1.50`` or ``−0.25``, with a real minus sign."""
     return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 head``, ``3 heads``."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

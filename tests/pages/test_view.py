@@ -1,0 +1,89 @@
+"""The view in the URL: what is written is read back, and nonsense is refused with a word about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.settings import Method, Score, Settings
+from pages.shared.view import DEFAULT, View, read_view, write_view
+
+TASKS = {"task": ("ioi", "induction-random")}
+FULL = View(
+    model="some/model-1.5", task="induction-random", pairs=8, seed=42, score="merged", sparsity=0.93, among="ringed",
+    threshold_scale=1.5, min_effect=0.002, head="23.3", edge="5.5-9.6.q", weakest=0.05, inputs=("q", "logits"),
+    prompt=7, hide_first=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("view", [DEFAULT, FULL, replace(FULL, edge="9.6-logits", inputs=(), head=None)])
+def test_a_written_view_is_read_back(view: View) -> None:
+    assert read_view(write_view(view), TASKS) == (view, ())
+
+
+def test_a_link_names_the_data_even_where_it_is_the_default() -> None:
+    assert write_view(DEFAULT) == {
+        "model": "smollm2-135m", "task": "ioi", "pairs": "16", "seed": "0", "score": "contrastive_flap",
+    }  # fmt: skip
+
+
+def test_foreign_parameters_are_no_problem() -> None:
+    assert read_view({"utm_source": "mail", "embed": "true"}, TASKS) == (DEFAULT, ())
+
+
+@pytest.mark.parametrize(
+    ("field", "raw"),
+    [
+        ("model", ""),
+        ("model", "x" * 301),
+        ("model", "a\x00b"),
+        ("task", "no-such-task"),
+        ("pairs", "0"),
+        ("pairs", "257"),
+        ("pairs", "-1"),
+        ("pairs", "٣"),
+        ("pairs", "1e2"),
+        ("pairs", "9" * 5000),
+        ("seed", "2147483648"),
+        ("score", "difference!"),
+        ("sparsity", "1"),
+        ("sparsity", "nan"),
+        ("sparsity", "-0.1"),
+        ("sparsity", "a lot"),
+        ("among", "some"),
+        ("threshold_scale", "inf"),
+        ("min_effect", "2"),
+        ("head", "9"),
+        ("head", "9.6.q"),
+        ("head", "<b>.1"),
+        ("head", "1234567890.1"),
+        ("edge", "9.6"),
+        ("edge", "9.6-9.7"),
+        ("edge", "9.6-9.7.x"),
+        ("inputs", "q,z"),
+        ("prompt", "-1"),
+        ("hide_first", "2"),
+    ],
+)
+def test_a_malformed_value_falls_back_and_is_named(field: str, raw: str) -> None:
+    view, problems = read_view({**write_view(FULL), field: raw}, TASKS)
+    assert view == replace(FULL, **{field: getattr(DEFAULT, field)})
+    (problem,) = problems
+    assert field.replace("_", " ") in problem and "Expected" in problem
+    assert len(problem) < 400 and problem.isprintable()
+
+
+def test_a_ringed_search_is_asked_for_with_its_score_and_sparsity() -> None:
+    settings = FULL.settings()
+    assert (settings.method, settings.sparsity, settings.score) == (Method.APP, 0.93, Score.MERGED)
+    assert (settings.threshold_scale, settings.min_effect) == (1.5, 0.002)
+    assert replace(FULL, score="difference").settings().score is Score.CONTRASTIVE_FLAP
+
+
+@pytest.mark.parametrize(("among", "method"), [("auto", Method.APP), ("all", Method.DENSE)])
+def test_the_slider_is_no_part_of_other_searches(among: str, method: Method) -> None:
+    here, there = replace(FULL, among=among), replace(FULL, among=among, sparsity=0.1, score="flap", head="1.1")
+    assert here.settings() == there.settings()
+    assert (here.settings().method, here.settings().sparsity) == (method, None)
+    assert here.settings().score is Settings.score
