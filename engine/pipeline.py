@@ -79,7 +79,7 @@ def discover(
     watcher.step(SELF_CHECK, 0, 1)
     with ledger.stage(SELF_CHECK):
         check = self_check(model, prepared.activations)
-        ledger.add(check.passes * ledger.flops_per_pass)
+        ledger.add(check.passes * check.pairs / len(prepared.prompts) * ledger.flops_per_pass)
     found = _search(prepared, settings, keep, ledger, watcher)
     verification = _verify(prepared, settings, found.circuit, ledger, watcher) if found.complete else None
     return Discovery(

@@ -6,8 +6,12 @@ engine prints nothing and knows no user interface.
 
 from __future__ import annotations
 
-from engine.circuit import Circuit
+from typing import TYPE_CHECKING
+
 from engine.errors import Cancelled
+
+if TYPE_CHECKING:  # a command line that only prints its help need not load torch
+    from engine.circuit import Circuit
 
 
 class Watcher:

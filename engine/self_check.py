@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.activations import Activations
+from engine.activations import Activations, capture
 from engine.circuit import Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
@@ -13,16 +13,19 @@ from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects
+from engine.tasks.prompts import Prompts
 
 TOLERANCE = 1e-4  # in f
+PAIRS = 2  # a code path that is wrong is wrong on two pairs too, and hooked forwards are slow
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """``largest``: largest |f_fast - f_reference| over ``paths`` paths, which took ``passes`` hooked forwards."""
+    """``largest``: largest |f_fast - f_reference| over ``paths`` paths and ``pairs`` prompt pairs."""
 
     paths: int
-    passes: int
+    pairs: int
+    passes: int  # hooked forwards of those pairs
     largest: float
 
 
@@ -31,6 +34,7 @@ def self_check(model: Model, activations: Activations) -> SelfCheck:
 
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
+    activations = capture(model, _clearest_pairs(activations))
     senders = [Head(0, 0)]
     top = model.n_layers - 1
     receivers = [LOGITS]
@@ -48,7 +52,17 @@ def self_check(model: Model, activations: Activations) -> SelfCheck:
         )
     recordings = 2  # of clean and corrupted z, for each receiver
     passes = sum(recordings + (1 if receiver == LOGITS else 2) * len(senders) for receiver in receivers)
-    return SelfCheck(len(receivers) * len(senders), passes, largest)
+    return SelfCheck(len(receivers) * len(senders), len(activations.prompts), passes, largest)
+
+
+def _clearest_pairs(activations: Activations) -> Prompts:
+    """The pairs with the largest clean minus corrupted: the unit of f must not be near nothing."""
+    gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
+    clearest = gaps.abs().topk(min(PAIRS, len(gaps))).indices.tolist()
+    # Two large gaps of opposite sign would cancel.
+    alike = [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+    prompts = activations.prompts
+    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
 
 
 def _difference(

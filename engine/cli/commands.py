@@ -11,9 +11,9 @@ from typing import Any
 from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.cli.console import Console
-from engine.cost import CostRow, Ledger, forward_flops
+from engine.cost import Ledger, forward_flops
 from engine.errors import HeadlightError
-from engine.heads import Head, heads_of, mask_of
+from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
@@ -58,12 +58,13 @@ def effects(options: argparse.Namespace, console: Console) -> None:
     def tick(share: float) -> None:
         console.step(EFFECTS, share, 1)
 
+    if not options.reference:
+        self_check(model, prepared.activations)
     with ledger.stage(EFFECTS):
         if options.reference:
             values = reference_effects(model, prepared.activations, receiver, senders, tick)
             ledger.add((1 if receiver.head is None else 2) * len(senders) * ledger.flops_per_pass)
         else:
-            self_check(model, prepared.activations)
             values = PathPatching(model, prepared.activations, senders, ledger).effects(receiver, tick)
     result = _run_json(prepared)
     result["settings"] |= {

@@ -7,9 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from engine.circuit import Circuit
 from engine.progress import Watcher
+
+if TYPE_CHECKING:
+    from engine.circuit import Circuit
 
 # Seconds between two lines of one stage: short on a terminal that overwrites, long in a log.
 REFRESH = 0.2

@@ -1,0 +1,152 @@
+"""The command line on the toy model: what it writes, and how it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+TOY = ["--model", "toy-induction", "--task", "induction-random", "--pairs", "8"]
+
+
+def run_json(capsys, *arguments):
+    assert main([*arguments, "--out", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def shape(matrix):
+    return [len(row) for row in matrix]
+
+
+def test_models_and_tasks_are_tables(capsys):
+    assert main(["models"]) == 0 and main(["tasks"]) == 0
+    text = capsys.readouterr().out
+    for name in ("smollm2-135m", "toy-induction", "gpt2-large", "Qwen/Qwen2.5-7B", "greater-than", "docstring"):
+        assert name in text
+
+
+def test_score_writes_scores_and_prompts(capsys):
+    run = run_json(capsys, "score", *TOY)
+    assert run["schema"] == "headlight/1" and run["model"] == "toy-induction" and run["task"] == "induction-random"
+    assert shape(run["scores"]["flap"]) == shape(run["scores"]["contrastive_flap"]) == [12, 12]
+    assert "keep" not in run and "sweep" not in run
+    prompts = run["prompts"]
+    lengths = {name: len(prompts[name]) for name in (
+        "clean_tokens", "corrupted_tokens", "answer_tokens", "distractor_tokens", "end_positions", "template_groups",
+    )}
+    assert set(lengths.values()) == {8}
+    assert all(end == len(tokens) - 1 for end, tokens in zip(prompts["end_positions"], prompts["clean_tokens"], strict=True))
+    assert run["baseline"]["accuracy"] == 1.0
+    assert run["cost"]["calibration"]["forward_passes"] == pytest.approx(2)
+
+
+def test_score_with_a_sparsity_adds_the_mask_and_with_auto_the_sweep(capsys):
+    fixed = run_json(capsys, "score", *TOY, "--sparsity", "0.5")
+    assert sum(map(sum, fixed["keep"])) == 11 and "sweep" not in fixed
+    auto = run_json(capsys, "score", *TOY, "--sparsity", "auto")
+    assert len(auto["sweep"]["flap"]["performance"]) == 100 and len(auto["sweep"]["merges"]) == 9
+    chosen = [merge for merge in auto["sweep"]["merges"] if merge["chosen"]]
+    assert len(chosen) == 1 and chosen[0]["size"] == sum(map(sum, auto["keep"]))
+
+
+@pytest.mark.parametrize("receiver", ["logits", "1.2.q", "1.2.k", "1.2.v"])
+def test_effects_agree_with_the_reference(capsys, receiver):
+    options = ["effects", *TOY, "--receiver", receiver, "--senders", "0.1,0.4"]
+    fast, slow = run_json(capsys, *options), run_json(capsys, *options, "--reference")
+    for layer in range(2):
+        for head in range(12):
+            a, b = fast["effects"][layer][head], slow["effects"][layer][head]
+            assert (a is None) == (b is None) == ((layer, head) not in {(0, 1), (0, 4)})
+            assert a is None or a == pytest.approx(b, abs=1e-4)
+    assert fast["settings"]["receiver"] == receiver
+
+
+def test_discover_then_verify(capsys, tmp_path):
+    out = tmp_path / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(out)]) == 0
+    run = json.loads(out.read_text(encoding="utf-8"))
+    assert run["circuit"]["heads"] == ["0.1", "1.2"] and run["complete"]
+    assert {edge["input"] for edge in run["circuit"]["edges"]} == {"logits", "k"}
+    capsys.readouterr()
+    again = run_json(capsys, "verify", "--circuit", str(out))
+    for name in ("performance", "faithfulness", "sparsity", "n", "seed", "ablation"):
+        assert again["verification"][name] == pytest.approx(run["verification"][name])
+    other = run_json(capsys, "verify", *TOY, "--heads", "0.1", "--ablation", "zero")
+    assert other["verification"]["performance"] < again["verification"]["performance"]
+    assert other["verification"]["ablation"] == "zero"
+
+
+def test_the_same_seed_gives_the_same_numbers(capsys):
+    first, second = (run_json(capsys, "discover", *TOY, "--sparsity", "0.5") for _ in range(2))
+    for run in (first, second):
+        del run["cost"]
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["score", "--model", "gpt-nine", "--task", "ioi"], "gpt-nine"),
+        (["score", "--model", "toy-induction", "--task", "poetry"], "no task 'poetry'"),
+        (["score", *TOY[:4], "--pairs", "0"], "at least 1 prompt pair"),
+        (["score", *TOY[:4], "--pairs", "999999"], "2000"),
+        (["discover", *TOY, "--sparsity", "1"], "sparsity"),
+        (["discover", *TOY, "--sparsity", "-0.5"], "sparsity"),
+        (["discover", *TOY, "--min-effect", "7"], "smallest effect"),
+        (["effects", *TOY, "--receiver", "9.9.q"], "no head 9.9"),
+        (["effects", *TOY, "--receiver", "1.2.x"], "logits, 23.3.q"),
+        (["effects", *TOY, "--receiver", "1.2"], "logits, 23.3.q"),
+        (["effects", *TOY, "--senders", "0.99"], "no head 0.99"),
+        (["effects", *TOY, "--senders", "first"], "such as 9.6"),
+        (["effects", *TOY, "--receiver", "1.2.q", "--senders", "1.3"], "below the receiver"),
+        (["verify", *TOY, "--heads", "5.0"], "no head 5.0"),
+        (["verify", "--circuit", "no-such-file.json"], "Cannot read"),
+        (["score", *TOY, "--out", "no/such/folder/x.json"], "Cannot write"),
+        (["score", *TOY, "--device", "abacus"], "device"),
+        (["score", "--model", "toy-induction", "--task", "ioi"], "."),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_one(capsys, arguments, says):
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and "Traceback" not in captured.err
+    assert "error: " in captured.err and says in captured.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["score", "--pairs", "many"], ["discover", "--sparsity", "most"],
+                                       ["verify"], ["verify", "--heads", "0.1", "--circuit", "x"]])
+def test_wrong_usage_is_exit_code_two(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from engine.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+def test_interrupted_is_exit_code_130_and_what_was_found_is_written(tmp_path):
+    """Ctrl-C as soon as work has begun, on a run long enough not to be over by then."""
+    out = tmp_path / "run.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", "discover", *TOY[:4], "--pairs", "400", "--sparsity", "auto", "--out", str(out)],
+        cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("sparsity sweep"):
+            time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            break
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, "".join(lines) + rest
+    assert "Traceback" not in rest and "Interrupted" in rest

@@ -1,0 +1,22 @@
+import pytest
+
+from engine.activations import capture
+from engine.errors import HeadlightError
+from engine.models.attention import attend
+from engine.self_check import self_check
+from tests.engine.random_prompts import random_prompts
+from tests.tiny import TINY_KINDS
+
+
+@pytest.mark.parametrize("kind", TINY_KINDS)
+def test_fast_and_reference_agree_on_known_architectures(tiny_model, kind):
+    check = self_check(tiny_model(kind), capture(tiny_model(kind), random_prompts()))
+    assert check.paths == 4 and check.largest < 1e-4
+
+
+def test_a_fast_path_that_is_wrong_stops_the_run(tiny_model, monkeypatch):
+    model = tiny_model("llama")
+    activations = capture(model, random_prompts())
+    monkeypatch.setattr("engine.patching.receivers.attend", lambda q, k, v, scale: attend(q, k, v, 1.5 * scale))
+    with pytest.raises(HeadlightError, match="disagrees with the hooked reference"):
+        self_check(model, activations)
