@@ -49,15 +49,15 @@ def estimate_search(prepared: Prepared, keep: Tensor) -> Estimate:
     """Cost of path patching inside ``keep [layer head]``, at the speed the calibration ran."""
     senders = heads_of(keep)
     share = min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
-    likely = _cost(prepared, senders, {head: share for head in senders})
-    most = _cost(prepared, senders, {head: 1.0 for head in senders})
+    likely = _cost(prepared, senders, dict.fromkeys(senders, share))
+    most = _cost(prepared, senders, dict.fromkeys(senders, 1.0))
     return Estimate(likely, most, len(senders))
 
 
 def dense_cost(prepared: Prepared, receivers: Sequence[Head]) -> SearchCost:
     """What dense path patching would take if it visited the same ``receivers`` with all heads as senders."""
     everyone = heads_of(torch.ones_like(prepared.scores.flap, dtype=torch.bool))
-    return _cost(prepared, everyone, {head: 1.0 for head in receivers})
+    return _cost(prepared, everyone, dict.fromkeys(receivers, 1.0))
 
 
 def _cost(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, float]) -> SearchCost:

@@ -43,7 +43,7 @@ def _add_score(commands) -> None:
 
 def _add_effects(commands) -> None:
     effects = _stage(commands, "effects", "exact path-patching effects of many heads on one receiver")
-    effects.add_argument("--receiver", default="logits", help="logits, or a head's input such as 23.3.q (default: logits)")
+    effects.add_argument("--receiver", default="logits", help="logits (default), or a head's input such as 23.3.q")
     effects.add_argument("--senders", default="all", help="all, or heads such as 23.0,22.1 (default: all)")
     effects.add_argument("--reference", action="store_true", help="use the slow hooked implementation, the oracle")
 
@@ -52,7 +52,9 @@ def _add_discover(commands) -> None:
     discover = _stage(commands, "discover", "find a circuit and verify it on fresh prompts")
     discover.add_argument("--method", choices=("app", "dense"), default="app", help="app searches inside the keep mask")
     _mask_options(discover, default="auto")
-    discover.add_argument("--threshold-scale", type=float, default=2.0, metavar="S", help="standard deviations (default: 2)")
+    discover.add_argument(
+        "--threshold-scale", type=float, default=2.0, metavar="S", help="in standard deviations (default: 2)"
+    )
     discover.add_argument(
         "--min-effect", type=float, default=0.01, metavar="F", help="smallest effect that counts (default: 0.01)"
     )
@@ -72,13 +74,15 @@ def _add_verify(commands) -> None:
 def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argparse.ArgumentParser:
     """A subcommand with the options all stages share; ``from_file``: unset ones come from the circuit's file."""
     stage = commands.add_parser(name, help=help_text, description=help_text)
-    fallback = " (default: the file's)" if from_file else ""
-    stage.add_argument("--model", help=f"name, Hugging Face id, folder or .gguf file{fallback or ' (default: smollm2-135m)'}")
-    stage.add_argument("--task", help=f"see the command tasks{fallback or ' (default: ioi)'}")
+    model, task, pairs = ("the file's",) * 3 if from_file else ("smollm2-135m", "ioi", "16")
+    stage.add_argument("--model", help=f"name, Hugging Face id, folder or .gguf file (default: {model})")
+    stage.add_argument("--task", help=f"see the command tasks (default: {task})")
     stage.add_argument("--rows", type=Path, metavar="FILE", help="your own task instead: CSV or JSONL, see the README")
-    stage.add_argument("--pairs", type=int, help=f"prompt pairs{fallback or ' (default: 16)'}")
+    stage.add_argument("--pairs", type=int, help=f"prompt pairs (default: {pairs})")
     stage.add_argument("--seed", type=int, help="of the prompts (default: 0; verify --circuit: another than the run's)")
-    stage.add_argument("--metric", choices=("logit_diff", "logit_diff_max", "prob_diff"), help="default: the task's own")
+    stage.add_argument(
+        "--metric", choices=("logit_diff", "logit_diff_max", "prob_diff"), help="default: the task's own"
+    )
     stage.add_argument("--bos", action="store_true", default=None, help="put the beginning-of-sequence token first")
     stage.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
@@ -89,7 +93,8 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
 def _mask_options(stage: argparse.ArgumentParser, default: str | None) -> None:
     stage.add_argument(
         "--sparsity", type=_sparsity, default=default, metavar="auto|P",
-        help="share of heads to prune, or auto: by cliff points of both scores" + (" (default: auto)" if default else ""),
+        help="share of heads to prune, or auto: by cliff points of both scores"
+        + (" (default: auto)" if default else ""),
     )
     stage.add_argument(
         "--score", choices=("contrastive_flap", "flap", "merged"), default="contrastive_flap",

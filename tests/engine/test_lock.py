@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 import torch
 
 from engine.activations import capture
@@ -71,9 +72,7 @@ def test_hooks_are_gone_after_a_failure(tiny_model):
 
     with torch.no_grad():
         before = model.bridge(torch.tensor([[3, 4, 5]]))
-    try:
+    with pytest.raises(RuntimeError, match="stop"):
         reference_effects(model, activations, LOGITS, all_heads(model), fail)
-    except RuntimeError:
-        pass
     with torch.no_grad():
         torch.testing.assert_close(model.bridge(torch.tensor([[3, 4, 5]])), before)

@@ -148,7 +148,12 @@ def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepare
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "not JSON"), ("[]", "schema"), ('{"schema": "headlight/9"}', "schema"), ('{"schema": "headlight/1"}', "no circuit")],
+    [
+        ("", "not JSON"),
+        ("[]", "schema"),
+        ('{"schema": "headlight/9"}', "schema"),
+        ('{"schema": "headlight/1"}', "no circuit"),
+    ],
 )
 def test_files_that_are_no_runs_are_refused(tmp_path, text, says):
     path = tmp_path / "x.json"

@@ -97,7 +97,8 @@ def test_the_memory_budget_never_changes_a_number(tiny_deep_model, budget, monke
 def test_a_deep_model_agrees_through_many_live_layers(tiny_deep_model):
     activations = capture(tiny_deep_model, random_prompts(n=3))
     senders = [Head(0, 0), Head(1, 3), Head(2, 2), Head(4, 1)]
-    for receiver in (LOGITS, Receiver(Input.Q, Head(3, 0)), Receiver(Input.K, Head(2, 1)), Receiver(Input.V, Head(1, 2))):
+    inputs = (Receiver(Input.Q, Head(3, 0)), Receiver(Input.K, Head(2, 1)), Receiver(Input.V, Head(1, 2)))
+    for receiver in (LOGITS, *inputs):
         torch.testing.assert_close(
             fast_effects(tiny_deep_model, activations, receiver, senders),
             reference_effects(tiny_deep_model, activations, receiver, senders),
