@@ -18,26 +18,27 @@ from engine.tasks.prompts import Metric
 from engine.tasks.recipe import Draft, Plan, Task
 from engine.tasks.vocabulary import Vocabulary
 
-TEXT = '''def {method}(self, {signature}):
-    """Return the {words[0]} {words[1]}.
+TEXT = '''class Machine:
+    def {method}(self, {signature}):
+        """Return the {words[0]} {words[1]}.
 
-    :param {described[0]}: {words[2]} {words[3]}
-    :param {described[1]}: {words[4]} {words[5]}
-    :param'''
-N_ARGUMENTS, N_DESCRIBED, N_WORDS = 6, 2, 6  # the third described argument is the answer
+        :param {described[0]}: {words[2]} {words[3]} {words[4]}
+        :param {described[1]}: {words[5]} {words[6]} {words[7]}
+        :param'''
+N_ARGUMENTS, N_DESCRIBED, N_WORDS = 6, 2, 8  # the third described argument is the answer
 METHODS = """
 build call check copy create draw find get load make move open parse play print push read run save search send set
 show sort start stop test update visit write
 """
+# Left out: keywords and builtins, and names that a small model finds so (un)likely after ":param", whatever the
+# signature, that they decide the outcome.
 ARGUMENTS = """
-address age angle area array base block body book box card case cell channel city class client code color column
-command content context core count data date depth device domain edge error event field file filter frame function
-grid group height image index input item job key label layer length level limit line link list load location log map
-message mode model month name network node number object offset order output owner page parent part path pattern
-pixel place plan point port position price process product project property query radius range rate record region
-request result role root row rule score section seed series server set shape signal size source space speed stage
-state step string style subject system table target task team term test text thread time title token tree type
-unit user value vector version view volume weight width window word year zone
+address angle array body book box case client code color column content context core count data date depth device
+error field file filter frame function group height image index input key label layer length level limit line link
+load log message mode network node number offset order output page parent part path pattern position process property
+query radius rate result root row score section seed series signal size source space speed stage state step subject
+system table target task team term test text thread time title tree user vector version volume weight width window
+word zone
 """
 WORDS = """
 apple bank bird boat bread bridge brother camera cat chair church city coffee cow dance desk doctor dog door dream

@@ -20,7 +20,7 @@ from engine.tasks.vocabulary import Vocabulary
 
 # {name} is the whole name, {start} its first token: it ends the prompt. Names follow a space.
 TEXTS = (
-    "Yesterday, {name} walked to the {place}. Then, {start}",
+    "Recently, {name} walked to the {place}. Then, {start}",
     "Earlier, {name} drove to the {place}. Later, {start}",
     "Once, {name} went to the {place}. Today, {start}",
     "First, {name} came to the {place}. Now, {start}",
@@ -32,7 +32,7 @@ TEXTS = (
     "Originally, {name} lived near the {place}. Still, {start}",
     "Suddenly, {name} left for the {place}. Meanwhile, {start}",
     "Finally, {name} returned to the {place}. So, {start}",
-    "Yesterday, {name} bought a new {thing}. Then, {start}",
+    "Recently, {name} bought a new {thing}. Then, {start}",
     "Earlier, {name} lost an old {thing}. Later, {start}",
     "Once, {name} found a small {thing}. Today, {start}",
     "First, {name} made a big {thing}. Now, {start}",
@@ -133,7 +133,7 @@ def _write(text: str, words: Words, rng: Random) -> Draft:
 TASK = Task(
     name="induction",
     title="Induction, names",
-    description="Yesterday, Beatrix walked to the park. Then, Beat ... rix",
+    description="Recently, Beatrix walked to the park. Then, Beat ... rix",
     instruction="A rare name of two tokens comes a second time: after its first token, complete it.",
     metric=Metric.LOGIT_DIFF,
     metrics=(Metric.LOGIT_DIFF, Metric.PROB_DIFF),

@@ -37,8 +37,15 @@ class Vocabulary:
         return whole[len(before) :] if whole[: len(before)] == before else None
 
     def pieces(self, tokens: Sequence[int]) -> tuple[str, ...]:
-        """Text of each token on its own."""
-        return tuple(str(self._tokenizer.decode([token])) for token in tokens)
+        """Text of each token on its own, with the space that belongs to it."""
+        return tuple(self._piece(token) for token in tokens)
+
+    def _piece(self, token: int) -> str:
+        text = str(self._tokenizer.decode([token]))
+        written = self._tokenizer.convert_ids_to_tokens(token)
+        # SentencePiece writes a space as this mark and drops it when it decodes a token alone.
+        hidden_space = isinstance(written, str) and written.startswith("\u2581") and not text.startswith(" ")
+        return f" {text}" if hidden_space else text
 
     def knows(self, tokens: Sequence[int]) -> bool:
         """False if any token stands for an unknown word or is a control token."""
