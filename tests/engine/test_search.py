@@ -34,9 +34,21 @@ def test_heads_not_measured_count_as_zero():
 
 
 def test_nothing_counts_when_no_effect_exceeds_the_smallest():
-    effects = torch.tensor([[0.0, 0.0, 0.01, 0.0]])
-    assert layer_thresholds(effects, 1, Thresholds(0.1, min_effect=0.01)).tolist() == [math.inf]
-    assert layer_thresholds(effects, 1, Thresholds(0.1, min_effect=0.009)).isfinite().all()
+    effects = torch.tensor([[0.0, 0.0, 0.25, 0.0]])
+    assert layer_thresholds(effects, 1, Thresholds(0.1, min_effect=0.25)).tolist() == [math.inf]
+    assert layer_thresholds(effects, 1, Thresholds(0.1, min_effect=0.24)).isfinite().all()
+
+
+def test_the_scale_is_the_receivers_and_the_logits_step_keeps_two():
+    def measure(receiver, tick):
+        effects = torch.zeros(2, 20)
+        effects[(1, 3) if receiver == LOGITS else (0, 4)] = -0.5
+        return effects
+
+    strict = search(measure, 2, 20, 1, Thresholds(100.0, 0.01), Watcher())
+    assert strict.circuit.heads == (Head(1, 3),) and [edge.input for edge in strict.circuit.edges] == [Input.LOGITS]
+    lax = search(measure, 2, 20, 1, Thresholds(1.0, 0.01), Watcher())
+    assert lax.circuit.heads == (Head(0, 4), Head(1, 3)) and len(lax.circuit.edges) == 4
 
 
 def test_a_positive_effect_counts_as_much_as_a_negative_one():

@@ -1,0 +1,35 @@
+import json
+
+import pytest
+
+from engine.answer_keys import answer_keys
+from engine.heads import Head
+from engine.models.registry import find_card
+from engine.models.sources import TOY_FOLDER
+from engine.tasks.task import TASKS
+
+
+@pytest.mark.parametrize(
+    ("task", "sizes"), [("ioi", [26, 21]), ("greater-than", [9, 8]), ("pronouns", [9]), ("induction", [5])]
+)
+def test_published_circuits_of_gpt2_have_their_size_and_fit_the_model(task, sizes):
+    keys = answer_keys("gpt2", task)
+    assert [len(key.heads) for key in keys] == sizes
+    card = find_card("gpt2")
+    assert all(head.layer < card.n_layers and head.index < card.n_heads for key in keys for head in key.heads)
+    assert all(key.source for key in keys) and task in {known.name for known in TASKS}
+
+
+def test_roles_are_kept():
+    wang = answer_keys("gpt2", "ioi")[0]
+    assert wang.roles[Head(9, 9)] == "name mover" and wang.roles[Head(11, 10)] == "negative name mover"
+
+
+def test_the_toy_key_is_the_toy_models_circuit():
+    (key,) = answer_keys("toy-induction", "induction-random")
+    known = json.loads((TOY_FOLDER / "circuit.json").read_text(encoding="utf-8"))
+    assert [str(head) for head in key.heads] == known["heads"]
+
+
+def test_most_models_have_no_key():
+    assert answer_keys("smollm2-135m", "ioi") == ()
