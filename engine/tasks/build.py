@@ -118,6 +118,11 @@ def _tokenised(drafts: list[tuple[int, Draft]], vocabulary: Vocabulary, bos: tup
         clean, corrupted = vocabulary.encode(draft.clean), vocabulary.encode(draft.corrupted)
         if len(clean) != len(corrupted):
             raise HeadlightError(_unequal(draft, len(clean), len(corrupted)))
+        if not vocabulary.knows(clean + corrupted):
+            raise HeadlightError(
+                f"This model's tokenizer does not know every word of {draft.clean!r}. Choose another task or model, or "
+                "bring prompts of your own."
+            )
         stem = draft.corrupted if draft.distractors_follow_corrupted else draft.clean
         pairs.append(
             PromptPair(

@@ -62,15 +62,18 @@ class Vocabulary:
         Raises HeadlightError, naming the list as ``what``, if fewer than ``least`` survive.
         """
         self.encode_all([f"{CARRIER} {word}" for word in words])
-        first_of = {self.in_context(word): word for word in reversed(words)}
-        kept = tuple(word for tokens, word in reversed(first_of.items()) if len(tokens) == n_tokens)
+        kept: dict[tuple[int, ...], str] = {}
+        for word in words:
+            tokens = self.in_context(word)
+            if len(tokens) == n_tokens:
+                kept.setdefault(tokens, word)
         if len(kept) < least:
             size = "a single token" if n_tokens == 1 else f"exactly {n_tokens} tokens"
             raise HeadlightError(
                 f"Expected at least {least} {what} that this model's tokenizer writes as {size}, but only "
                 f"{len(kept)} of {len(words)} are. Choose another task or model, or bring prompts of your own."
             )
-        return kept
+        return tuple(kept.values())
 
     def ordinary_words(self, most: int = 500, shortest: int = 3) -> tuple[str, ...]:
         """Up to ``most`` lower-case words that are single tokens in running text, lowest token id first."""
