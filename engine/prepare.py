@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
     custom = prompts is not None
     if prompts is None:
         prompts = task_prompts(model, settings, settings.seed)
+    else:
+        settings = replace(settings, pairs=len(prompts))
     watcher.step(CALIBRATION, 0, 2)
     warm_up(model, prompts)
     ledger = Ledger(forward_flops(model.parts, prompts))

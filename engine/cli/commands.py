@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
 from engine.settings import Method, Score, Settings
 from engine.sparsity_sweep import prune
+from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
+from engine.tasks.table import read_table
 from engine.verification import verify as verify_heads
 
 EFFECTS = "effects"
@@ -81,7 +82,7 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    _write(record.discovery_json(model, find_circuit(model, settings, console, prepared)), out)
+    _write(record.discovery_json(model, find_circuit(model, prepared.settings, console, prepared)), out)
 
 
 def verify(options: argparse.Namespace, console: Console) -> None:
@@ -114,7 +115,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     sparsity = getattr(options, "sparsity", None)
     given: dict[str, Any] = {
         "model": options.model,
-        "task": "custom" if options.rows is not None else options.task,
+        "task": CUSTOM if options.rows is not None else options.task,
         "pairs": options.pairs,
         "seed": options.seed,
         "metric": Metric(options.metric) if options.metric else None,
@@ -135,6 +136,8 @@ def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> 
     options.model = options.model or saved.model
     if options.rows is None:
         options.task = options.task or saved.task
+        if options.task == CUSTOM:
+            raise HeadlightError(f"{options.circuit} was found on rows of your own. Give them again with --rows FILE.")
     if options.pairs is None:
         options.pairs = saved.settings.get("pairs")
     options.metric = options.metric or saved.settings.get("metric")
@@ -197,5 +200,9 @@ def _custom_prompts(options: argparse.Namespace, settings: Settings, model: Mode
     """The rows of ``--rows`` as prompts; None for a built-in task."""
     if options.rows is None:
         return None
-    from engine.tasks.custom import read_rows  # TODO
-    raise NotImplementedError(read_rows, replace)
+    try:
+        table = read_table(options.rows.read_bytes())
+    except OSError as error:
+        raise HeadlightError(f"Cannot read {options.rows}: {error.strerror}. Give a CSV or JSONL file.") from error
+    metric = settings.metric or Metric.LOGIT_DIFF
+    return custom_prompts(table, model.tokenizer, model.max_positions, metric, settings.prepend_bos)

@@ -72,6 +72,18 @@ def test_what_an_ablator_ran_before_never_changes_a_result(tiny_deep_model, ledg
         torch.testing.assert_close(shared.by_pair(keep), fresh.by_pair(keep), **CLOSE)
 
 
+def test_a_head_added_far_above_the_last_top_sees_every_position(tiny_deep_model, ledger):
+    """Above the highest kept head only the end position was carried: a later mask must not resume there."""
+    activations = capture(tiny_deep_model, random_prompts(n=4))
+    shared = Ablator(tiny_deep_model, activations, ledger)
+    low = mask_of([Head(0, 1), Head(1, 2)], 6, 4)
+    high = low | mask_of([Head(4, 0), Head(5, 3)], 6, 4)
+    nothing = torch.zeros_like(low)
+    for keep in (low, high, nothing, high, low, low, high):
+        fresh = Ablator(tiny_deep_model, activations, ledger)
+        torch.testing.assert_close(shared.by_pair(keep), fresh.by_pair(keep), **CLOSE)
+
+
 @pytest.mark.parametrize("ablation", Ablation)
 def test_keeping_all_heads_is_the_clean_model(tiny_model, ablation, ledger):
     model = tiny_model("llama")

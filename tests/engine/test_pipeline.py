@@ -56,6 +56,7 @@ def test_the_known_circuit_is_found_exactly(toy_model, known, settings):
     assert named == {(edge["sender"], edge["receiver"], edge["input"]) for edge in known["edges"]}
     assert found.verification is not None and found.verification.faithfulness > 0.9
     assert found.verification.seed == settings.seed + 1
+    assert found.verification.clean_logit_diff != pytest.approx(found.baseline.clean_logit_diff)  # fresh prompts
     assert found.check.largest < 1e-4
 
 

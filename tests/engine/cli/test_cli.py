@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,44 @@ def test_bad_input_is_one_clear_line_and_exit_code_one(capsys, arguments, says):
     captured = capsys.readouterr()
     assert captured.out == "" and "Traceback" not in captured.err
     assert "error: " in captured.err and says in captured.err
+
+
+ROWS = """clean,corrupted,answer,distractor
+cat dog bird cat,cow dog bird cow,dog,bird
+dog cat cow dog,bird cat cow bird,cat,cow
+"""
+
+
+def test_rows_of_ones_own_run_like_a_task(capsys, tmp_path):
+    rows, out = tmp_path / "rows.csv", tmp_path / "run.json"
+    rows.write_text(ROWS, encoding="utf-8")
+    own = ["--model", "toy-induction", "--rows", str(rows)]
+    assert main(["discover", *own, "--sparsity", "0.5", "--out", str(out)]) == 0
+    run = json.loads(out.read_text(encoding="utf-8"))
+    assert run["task"] == "custom" and run["settings"]["pairs"] == 2 == len(run["prompts"]["clean_tokens"])
+    assert run["verification"]["n"] == 2
+    assert main(["verify", "--circuit", str(out)]) == 1
+    assert "--rows" in capsys.readouterr().err
+    assert main(["verify", "--circuit", str(out), "--rows", str(rows)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (ROWS + "one,two,three\n", "row 3"),
+        ("clean,corrupted\na,b\n", "answer"),
+        (ROWS.replace("cow dog bird cow", "cow dog bird"), "row 1"),
+        ("", "no rows|empty|header"),
+        (ROWS + "cat,cat,dog,bird\n" * 2001, "2,?000"),
+        ("x" * 2_000_001, "2,000,000"),
+    ],
+)
+def test_malformed_or_oversized_rows_are_refused_with_row_and_reason(capsys, tmp_path, content, says):
+    rows = tmp_path / "rows.csv"
+    rows.write_text(content, encoding="utf-8")
+    assert main(["score", "--model", "toy-induction", "--rows", str(rows)]) == 1
+    error = capsys.readouterr().err
+    assert re.search(says, error) and "Traceback" not in error
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["score", "--pairs", "many"], ["discover", "--sparsity", "most"],
