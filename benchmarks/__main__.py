@@ -76,7 +76,8 @@ def _report(comparisons: list[Comparison], found: Discovery, seconds: float, rep
         "# Measured",
         "",
         f"{date.today()}, {platform.machine()} {platform.system()}, {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformer_lens {version('transformer_lens')}. "
+        f"Python {platform.python_version()}, torch {torch.__version__}, "
+        f"transformer_lens {version('transformer_lens')}. "
         "Made by `python -m benchmarks`; machines are noisy, so quote the ratios.",
         "",
         f"## Exact path patching against hooked forwards, {PAIRS} pairs",
