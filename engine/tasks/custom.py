@@ -5,7 +5,8 @@ and fit the model, answer and distractors of one known token each, an answer tha
 is not already the prompt's last token.
 
 An answer is put after a space, as a word in running text. Without one where the cell brings its own
-space, where a number goes on (17 + 32), or where only that makes it one token (Beat + rix).
+space, after a line break or an opening bracket, where a number goes on (17 + 32), or where only that
+makes it one token (Beat + rix).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from engine.tasks.table import Row, RowProblem, Table
 from engine.tasks.vocabulary import Vocabulary
 
 CUSTOM = "custom"
+OPENING = ("(", "[", "{")
 SHOWN_PROBLEMS = 5
 
 
@@ -99,7 +101,8 @@ def _joined(vocabulary: Vocabulary, prompt: str, text: str) -> tuple[int, ...]:
     """Tokens that ``text`` adds to ``prompt``: the first way of joining them that makes it one token,
     else what the first way adds (nothing if it changes the prompt's own tokens)."""
     number_goes_on = prompt[-1:].isdigit() and text[:1].isdigit()
-    joins = (text,) if text[:1].isspace() or number_goes_on else (f" {text}", text)
+    no_space = text[:1].isspace() or prompt[-1:].isspace() or prompt.endswith(OPENING) or number_goes_on
+    joins = (text,) if no_space else (f" {text}", text)
     added = [vocabulary.continuation(prompt, join) or () for join in joins]
     return next((tokens for tokens in added if len(tokens) == 1), added[0])
 

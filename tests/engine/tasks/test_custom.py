@@ -57,6 +57,7 @@ def test_groups_are_lengths_where_no_template_is_given(smollm2_tokenizer):
         ("of 17", "3", "3"),
         ("Beat", "rix", "rix"),
         ("(", "self", "self"),
+        ("name\n", "The", "The"),
     ],
 )
 def test_answers_are_joined_as_they_would_be_written(smollm2_tokenizer, end, answer, token):
