@@ -153,7 +153,8 @@ def _answer_problems(row: Row, vocabulary: Vocabulary) -> Iterator[RowProblem]:
             reason = f"The distractor {text!r} is the answer itself, so their difference is always 0."
             yield RowProblem(row.number, name, reason, "Choose another word.")
     last = vocabulary.encode(row.clean)[-1:]
-    if len(answer) == 1 and (answer == last or _last_word(row.clean) == row.answer.strip()):
+    repeats = answer == last or _last_word(row.clean) == row.answer.strip()
+    if len(answer) == 1 and repeats and not row.answer.strip().isdigit():  # 11 may go on with another 1
         reason = f"The answer {row.answer!r} is already the last word of the clean prompt."
         yield RowProblem(row.number, "answer", reason, "End the prompt just before the answer.")
 

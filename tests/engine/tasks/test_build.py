@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from engine.errors import HeadlightError
-from engine.tasks.build import build_prompts, describe_task
+from engine.tasks.build import _deal, build_prompts, describe_task
 from engine.tasks.prompts import Metric
+from engine.tasks.recipe import Draft, Plan
 from engine.tasks.task import TASKS, find_task
 
 NAMES = ("ioi", "greater-than", "pronouns", "induction", "induction-random", "docstring")
@@ -84,6 +86,14 @@ def test_prompts_repeat_only_once_all_are_used(smollm2_tokenizer):
     possible = 34 * 7 * 8  # nouns, centuries, tens digits
     assert len(counts) > 0.99 * possible
     assert max(counts.values()) == 2
+
+
+def test_a_used_up_template_starts_afresh():
+    def template(rng: Random) -> Draft:
+        return Draft(rng.choice(("a", "b", "c")), "d", ("x",), ("y",))
+
+    texts = [draft.clean for _, draft in _deal(Plan(kinds=((template,),)), 9, Random(0))]
+    assert [sorted(texts[i : i + 3]) for i in (0, 3, 6)] == [["a", "b", "c"]] * 3
 
 
 def test_bos_is_prepended_only_if_asked(smollm2_tokenizer):

@@ -66,6 +66,13 @@ def test_answers_are_joined_as_they_would_be_written(smollm2_tokenizer, end, ans
     assert smollm2_tokenizer.decode(prompts.pairs[0].answer_tokens) == token
 
 
+def test_a_number_goes_on_without_a_space_even_if_it_could_have_one(pairs_tokenizer):
+    assert [len(pairs_tokenizer(text)["input_ids"]) for text in ("32", " 32")] == [1, 1]
+    row = {"clean": "war 17", "corrupted": "plan 17", "answer": "32", "distractor": "01"}
+    (pair,) = check(pairs_tokenizer, row).prompts.pairs
+    assert pairs_tokenizer.decode(pair.answer_tokens) == "32"
+
+
 def test_bos_counts_towards_the_length(smollm2_tokenizer):
     table = table_of([GOOD])
     length = len(custom_prompts(table, smollm2_tokenizer, 100).pairs[0].clean_tokens)
@@ -112,6 +119,17 @@ def test_the_answer_is_no_distractor(smollm2_tokenizer):
 def test_the_answer_must_not_end_the_prompt(smollm2_tokenizer):
     problem = only_problem(smollm2_tokenizer, clean=GOOD["clean"] + " Mary", corrupted=GOOD["corrupted"] + " Bob")
     assert (problem.column, "already the last word" in problem.reason) == ("answer", True)
+
+
+def test_nor_may_its_token(smollm2_tokenizer):
+    row = {"clean": "A cat Beatrix", "corrupted": "A dog Beatrix", "answer": "rix", "distractor": "the"}
+    (problem,) = check(smollm2_tokenizer, row).problems
+    assert (problem.column, "already the last word" in problem.reason) == ("answer", True)
+
+
+def test_a_number_may_go_on_with_the_same_digit(smollm2_tokenizer):
+    row = {"clean": "From 1109 to 11", "corrupted": "From 1101 to 11", "answer": "1", "distractor": "0"}
+    assert check(smollm2_tokenizer, row).prompts
 
 
 def test_a_space_at_the_end(smollm2_tokenizer):

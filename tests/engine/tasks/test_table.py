@@ -28,7 +28,7 @@ def test_columns_may_stand_in_any_order_with_more_beside():
 
 
 def test_jsonl_is_told_by_its_first_brace():
-    text = "\n".join([json.dumps(GOOD), "", json.dumps({**GOOD, "answer": "é\u2028"})])
+    text = "\n".join([json.dumps(GOOD), "", json.dumps({**GOOD, "answer": "é\u2028"}, ensure_ascii=False)])
     table = read_table(text.encode())
     assert [row.answer for row in table.rows] == ["x", "é\u2028"]
 

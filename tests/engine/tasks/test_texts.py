@@ -45,6 +45,13 @@ def test_ioi_names_three_times_two_people_and_corrupts_just_them(tokenizer):
     assert orders == {"ABBA": 28, "BABA": 28}
 
 
+def test_ioi_orders_alternate_when_few_templates_are_drawn(pairs_tokenizer):
+    for seed in range(8):
+        pairs = build_prompts("ioi", pairs_tokenizer, 16, seed).pairs
+        abba = [people(pair.clean)[1] == people(pair.clean)[2] for pair in pairs]
+        assert (len({pair.template_group for pair in pairs}), sum(abba)) == (4, 8)
+
+
 def test_pronouns_go_with_the_name_and_the_corrupted_prompt_has_none(tokenizer):
     answers = set()
     for pair in build_prompts("pronouns", tokenizer, 60, seed=0).pairs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from engine.errors import HeadlightError
@@ -22,6 +22,15 @@ def words():
 def test_continuation_is_what_the_text_adds(words):
     assert words.continuation("The", " cup road") == (2, 3)
     assert words.continuation("The cup", "road") is None  # "cuproad" is another word
+
+
+def test_tokens_a_tokenizer_adds_by_itself_are_left_out():
+    tokenizer = Tokenizer(models.WordLevel(WORDS, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single="The $A", special_tokens=[("The", 4)])
+    adding = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+    assert adding("cup")["input_ids"] == [4, 2]
+    assert Vocabulary(adding).encode("cup") == (2,)
 
 
 def test_select_leaves_out_unknown_words_and_keeps_the_order(words):
