@@ -9,7 +9,7 @@
    lists are used up.
 4. Whole texts are tokenised, and every pair is checked: equal lengths, answers of one token each.
 
-The result depends on task, tokenizer, n and seed alone.
+The prompts depend on task, tokenizer, n and seed alone; Greater-than's distractors also on the metric.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -143,6 +144,14 @@ def test_random_words_repeat_and_the_corrupted_pair_asks_for_another(source, req
 
 def test_random_words_of_one_seed_run_as_one_batch(smollm2_tokenizer):
     assert len(list(build_prompts("induction-random", smollm2_tokenizer, 48, seed=0).batches())) == 1
+
+
+def test_the_toy_model_continues_random_words(toy_model):
+    (batch,) = build_prompts("induction-random", toy_model.tokenizer, 16, seed=0).batches()
+    for tokens, expected in ((batch.clean, "answer_tokens"), (batch.corrupted, "distractor_tokens")):
+        with torch.no_grad():
+            best = toy_model.hf_model(tokens).logits[:, -1].argmax(dim=-1)
+        assert [(token,) for token in best.tolist()] == [getattr(pair, expected) for pair in batch.pairs]
 
 
 def test_docstring_describes_the_arguments_in_order(tokenizer):
