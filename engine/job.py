@@ -60,7 +60,7 @@ class Snapshot:
 
     ``place`` is the number of jobs to finish first (0 once it runs). ``result`` is set when done, and
     after a cancel if the work returned what it had; ``circuit`` is the latest one reported. ``error``
-    is a text for people, ``log`` the full traceback for whoever keeps the machine.
+    is a text for people; ``log`` the full traceback of a bug, for whoever keeps the machine.
     """
 
     key: Hashable
@@ -170,7 +170,7 @@ class Job:
         except Cancelled:
             self._end(JobState.CANCELLED)
         except HeadlightError as error:
-            self._end(JobState.FAILED, error=str(error), log=traceback.format_exc())
+            self._end(JobState.FAILED, error=str(error))
         except BaseException as error:  # the thread's border: nothing may kill the worker
             reason = f"Something in the program went wrong ({type(error).__name__}). The log has the details."
             self._end(JobState.FAILED, error=reason, log=traceback.format_exc())

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from engine.circuit import Circuit, Edge
-from engine.estimate import dense_cost
 from engine.figures.export import circuit_graphml, figure_html, rows_csv
 from engine.figures.graph import edge_text, graph_figure
 from engine.figures.tables import edge_rows
-from engine.heads import Head, mask_of
+from engine.heads import Head
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.record import discovery_json, dumps
-from engine.search import STAGE as SEARCH
-from engine.settings import Method, Settings
-from engine.verification import agreement
-from pages.shared import background, look, state
+from pages.explorer import circuit_facts
+from pages.shared import look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
-from pages.shared.job_panel import duration
 from pages.shared.view import INPUTS, View
 
 LEAD = (
@@ -44,7 +39,7 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
     with left:
         figure = _graph(found, view)
     with right:
-        _facts(prepared, found)
+        circuit_facts.show(prepared, found)
         _selection(found, view)
     _twin(prepared, found, figure)
 
@@ -65,23 +60,21 @@ def _graph(found: Discovery, view: View) -> Any:
 
 
 def _filters(circuit: Circuit, view: View) -> None:
-    left, right = st.columns([1.3, 1], vertical_alignment="bottom")
     largest = max((abs(edge.effect) for edge in circuit.edges), default=0.0)
-    if largest > 0:
-        top = round(largest + 0.005, 2)
-        state.show("weakest", min(view.weakest, top))
-        left.slider(
-            "Edges with |effect| of at least", 0.0, top, step=0.01, format="%.2f",
-            help="1 would be the whole difference between clean and corrupted.",
-            **state.bound("weakest", read=lambda value: round(value, 2)),
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        if largest > 0:
+            top = round(largest + 0.005, 2)
+            state.show("weakest", min(view.weakest, top))
+            st.slider(
+                "Edges with |effect| of at least", 0.0, top, step=0.01, format="%.2f", width=260,
+                help="1 would be the whole difference between clean and corrupted.",
+                **state.bound("weakest", read=lambda value: round(value, 2)),
+            )  # fmt: skip
+        state.show("inputs", list(view.inputs))
+        st.pills(
+            "Edges into", INPUTS, selection_mode="multi", wrap=True,
+            **state.bound("inputs", read=lambda chosen: tuple(entry for entry in INPUTS if entry in chosen)),
         )  # fmt: skip
-    state.show("inputs", list(view.inputs))
-    right.pills(
-        "Edges into",
-        INPUTS,
-        selection_mode="multi",
-        **state.bound("inputs", read=lambda x: tuple(i for i in INPUTS if i in x)),
-    )
 
 
 def _hide_inputs(figure: Any, inputs: tuple[str, ...]) -> None:
@@ -89,6 +82,9 @@ def _hide_inputs(figure: Any, inputs: tuple[str, ...]) -> None:
     for trace in figure.data:
         if trace.legendgroup in INPUTS and trace.legendgroup not in inputs:
             trace.visible = "legendonly"
+        elif trace.name == "edge targets":  # a hidden edge must not answer clicks
+            shown = [entry in inputs for _, _, entry in trace.customdata]
+            trace.x = [x if keep else None for x, keep in zip(trace.x, shown, strict=True)]
 
 
 def _clicked(data: list) -> None:
@@ -111,60 +107,6 @@ def name_of(edge: Edge) -> str:
 def _selected(circuit: Circuit, view: View) -> Head | None:
     head = Head.parse(view.head) if view.head else None
     return head if head in circuit.heads else None
-
-
-def _facts(prepared: Prepared, found: Discovery) -> None:
-    circuit, checked = found.circuit, found.verification
-    total = circuit.n_layers * circuit.n_heads
-    items = [
-        look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
-    ]
-    if checked is not None:
-        where = f"n = {checked.n} fresh pairs, seed {checked.seed}, {checked.ablation.value} ablation"
-        items += [
-            look.Fact("Performance", f"{checked.performance:.1f}", "%", f"LD circuit / LD model; {where}"),
-            look.Fact(
-                "Faithfulness", f"{checked.faithfulness:.3f}", "",
-                "(LD circuit − LD corrupted) / (LD clean − LD corrupted); same prompts",
-            ),
-        ]  # fmt: skip
-    items += _against_dense(found)
-    items.append(_cost_fact(prepared, found))
-    look.facts(items)
-    if checked is None:
-        look.note("Not verified: the search was cancelled before.")
-
-
-def _against_dense(found: Discovery) -> list[look.Fact]:
-    """Precision and recall against a dense run of the same task, if there has been one."""
-    if found.settings.method is Method.DENSE:
-        return []
-    dense = background.result_of(
-        background.search_job(replace(found.settings, method=Method.DENSE, sparsity=None, score=Settings.score))
-    )
-    if dense is None or not dense.complete:
-        return []
-    shape = found.circuit.n_layers, found.circuit.n_heads
-    same = agreement(mask_of(found.circuit.heads, *shape), mask_of(dense.circuit.heads, *shape))
-    where = f"{same.common} heads in common with the dense run"
-    return [
-        look.Fact("Precision", f"{100 * same.precision:.0f}", "%", f"{where}, of {same.found} found"),
-        look.Fact("Recall", f"{100 * same.recall:.0f}", "%", f"{where}, of its {same.known}"),
-    ]
-
-
-def _cost_fact(prepared: Prepared, found: Discovery) -> look.Fact:
-    seconds = sum(row.seconds for row in found.cost)
-    passes = sum(row.forward_passes for row in found.cost)
-    if found.settings.method is Method.DENSE or not found.complete:
-        return look.Fact("Cost", f"{passes:,.0f}", "passes", f"measured, pruning included; {duration(seconds)}")
-    search = sum(row.flops for row in found.cost if row.stage == SEARCH)
-    receivers = [head for head in found.circuit.heads if head.layer > 0]
-    ratio = dense_cost(prepared, receivers).flops / search if search else float("nan")
-    return look.Fact(
-        "Cost", f"{passes:,.0f}", "passes",
-        f"{duration(seconds)}, pruning included; the same receivers densely ≈ {ratio:.1f} × the search (estimate)",
-    )  # fmt: skip
 
 
 def _selection(found: Discovery, view: View) -> None:
@@ -205,16 +147,12 @@ def _twin(prepared: Prepared, found: Discovery, figure: Any) -> None:
         st.dataframe(rows, hide_index=True, height=320, column_config={"effect": effect})
         dark = is_dark()
         with st.container(horizontal=True):
-            _download(
+            look.download(
                 "Whole run as JSON",
                 lambda: dumps(discovery_json(prepared.model, found)),
                 "headlight-run.json",
                 "application/json",
             )
-            _download("Edges as CSV", lambda: rows_csv(rows), "circuit.csv", "text/csv")
-            _download("Circuit as GraphML", lambda: circuit_graphml(circuit), "circuit.graphml", "application/xml")
-            _download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")
-
-
-def _download(label: str, make: Any, file_name: str, mime: str) -> None:
-    st.download_button(label, make, file_name, mime, icon=":material/download:", on_click="ignore")
+            look.download("Edges as CSV", lambda: rows_csv(rows), "circuit.csv", "text/csv")
+            look.download("Circuit as GraphML", lambda: circuit_graphml(circuit), "circuit.graphml", "application/xml")
+            look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")

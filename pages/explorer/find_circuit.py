@@ -36,6 +36,7 @@ MIN_HELP = (
     "A receiver none of whose senders has a larger |effect| than this gets none. 0.01 is 1 % of clean − corrupted."
 )
 LAST = "headlight_last_search"
+GROWING_HEIGHT = 620  # pixels, whatever it holds: a chart of another height would be mounted anew
 
 
 def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | None) -> Discovery | None:
@@ -59,27 +60,22 @@ def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | 
 
 
 def _choices(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) -> None:
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    state.show("among", view.among)
-    left.segmented_control(
-        "Search among", AMONG, format_func=lambda name: _among_title(prepared, view, pruning, name), required=True,
-        help=AMONG_HELP, disabled=live, **state.bound("among"),
-    )  # fmt: skip
-    with right.popover("Advanced", icon=":material/tune:", disabled=live, width="stretch"):
-        state.show("threshold_scale", view.threshold_scale)
-        st.number_input(
-            "Threshold scale s", 0.0, 10.0, step=0.5, help=SCALE_HELP, **state.bound("threshold_scale", read=float)
-        )
-        state.show("min_effect", view.min_effect)
-        st.number_input(
-            "Smallest effect",
-            0.0,
-            1.0,
-            step=0.005,
-            format="%.3f",
-            help=MIN_HELP,
-            **state.bound("min_effect", read=float),
-        )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        state.show("among", view.among)
+        st.segmented_control(
+            "Search among", AMONG, format_func=lambda name: _among_title(prepared, view, pruning, name), required=True,
+            help=AMONG_HELP, disabled=live, wrap=True, **state.bound("among"),
+        )  # fmt: skip
+        with st.popover("Advanced", icon=":material/tune:", disabled=live):
+            state.show("threshold_scale", view.threshold_scale)
+            st.number_input(
+                "Threshold scale s", 0.0, 10.0, step=0.5, help=SCALE_HELP, **state.bound("threshold_scale", read=float)
+            )
+            state.show("min_effect", view.min_effect)
+            st.number_input(
+                "Smallest effect", 0.0, 1.0, step=0.005, format="%.3f", help=MIN_HELP,
+                **state.bound("min_effect", read=float),
+            )  # fmt: skip
 
 
 def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: str) -> str:
@@ -88,7 +84,7 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
         return f"All {total} heads"
     if name == "ringed":
         kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
-        return f"{look.count(kept, 'ringed head')}"
+        return look.count(kept, "ringed head")
     return f"Automatic: {look.count(pruning.choice.merge.size, 'head')}" if pruning is not None else "Automatic"
 
 
@@ -102,7 +98,7 @@ def _candidates(prepared: Prepared, settings: Settings, pruning: Pruning | None)
 def _offer(prepared: Prepared, settings: Settings, keep: Tensor | None, shot: Snapshot | None) -> None:
     """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
     if shot is not None and shot.state is JobState.FAILED:
-        st.error(shot.error or "It did not work, for an unknown reason.", icon=":material/error:")
+        st.error(look.plain(shot.error or "It did not work, for an unknown reason."), icon=":material/error:")
     elif shot is not None and shot.result is None:
         look.verdict("Cancelled.", "The search was stopped before it had found anything.", "wait")
     if keep is None:
@@ -149,8 +145,10 @@ def _growing(prepared: Prepared, shot: Snapshot) -> None:
         return
     circuit = shot.circuit
     look.note(f"{_size(circuit)} so far; their places may still change.")
+    figure = graph_figure(circuit, dark=is_dark())
+    figure.update_layout(height=GROWING_HEIGHT)
     chart(
-        graph_figure(circuit, dark=is_dark()), "growing", "Graph of the circuit as far as the search has come",
+        figure, "growing", "Graph of the circuit as far as the search has come",
         identity=prepared.settings,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
+from engine.answer_keys import answer_keys
 from engine.cliffs import FIXED_SPARSITY
 from engine.figures.attention import attention_panels
 from engine.figures.tables import attention_rows
@@ -19,7 +20,7 @@ from engine.prepare import HeadScores, Prepared
 from engine.pruning import drop_sparsity, kept_count
 from engine.sparsity_sweep import Pruning
 from engine.tasks.vocabulary import Vocabulary
-from pages.shared import look, state, tokens
+from pages.shared import background, look, state, tokens
 from pages.shared.chart import is_dark
 from pages.shared.view import View
 
@@ -28,6 +29,7 @@ LEAD = (
     "what it writes."
 )
 TOP_TOKENS = 8
+PROMPTS = ("clean", "corrupted")
 
 
 def show(prepared: Prepared, view: View, pruning: Pruning | None, found: Discovery | None) -> None:
@@ -45,6 +47,7 @@ def show(prepared: Prepared, view: View, pruning: Pruning | None, found: Discove
         look.empty("No head selected", "Its card opens here.")
         return
     _score_facts(prepared.scores, head)
+    _known_as(prepared, head)
     _why_kept(prepared.scores, view, pruning, head)
     _effects(found, head)
     _looks_at(prepared, view, head)
@@ -82,6 +85,15 @@ def _score_facts(scores: HeadScores, head: Head) -> None:
         items.append(look.Fact(f"{name} score", look.signed(value, 2), "z", gone))
         items.append(look.Fact(f"{name} rank", f"{rank}", f"of {total}", "1 is the highest score"))
     look.facts(items)
+
+
+def _known_as(prepared: Prepared, head: Head) -> None:
+    """What published circuits of this model and task say about the head."""
+    for key in answer_keys(prepared.settings.model, prepared.settings.task):
+        if head in key.roles:
+            look.note(
+                f"In the published circuit “{key.title}”" + (f" as {key.roles[head]}." if key.roles[head] else ".")
+            )
 
 
 def _why_kept(scores: HeadScores, view: View, pruning: Pruning | None, head: Head) -> None:
@@ -169,45 +181,58 @@ def _effect_rows(found: Discovery, head: Head) -> list[dict[str, Any]]:
     return rows
 
 
+def data_key(prepared: Prepared) -> str:
+    """What a cached result depends on, besides its own arguments."""
+    return repr(background.data_of(prepared.settings))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _patterns(key: str, head: Head, index: int, _prepared: Prepared) -> tuple[Tensor, Tensor]:
+    """Attention [query key] of the clean and the corrupted prompt of one pair: a forward pass each."""
+    pair, model = _prepared.prompts.pairs[index], _prepared.model
+    return attention_pattern(model, pair.clean_tokens, head), attention_pattern(model, pair.corrupted_tokens, head)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _written(key: str, head: Head, _prepared: Prepared) -> tuple[list[WrittenToken], list[WrittenToken]]:
+    return head_writes(_prepared, head, TOP_TOKENS)
+
+
 def _looks_at(prepared: Prepared, view: View, head: Head) -> None:
     st.markdown("##### Where it looks")
     pairs = prepared.prompts.pairs
     index = min(view.prompt, len(pairs) - 1)
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    state.show("prompt", index)
-    left.selectbox(
-        "Prompt pair", range(len(pairs)), format_func=lambda i: f"{i + 1}: {pairs[i].clean}", **state.bound("prompt")
-    )
-    state.show("hide_first", view.hide_first)
-    right.toggle(
-        "Hide the first token", **state.bound("hide_first"),
-        help="Many heads rest on the first token when they have nothing to do.",
-    )  # fmt: skip
-    pair = pairs[index]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        state.show("prompt", index)
+        st.selectbox(
+            "Prompt pair", range(len(pairs)), format_func=lambda i: f"{i + 1}: {pairs[i].clean}", width=560,
+            **state.bound("prompt"),
+        )  # fmt: skip
+        state.show("hide_first", view.hide_first)
+        st.toggle(
+            "Hide the first token", **state.bound("hide_first"),
+            help="Many heads rest on the first token when they have nothing to do.",
+        )  # fmt: skip
     vocabulary = Vocabulary(prepared.model.tokenizer)
-    clean = attention_pattern(prepared.model, pair.clean_tokens, head)
-    corrupted = attention_pattern(prepared.model, pair.corrupted_tokens, head)
-    words = vocabulary.pieces(pair.clean_tokens), vocabulary.pieces(pair.corrupted_tokens)
-    panels = attention_panels(clean, corrupted, *words, dark=is_dark(), hide_first=view.hide_first)
-    for column, panel, name in zip(st.columns(2), panels, ("clean", "corrupted"), strict=True):
+    patterns = _patterns(data_key(prepared), head, index, prepared)
+    words = vocabulary.pieces(pairs[index].clean_tokens), vocabulary.pieces(pairs[index].corrupted_tokens)
+    panels = attention_panels(*patterns, *words, dark=is_dark(), hide_first=view.hide_first)
+    for column, panel, name in zip(st.columns(2), panels, PROMPTS, strict=True):
         column.plotly_chart(
             panel, key=f"attention_{name}", theme=None, config=mode_bar(f"attention-{head}-{name}"),
             alt=f"Attention of head {head} over the {name} prompt",
         )  # fmt: skip
     look.note("Rows look, columns are looked at; each row adds up to 1 (before hiding).")
     with st.expander("Attention as a table"):
-        which = st.segmented_control(
-            "Prompt", ("clean", "corrupted"), default="clean", required=True, key="attention_table"
-        )
-        rows = attention_rows(
-            clean if which == "clean" else corrupted, [tokens.visible(word) for word in words[which != "clean"]]
-        )
+        chosen = st.segmented_control("Prompt", PROMPTS, default=PROMPTS[0], required=True, key="attention_table")
+        at = PROMPTS.index(chosen)
+        rows = attention_rows(patterns[at], [tokens.visible(word) for word in words[at]])
         st.dataframe(rows, hide_index=True, height=320)
 
 
 def _writes(prepared: Prepared, head: Head) -> None:
     st.markdown("##### What it writes")
-    raised, lowered = head_writes(prepared, head, TOP_TOKENS)
+    raised, lowered = _written(data_key(prepared), head, prepared)
     look.note(
         "Logits it adds directly at the end position, through each prompt’s final norm and the unembedding; mean of "
         f"{len(prepared.prompts)} clean prompts. Later layers may read the same output differently."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 import torch
 from torch import Tensor
 
 from engine.figures.explorer import explorer_figure
-from engine.figures.export import rows_csv
+from engine.figures.export import figure_html, rows_csv
 from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import score_rows, sweep_rows
 from engine.heads import Head
@@ -22,6 +23,9 @@ from pages.shared import background, job_panel, look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import SCORES, View
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 LEAD = (
     f"Two scores that need no patching: {term('FLAP')}, how much a head’s output varies, and {term('C-FLAP')}, how "
@@ -51,8 +55,9 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     look.step(2, "Which heads stand out?", LEAD)
     curves, live = _measure(settings)
     _controls(view, curves)
+    figure = _figure(prepared, view, curves)
     chart(
-        _figure(prepared, view, curves),
+        figure,
         "scores",
         ALT,
         identity=background.data_of(settings),
@@ -64,7 +69,7 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     if live is not None:
         job_panel.watch(live, "curve", _waiting(live))
     _problems(settings)
-    _tables(prepared, curves)
+    _tables(prepared, curves, figure)
     return curves
 
 
@@ -73,9 +78,10 @@ def _measure(settings: Settings) -> tuple[Curves, Job | None]:
     curve = background.curve_job(settings) or background.start_curve(settings)
     pruning = background.result_of(curve)
     band = background.band_job(settings)
-    search = background.search_job(settings)
-    if band is None and pruning is not None and not (search is not None and search.live):  # a person's wish goes first
-        band = background.start_band(settings)
+    if pruning is not None and (band is None or background.was_postponed(band)):
+        search = background.search_job(settings)
+        if search is None or not search.live:  # what a person asked for goes first
+            band = background.start_band(settings)
     live = next((job for job in (curve, band) if job is not None and job.live), None)
     return Curves(pruning, background.result_of(band)), live
 
@@ -90,23 +96,25 @@ def _problems(settings: Settings) -> None:
         (background.curve_job(settings), "curve", background.start_curve),
         (background.band_job(settings), BAND_STAGE, background.start_band),
     ):
-        if job is not None and job.snapshot().state in (JobState.FAILED, JobState.CANCELLED):
+        if job is None or background.was_postponed(job):
+            continue
+        if job.snapshot().state in (JobState.FAILED, JobState.CANCELLED):
             job_panel.problem(job.snapshot(), name, lambda start=start: start(settings))
 
 
 def _controls(view: View, curves: Curves) -> None:
-    left, middle, right = st.columns([2.2, 1, 2.2], vertical_alignment="bottom")
-    state.show("score", view.score)
-    left.segmented_control(
-        "Score shown", SCORES, format_func=TITLES.__getitem__, required=True, **state.bound("score"),
-        help="Merged rings every head that either score keeps. Difference shows where the two disagree.",
-    )  # fmt: skip
-    state.show("sparsity", view.sparsity)
-    middle.number_input(
-        "Sparsity", 0.0, 0.99, step=0.01, format="%.2f", **state.bound("sparsity", read=lambda value: round(value, 2)),
-        help="Share of all heads removed. The slider under the map does the same.",
-    )  # fmt: skip
-    with right.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        state.show("score", view.score)
+        st.segmented_control(
+            "Score shown", SCORES, format_func=TITLES.__getitem__, required=True, wrap=True, **state.bound("score"),
+            help="Merged rings every head that either score keeps. Difference shows where the two disagree.",
+        )  # fmt: skip
+        state.show("sparsity", view.sparsity)
+        st.number_input(
+            "Sparsity", 0.0, 0.99, step=0.01, format="%.2f", width=150,
+            help="Share of all heads removed. The slider under the map does the same.",
+            **state.bound("sparsity", read=lambda value: round(value, 2)),
+        )  # fmt: skip
         for label, sparsity, reason in _presets(view, curves):
             st.button(
                 label, help=reason, key=f"preset_{label}", on_click=state.change, kwargs={"sparsity": sparsity},
@@ -143,7 +151,7 @@ def _mark(prepared: Prepared, view: View) -> dict[str, int] | None:
     return {"x": head.index, "y": head.layer} if head is not None else None
 
 
-def _figure(prepared: Prepared, view: View, curves: Curves):
+def _figure(prepared: Prepared, view: View, curves: Curves) -> Figure:
     # One figure for each thing it shows; the slider's place is no part of it (chart.js moves that).
     scores = prepared.scores
     return explorer_figure(
@@ -174,31 +182,22 @@ def drops(scores: HeadScores, name: str) -> Tensor:
     return drop_sparsity(scores.flap if name == "flap" else scores.contrastive_flap)
 
 
-def _tables(prepared: Prepared, curves: Curves) -> None:
-    scores = {"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap}
+def _tables(prepared: Prepared, curves: Curves, figure: Figure) -> None:
+    rows = score_rows({"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap})
+    points = sweep_rows(list(curves.pruning.sweeps.values()), curves.band) if curves.pruning is not None else []
+    dark = is_dark()
     with st.expander("The same as tables, and downloads"):
         heads, sweeps = st.tabs(["Scores", "Curves"])
-        rows = score_rows(scores)
         heads.dataframe(rows, hide_index=True, height=320)
-        heads.download_button(
-            "Scores as CSV",
-            lambda: rows_csv(rows),
-            "head-scores.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        if curves.pruning is None:
-            with sweeps:
+        with sweeps:
+            if points:
+                st.dataframe(points, hide_index=True, height=320)
+            else:
                 look.note("The curves are still being measured.")
-            return
-        points = sweep_rows(list(curves.pruning.sweeps.values()), curves.band)
-        sweeps.dataframe(points, hide_index=True, height=320)
-        sweeps.download_button(
-            "Curves as CSV",
-            lambda: rows_csv(points),
-            "curves.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        with st.container(horizontal=True):
+            look.download("Scores as CSV", lambda: rows_csv(rows), "head-scores.csv", "text/csv")
+            if points:
+                look.download("Curves as CSV", lambda: rows_csv(points), "curves.csv", "text/csv")
+            look.download(
+                "Figure as HTML", lambda: figure_html(figure, "Head scores", dark), "head-scores.html", "text/html"
+            )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.explorer import circuit_view, find_circuit, head_card, head_scores, task_check
-from pages.shared import background, state
+from pages.shared import background, look, state
 
 
 def show() -> None:
     view = state.current()
     for problem in state.link_problems():
-        st.warning(problem, icon=":material/link_off:")
+        st.warning(look.plain(problem), icon=":material/link_off:")
     settings = view.settings()
     background.follow(settings)
     prepared = task_check.show(settings)

@@ -11,8 +11,9 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -81,6 +82,7 @@ class Background:
     jobs: JobManager
     shelf: ModelShelf
     followers: Followers
+    postponed: WeakSet[Job] = field(default_factory=WeakSet)
 
 
 @st.cache_resource(show_spinner=False)
@@ -146,9 +148,17 @@ def search_job(settings: Settings) -> Job | None:
 
 
 def start_search(settings: Settings) -> Job:
-    """The whole search and its verification: minutes. Result: Discovery."""
+    """The whole search and its verification: minutes. Result: Discovery. The random band waits for it."""
+    if (band := band_job(settings)) is not None and band.live:
+        band.cancel()
+        background().postponed.add(band)
     behind = background()
     return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def was_postponed(job: Job) -> bool:
+    """Whether the job was cancelled only to let something more urgent through."""
+    return job in background().postponed and not job.live
 
 
 def result_of(job: Job | None) -> Any:

@@ -4,14 +4,17 @@
 // sends it the first figure only, and every later one through here, where it is drawn in place. The chart is
 // found by its Streamlit key, and looked at again and again: it loads late, and may be mounted anew.
 //
-// data: { chart, version, figure, slider, selected }
-//   version, figure  the figure to show, as JSON, and its name in layout.meta.version; figure null: the first one
+// data: { chart, dark, version, figure, slider, selected }
+//   dark             whether the figure is drawn for a dark page
+//   figure, version  the figure to show, as JSON, and its name, which stands in layout.meta.version
 //   slider           the step the slider should stand at, or null
 //   selected         { x, y } of the mark in the trace "selected", or null
 // up:   clicked   customdata of the point clicked
 //       dragged   value of the step at which a drag ended
+//       retheme   "dark" or "light" if the page is not what the figure is drawn for
 //       unable    true if this page's Plotly cannot be reached: Python then sends every figure whole
 const LOOK_AGAIN_MS = 200;
+const ASK_AGAIN_MS = 4000;
 const links = new WeakMap(); // one for each place in the page, however often it is rendered
 
 class Link {
@@ -19,6 +22,7 @@ class Link {
     this.chart = null;
     this.dragging = false;
     this.busy = false;
+    this.asked = 0;
     this.step = null; // where the slider should stand: where the reader left it, or where Python last put it
     this.onClick = (event) => {
       const point = event.points.find((candidate) => candidate.customdata !== undefined);
@@ -43,6 +47,7 @@ class Link {
   async settle() {
     this.find();
     if (!this.chart || this.dragging || this.busy) return;
+    this.checkTheme();
     if (!window.Plotly) {
       if (!this.told) this.send("unable", true);
       this.told = true;
@@ -68,10 +73,17 @@ class Link {
     found.on("plotly_sliderend", this.onDragEnd);
   }
 
+  checkTheme() {
+    const app = document.querySelector(".stApp");
+    const dark = app !== null && getComputedStyle(app).colorScheme === "dark";
+    if (dark === this.data.dark || Date.now() - this.asked < ASK_AGAIN_MS) return;
+    this.asked = Date.now();
+    this.send("retheme", dark ? "dark" : "light");
+  }
+
   async showFigure() {
-    const { figure, version } = this.data;
-    if (figure === null || this.chart.layout.meta?.version === version) return;
-    const { data, layout } = JSON.parse(figure);
+    if (this.chart.layout.meta?.version === this.data.version) return;
+    const { data, layout } = JSON.parse(this.data.figure);
     const { width, height } = this.chart.layout; // the page decides the size
     await window.Plotly.react(this.chart, data, { ...layout, width, height: height ?? layout.height });
   }

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 _link = component("headlight_chart_link", js=Path(__file__).with_name("chart.js").read_text("utf-8"))
 _UNABLE = "headlight_charts_sent_whole"
+_THEME = "headlight_theme"
 
 
 def is_dark() -> bool:
-    return st.context.theme.type == "dark"
+    """Whether the page is dark: as a chart on it last saw it, since Streamlit learns of the system's theme too late."""
+    return st.session_state.get(_THEME, st.context.theme.type) == "dark"
 
 
 def chart(
@@ -46,9 +48,8 @@ def chart(
     should stand at, ``selected`` where the trace "selected" has its mark. ``alt`` tells those who do not see it.
     """
     version = _stamp(figure)
-    first = _first_figure(figure, key, (identity, figure.layout.height, is_dark()))  # pyright: ignore[reportAttributeAccessIssue]
+    first = _first_figure(figure, key, (identity, figure.layout.height))  # pyright: ignore[reportAttributeAccessIssue]
     st.plotly_chart(first, key=key, theme=None, config=theme.mode_bar(f"headlight-{key}"), alt=alt)
-    in_place = first is not figure and _version(first) != version
     state = f"{key}_link"
 
     def sent(trigger: str, then: Callable[[Any], None] | None) -> Callable[[], None]:
@@ -62,12 +63,13 @@ def chart(
     _link(
         key=state,
         data={
-            "chart": key, "version": version, "figure": figure.to_json() if in_place else None,
+            "chart": key, "dark": is_dark(), "version": version, "figure": figure.to_json(),
             "slider": slider, "selected": selected,
         },
         height="content",
         on_clicked_change=sent("clicked", on_click),
         on_dragged_change=sent("dragged", None if on_drag is None else lambda value: on_drag(float(value))),
+        on_retheme_change=sent("retheme", lambda value: st.session_state.update({_THEME: value})),
         on_unable_change=sent("unable", lambda value: st.session_state.update({_UNABLE: True})),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from engine.job import Job, JobState, Snapshot, StageProgress
+from pages.shared import look
 
 POLL_SECONDS = 0.8
 
@@ -39,7 +40,7 @@ def problem(shot: Snapshot, name: str, again: Callable[[], object]) -> None:
         again()
 
     if shot.state is JobState.FAILED:
-        st.error(shot.error or "It did not work, for an unknown reason.", icon=":material/error:")
+        st.error(look.plain(shot.error or "It did not work, for an unknown reason."), icon=":material/error:")
         st.button("Try again", key=f"again_{name}", icon=":material/refresh:", on_click=retry)
     else:
         left, right = st.columns([3, 1], vertical_alignment="center")

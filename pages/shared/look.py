@@ -5,7 +5,8 @@ Everything here ends in ``st.html``: text that is not ours is escaped by these f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,6 +15,7 @@ import streamlit as st
 
 STYLES = Path(__file__).with_name("look.css")
 MARK = Path(__file__).with_name("mark.svg")  # a file: Streamlit would fetch an icon by name from the internet
+MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:])")
 PURPOSE = (
     "Find the attention heads that make a language model do a task, and see who passes what to whom. "
     "Everything runs on this machine."
@@ -63,6 +65,16 @@ def empty(headline: str, text: str) -> None:
     st.html(f'<div class="hl-empty"><b>{escape(headline)}</b>{escape(text)}</div>')
 
 
+def plain(text: str) -> str:
+    """Text for places that read Markdown, to be shown as it is: messages quote what stands in links and fields."""
+    return MARKDOWN.sub(r"\\\1", text)
+
+
+def number(value: float, digits: int) -> str:
+    """``1.50`` or ``−0.25``, with a real minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
 def signed(value: float, digits: int) -> str:
     """``+1.50`` or ``−0.25``, with a real minus sign."""
     return f"{value:+.{digits}f}".replace("-", "−")
@@ -71,3 +83,8 @@ def signed(value: float, digits: int) -> str:
 def count(number: int, noun: str) -> str:
     """``1 head``, ``3 heads``."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def download(label: str, make: Callable[[], str], file_name: str, mime: str) -> None:
+    """A button for a file that is made only when it is asked for."""
+    st.download_button(label, make, file_name, mime, icon=":material/download:", on_click="ignore")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.models.registry import MODELS, find_card
 from engine.tasks.task import TASKS
-from pages.shared import state
+from pages.shared import look, state
 from pages.shared.view import MAX_PAIRS, MAX_SEED, View
 
 
@@ -55,7 +55,7 @@ def _task(view: View) -> None:
         "Task", list(tasks), format_func=lambda name: tasks[name].title,
         **state.bound("task", head=None, sparsity=None, prompt=0),
     )  # fmt: skip
-    st.caption(tasks[view.task].description)
+    st.caption(look.plain(tasks[view.task].description))
 
 
 def _number(field: str, label: str, low: int, high: int, text: str) -> None:

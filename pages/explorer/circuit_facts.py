@@ -1,0 +1,86 @@
+"""Beside the graph: how large, how true and how cheap the circuit is, and what it shares with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from engine.answer_keys import answer_keys
+from engine.estimate import dense_cost
+from engine.heads import Head, mask_of
+from engine.pipeline import Discovery
+from engine.prepare import Prepared
+from engine.search import STAGE as SEARCH
+from engine.settings import Method, Settings
+from engine.verification import Verification, agreement
+from pages.shared import background, look
+from pages.shared.job_panel import duration
+
+
+def show(prepared: Prepared, found: Discovery) -> None:
+    circuit, checked = found.circuit, found.verification
+    total = circuit.n_layers * circuit.n_heads
+    size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
+    look.facts([size, *_truth(checked), *_agreements(found), _cost(prepared, found)])
+    if checked is None:
+        look.note("Not verified: the search was cancelled before.")
+
+
+def _truth(checked: Verification | None) -> list[look.Fact]:
+    """Performance and faithfulness: two numbers, each under its own name."""
+    if checked is None:
+        return []
+    where = f"n = {checked.n} fresh pairs, seed {checked.seed}, {checked.ablation.value} ablation of all other heads"
+    return [
+        look.Fact("Performance", f"{checked.performance:.1f}", "%", f"LD circuit ÷ LD model; {where}"),
+        look.Fact(
+            "Faithfulness",
+            look.number(checked.faithfulness, 3),
+            "",
+            "(LD circuit − LD corrupted) ÷ (LD clean − LD corrupted); same pairs",
+        ),
+    ]
+
+
+def _agreements(found: Discovery) -> list[look.Fact]:
+    """Against published circuits of this model and task, and against a dense run if there has been one."""
+    facts = [
+        _agreement(found, f"with {key.title}", key.heads)
+        for key in answer_keys(found.settings.model, found.settings.task)
+    ]
+    dense = _dense_run(found)
+    if dense is not None:
+        facts.append(_agreement(found, "with dense path patching", dense.circuit.heads))
+    return facts
+
+
+def _agreement(found: Discovery, with_what: str, known: Iterable[Head]) -> look.Fact:
+    shape = found.circuit.n_layers, found.circuit.n_heads
+    same = agreement(mask_of(found.circuit.heads, *shape), mask_of(known, *shape))
+    return look.Fact(
+        "Precision · recall",
+        f"{100 * same.precision:.0f} · {100 * same.recall:.0f}",
+        "%",
+        f"{look.count(same.common, 'head')} in common {with_what} ({same.known} heads)",
+    )
+
+
+def _dense_run(found: Discovery) -> Discovery | None:
+    if found.settings.method is Method.DENSE:
+        return None
+    same = replace(found.settings, method=Method.DENSE, sparsity=None, score=Settings.score)
+    dense: Discovery | None = background.result_of(background.search_job(same))
+    return dense if dense is not None and dense.complete else None
+
+
+def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
+    """What was measured, and what path patching among all heads would take for the same receivers."""
+    seconds = sum(row.seconds for row in found.cost)
+    passes = sum(row.forward_passes for row in found.cost)
+    words = f"measured, calibration and pruning included; {duration(seconds)}"
+    search = sum(row.flops for row in found.cost if row.stage == SEARCH)
+    if found.settings.method is Method.APP and found.complete and search:
+        receivers = [head for head in found.circuit.heads if head.layer > 0]
+        ratio = dense_cost(prepared, receivers).flops / search
+        words += f". The same receivers densely ≈ {ratio:.1f} × the search (estimate)"
+    return look.Fact("Cost", f"{passes:,.0f}", "passes", words)
