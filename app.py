@@ -6,8 +6,8 @@ from pages.shared import look
 
 st.set_page_config(page_title="Headlight", page_icon=str(look.MARK), layout="wide")
 look.masthead()
-
-from pages.shared import sidebar  # noqa: E402 - it brings torch in: seconds on a cold start, and the head is painted by now
+with look.opening():  # brings torch in, seconds on a cold start: something is painted by now
+    from pages.shared import sidebar
 
 page = st.navigation([st.Page("pages/explorer/page.py", title="Explorer", icon=":material/explore:", default=True)])
 sidebar.show()

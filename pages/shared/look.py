@@ -6,7 +6,9 @@ Everything here ends in ``st.html``: text that is not ours is escaped by these f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -36,6 +38,20 @@ def masthead() -> None:
     """The styles, the name, and in one sentence what this is for."""
     st.html(STYLES)
     st.html(f'<header class="hl-mast"><div><h1>Headlight</h1><p>{PURPOSE}</p></div></header>')
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """The shape of the page while the first visit after a start waits for the engine's imports."""
+    if "torch" in sys.modules:
+        yield
+        return
+    beside, below = st.sidebar.empty(), st.empty()
+    beside.skeleton(height=320)
+    below.skeleton(height=420)
+    yield
+    beside.empty()
+    below.empty()
 
 
 def step(number: int, title: str, lead: str) -> None:

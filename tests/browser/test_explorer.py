@@ -123,7 +123,8 @@ def scores_state(page: Page) -> dict[str, Any]:
 def labels_of(page: Page, key: str) -> list[str]:
     page.wait_for_function("key => document.querySelector(key)?._fullData", arg=CHART.format(key))
     return page.evaluate(
-        "key => [...document.querySelector(key)._fullData.find((each) => each.name === 'heads').text]", CHART.format(key)
+        "key => [...document.querySelector(key)._fullData.find((each) => each.name === 'heads').text]",
+        CHART.format(key),
     )
 
 
@@ -146,3 +147,22 @@ def click_point(page: Page, key: str, trace: str, number: int) -> None:
     )
     page.mouse.move(where["x"], where["y"])
     page.mouse.click(where["x"], where["y"])
+
+
+def test_a_phone_shows_it_all_without_scrolling_sideways(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_ready(page, server)
+    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    box = page.locator(CHART.format("scores")).bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_figures_follow_the_theme_in_place(page: Page, server: str) -> None:
+    page.emulate_media(color_scheme="light")
+    open_ready(page, server)
+    ink = "key => document.querySelector(key).layout.font.color"
+    light = page.evaluate(ink, CHART.format("scores"))
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"([key, light]) => ({ink})(key) !== light", arg=[CHART.format("scores"), light])
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"([key, light]) => ({ink})(key) === light", arg=[CHART.format("scores"), light])
