@@ -10,7 +10,7 @@ import streamlit as st
 from engine.job import Job, JobState, Snapshot, StageProgress
 from pages.shared import look
 
-POLL_SECONDS = 0.8
+POLL_SECONDS = 1.0
 
 Extra = Callable[[Snapshot], None]
 
@@ -62,7 +62,7 @@ def _progress(job: Job, shot: Snapshot, name: str, waiting: str) -> None:
 
 def _summary(shot: Snapshot) -> str:
     if shot.state is JobState.QUEUED:
-        return "Waiting for the job before it." if shot.place == 1 else f"Waiting: {shot.place} jobs come first."
+        return f"Waiting: {look.count(shot.place, 'other job')} first." if shot.place else "Starting …"
     left = shot.stage.seconds_left if shot.stage else None
     estimate = f" · about {duration(left)} left in this stage (estimate)" if left is not None and left >= 1 else ""
     return f"{duration(shot.seconds)} so far{estimate}"
