@@ -1,10 +1,16 @@
 """Headlight's engine: attention-head circuits by Accelerated Path Patching.
 
-Every stage is importable on its own and knows nothing of the app. This file imports
-nothing, because importing torch and transformer_lens takes seconds.
+Every stage is importable on its own and knows nothing of the app. This file brings in nothing
+heavy, because importing torch and transformer_lens takes seconds.
 
 Data flows one way::
 
     Task + Model -> activations -> scores -> keep mask -> path patching -> search
                  -> circuit -> verification -> figures, page, file
 """
+
+import os
+
+# OpenMP reads this when torch is loaded. Its waiting threads spin by default: with another busy process
+# on two cores that made a sparsity sweep six to ten times slower than threads that sleep.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

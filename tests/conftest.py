@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import engine  # noqa: F401 - before torch: it says how OpenMP's threads wait
 from tests.tiny import save_tiny_model
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: no test may ask the network

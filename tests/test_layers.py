@@ -59,8 +59,8 @@ def test_scores_masks_cliffs_and_merges_need_no_model():
             assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
 
 
-def test_the_engine_package_itself_imports_nothing():
-    assert imports(ROOT / "engine" / "__init__.py") == set()
+def test_the_engine_package_itself_brings_in_nothing_heavy():
+    assert imports(ROOT / "engine" / "__init__.py") == {"os"}
 
 
 def test_every_import_is_pinned_in_requirements():

@@ -13,6 +13,7 @@
 //       dragged   value of the step at which a drag ended
 //       retheme   "dark" or "light" if the page is not what the figure is drawn for
 //       unable    true if this page's Plotly cannot be reached: Python then sends every figure whole
+// In its own place it has one button, which saves the chart as SVG (the chart's camera saves PNG).
 const LOOK_AGAIN_MS = 200;
 const ASK_AGAIN_MS = 4000;
 const links = new WeakMap(); // one for each place in the page, however often it is rendered
@@ -105,6 +106,12 @@ class Link {
     await window.Plotly.restyle(this.chart, { x: [x], y: [y] }, [number]);
   }
 
+  save() {
+    if (this.chart && window.Plotly) {
+      window.Plotly.downloadImage(this.chart, { format: "svg", filename: `headlight-${this.data.chart}` });
+    }
+  }
+
   release() {
     this.chart?.removeListener?.("plotly_click", this.onClick);
     this.chart?.removeListener?.("plotly_sliderstart", this.onDragStart);
@@ -123,6 +130,7 @@ export default function (component) {
   const place = component.parentElement;
   if (!links.has(place)) links.set(place, new Link());
   links.get(place).update(component);
+  place.querySelector("button").onclick = () => links.get(place).save();
   return () => {
     links.get(place)?.end();
     links.delete(place);

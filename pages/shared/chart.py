@@ -1,8 +1,8 @@
 """A Plotly chart that changes in place, and whose clicks and slider reach Python.
 
 ``st.plotly_chart`` mounts a chart anew whenever its figure differs, which loses zoom and slider, and its own
-selection events know nothing of sliders. So Streamlit gets the first figure only; a component without looks
-of its own (chart.js) draws later ones in place, and carries clicks and the end of a drag to Python.
+selection events know nothing of sliders. So Streamlit gets the first figure only; a small component under it
+(chart.js) draws later ones in place, carries clicks and the end of a drag to Python, and saves the figure as SVG.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from engine.figures import theme
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_link = component("headlight_chart_link", js=Path(__file__).with_name("chart.js").read_text("utf-8"))
+_link = component(
+    "headlight_chart_link",
+    html='<button type="button" title="Save this figure as SVG; the camera saves PNG">Save as SVG</button>',
+    css=Path(__file__).with_name("chart.css").read_text("utf-8"),
+    js=Path(__file__).with_name("chart.js").read_text("utf-8"),
+)
 _UNABLE = "headlight_charts_sent_whole"
 _THEME = "headlight_theme"
 

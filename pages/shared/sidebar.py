@@ -33,7 +33,7 @@ def _model(view: View) -> None:
     st.selectbox(
         "Model", options, format_func=_model_title, accept_new_options=True,
         help="Choose one, or type a Hugging Face id, a folder or a .gguf file.",
-        **state.bound("model", read=lambda text: text.strip() or view.model, head=None, sparsity=None),
+        **state.bound("model", read=lambda text: text.strip() or view.model, head=None, edge=None),
     )  # fmt: skip
     card = find_card(view.model)
     if card is None:
@@ -53,7 +53,7 @@ def _task(view: View) -> None:
     state.show("task", view.task)
     st.selectbox(
         "Task", list(tasks), format_func=lambda name: tasks[name].title,
-        **state.bound("task", head=None, sparsity=None, prompt=0),
+        **state.bound("task", head=None, edge=None, prompt=0),
     )  # fmt: skip
     st.caption(look.plain(tasks[view.task].description))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 from playwright.sync_api import Page, expect
 
@@ -166,3 +167,12 @@ def test_figures_follow_the_theme_in_place(page: Page, server: str) -> None:
     page.wait_for_function(f"([key, light]) => ({ink})(key) !== light", arg=[CHART.format("scores"), light])
     page.emulate_media(color_scheme="light")
     page.wait_for_function(f"([key, light]) => ({ink})(key) === light", arg=[CHART.format("scores"), light])
+
+
+def test_a_figure_is_saved_as_svg(page: Page, server: str) -> None:
+    open_ready(page, server)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as SVG").first.click()
+    assert download.value.suggested_filename == "headlight-scores.svg"
+    root = ElementTree.parse(download.value.path()).getroot()
+    assert root.tag.endswith("svg") and "heads kept" in "".join(root.itertext())

@@ -176,3 +176,25 @@ def test_a_head_the_model_lacks_is_said_so(open_app: OpenApp) -> None:
 def test_an_incapable_model_is_said_so_before_anything_runs(open_app: OpenApp) -> None:
     app = run_until(open_app(task="ioi"), lambda app: ready(app) or bool(app.error))
     assert app.error or "The model cannot do this task" in texts(app)
+
+
+def test_another_task_model_and_seed_are_chosen_in_the_sidebar(open_app: OpenApp) -> None:
+    """On the toy model only one task works: the others say so, and the way back is open."""
+    app = run_until(open_app(head="1.2", sparsity="0.5"), ready)
+    app.selectbox("view_task").set_value("ioi").run()
+    app = run_until(app, has_button("again_ready"))
+    assert not app.exception and app.query_params["task"] == "ioi" and "head" not in app.query_params
+    assert app.error
+
+    app.selectbox("view_task").set_value("induction-random").run()
+    app.number_input("view_seed").set_value(3).run()
+    app = run_until(app, ready)
+    assert not app.exception and not app.error
+    assert app.query_params["seed"] == "3" and app.query_params["sparsity"] == "0.5"
+
+    app.selectbox("view_model").set_value("Qwen/Qwen2.5-7B").run()  # neither here nor, offline, to be had
+    app = run_until(app, has_button("again_ready"))
+    assert not app.exception and "Qwen2.5-7B" in "".join(error.value for error in app.error)
+    app.selectbox("view_model").set_value("toy-induction").run()
+    app = run_until(app, ready)
+    assert not app.exception and not app.error
