@@ -194,7 +194,7 @@ def test_another_task_model_and_seed_are_chosen_in_the_sidebar(open_app: OpenApp
 
     app.selectbox("view_model").set_value("Qwen/Qwen2.5-7B").run()  # neither here nor, offline, to be had
     app = run_until(app, has_button("again_ready"))
-    assert not app.exception and "Qwen2.5-7B" in "".join(error.value for error in app.error)
+    assert not app.exception and "could not be reached" in "".join(error.value for error in app.error)
     app.selectbox("view_model").set_value("toy-induction").run()
     app = run_until(app, ready)
     assert not app.exception and not app.error
