@@ -21,7 +21,7 @@ def gpt2_shape() -> Model:
 
     torch.manual_seed(0)
     tokenizer = load_model("toy-induction").tokenizer  # the bridge wants one; prompts below are token ids
-    return Model.from_pretrained_parts("GPT-2 small shape, random", GPT2LMHeadModel(GPT2Config()), tokenizer)
+    return Model("GPT-2 small shape, random", GPT2LMHeadModel(GPT2Config()), tokenizer)
 
 
 def random_prompts(model: Model, pairs: int) -> Prompts:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -68,11 +67,6 @@ class Activations:
     def corrupted(self) -> float:
         """Mean metric of the corrupted prompts."""
         return self._mean("corrupted_metric")
-
-    @cached_property
-    def tokens(self) -> int:
-        """Clean tokens over all pairs."""
-        return sum(item.batch.clean.numel() for item in self.batches)
 
     def by_pair(self, name: str) -> Tensor:
         """``clean_metric`` or ``corrupted_metric`` in the order of the prompts: ``[pair]``."""

@@ -56,7 +56,7 @@ def load_model(
         tokenizer = _read_tokenizer(folder, source.name, config)
         announce(f"Loading {source.name} …")
         hf_model = _read_weights(folder, source.name, torch_dtype).to(device)
-    return Model.from_pretrained_parts(source.name, hf_model, tokenizer)
+    return Model(source.name, hf_model, tokenizer)
 
 
 def check_device(device: str) -> str:

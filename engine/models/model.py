@@ -29,11 +29,6 @@ class Model:
         self.lock = threading.RLock()
         self._bridge: Any = None
 
-    @staticmethod
-    def from_pretrained_parts(name: str, hf_model: Any, tokenizer: Any) -> Model:
-        """Wrap a loaded Hugging Face model and tokenizer."""
-        return Model(name, hf_model, tokenizer)
-
     @property
     def n_layers(self) -> int:
         return len(self.parts.layers)
@@ -59,12 +54,6 @@ class Model:
     @property
     def d_head(self) -> int:
         return self.parts.layers[0].d_head
-
-    @property
-    def d_mlp(self) -> int:
-        """Width of the MLP's hidden layer."""
-        inner = getattr(self.config, "n_inner", None)  # GPT-2's name; None there means 4 x d_model
-        return getattr(self.config, "intermediate_size", None) or inner or 4 * self.d_model
 
     @property
     def vocab_size(self) -> int:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations, read_metric
-from engine.circuit import Input
 from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
 from engine.heads import Head
@@ -122,10 +121,3 @@ def check_effect_unit(activations: Activations) -> None:
             f"The metric is the same on clean and corrupted prompts ({activations.clean:.4g}), so effects have no "
             "unit. Choose a task the model can do, or another corruption."
         )
-
-
-def kv_receiver(receiver: Receiver, group: int) -> Receiver:
-    """The same receiver under the name of its group's first query head, for k and v."""
-    if receiver.head is None or receiver.input is Input.Q:
-        return receiver
-    return Receiver(receiver.input, Head(receiver.head.layer, receiver.head.index // group * group))

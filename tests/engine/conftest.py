@@ -17,4 +17,4 @@ def tiny_deep_model(tiny_model_folder) -> Model:
     for parameter in hf_model.parameters():
         torch.nn.init.normal_(parameter, mean=1.0 if parameter.ndim == 1 else 0.0, std=0.2)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder("llama"))
-    return Model.from_pretrained_parts("tiny-deep", hf_model, tokenizer)
+    return Model("tiny-deep", hf_model, tokenizer)
