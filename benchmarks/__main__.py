@@ -83,7 +83,8 @@ def _report(comparisons: list[Comparison], found: Discovery, seconds: float, rep
         f"## Exact path patching against hooked forwards, {PAIRS} pairs",
         "",
         f"All senders below the receiver, from tokens, float32; medians of {repeats} alternating repeats. Reference "
-        "seconds are scaled from a sample of senders, whose largest difference in f is given.",
+        "seconds are one-off runs plus what a sender costs, taken from a sample, times all senders; the largest "
+        "difference in f is over that sample.",
         "",
         "| work | senders | reference s | exact s | ratio (range) | largest difference | GFLOP/s |",
         "| --- | --- | --- | --- | --- | --- | --- |",
