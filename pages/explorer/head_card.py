@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from engine.answer_keys import answer_keys
 from engine.cliffs import FIXED_SPARSITY
-from engine.figures.attention import attention_panels
+from engine.figures.attention import attention_figure, attention_panels
+from engine.figures.export import figure_html, rows_csv
 from engine.figures.tables import attention_rows
 from engine.figures.theme import mode_bar
 from engine.head_card import WrittenToken, attention_pattern, head_writes
@@ -223,11 +225,29 @@ def _looks_at(prepared: Prepared, view: View, head: Head) -> None:
             alt=f"Attention of head {head} over the {name} prompt",
         )  # fmt: skip
     look.note("Rows look, columns are looked at; each row adds up to 1 (before hiding).")
-    with st.expander("Attention as a table"):
+    _attention_twin(head, patterns, words, view.hide_first)
+
+
+def _attention_twin(
+    head: Head, patterns: tuple[Tensor, Tensor], words: tuple[Sequence[str], Sequence[str]], hide_first: bool
+) -> None:
+    """The same as a table, and to take away."""
+    dark = is_dark()  # read here: downloads are made outside a script run
+    with st.expander("Attention as a table, and downloads"):
         chosen = st.segmented_control("Prompt", PROMPTS, default=PROMPTS[0], required=True, key="attention_table")
         at = PROMPTS.index(chosen)
         rows = attention_rows(patterns[at], [tokens.visible(word) for word in words[at]])
         st.dataframe(rows, hide_index=True, height=320)
+        with st.container(horizontal=True):
+            look.download(f"Attention, {chosen}, as CSV", lambda: rows_csv(rows), f"attention-{head}.csv", "text/csv")
+            look.download(
+                "Both as HTML",
+                lambda: figure_html(
+                    attention_figure(*patterns, *words, dark=dark, hide_first=hide_first), f"Attention of {head}", dark
+                ),
+                f"attention-{head}.html",
+                "text/html",
+            )
 
 
 def _writes(prepared: Prepared, head: Head) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 from xml.etree import ElementTree
 
@@ -176,3 +177,16 @@ def test_a_figure_is_saved_as_svg(page: Page, server: str) -> None:
     assert download.value.suggested_filename == "headlight-scores.svg"
     root = ElementTree.parse(download.value.path()).getroot()
     assert root.tag.endswith("svg") and "heads kept" in "".join(root.itertext())
+
+
+def test_the_attention_of_a_head_is_taken_away_as_csv_and_html(page: Page, server: str) -> None:
+    page.goto(server + TOY + "&head=1.2")
+    page.get_by_text("Attention as a table, and downloads").click()
+    saved = {}
+    for name in ("Attention, clean, as CSV", "Both as HTML"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).click()
+        saved[name] = download.value.path().read_text(encoding="utf-8")
+    rows = list(csv.DictReader(saved["Attention, clean, as CSV"].splitlines()))
+    assert len(rows) > 10 and all(0 <= float(row["attention"]) <= 1 for row in rows)
+    assert "Attention of 1.2" in saved["Both as HTML"] and "Plotly.newPlot" in saved["Both as HTML"]
