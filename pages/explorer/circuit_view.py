@@ -141,7 +141,7 @@ def _edge_note(edge: Edge) -> None:
 
 def _twin(prepared: Prepared, found: Discovery, figure: Any) -> None:
     circuit = found.circuit
-    with st.expander(f"All {len(circuit.edges)} edges as a table, and downloads"):
+    with st.expander(f"All {len(circuit.edges)} edges as a table, and downloads", key="twin_edges"):
         rows = edge_rows(circuit)
         effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
         st.dataframe(rows, hide_index=True, height=320, column_config={"effect": effect})

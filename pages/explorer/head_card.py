@@ -233,7 +233,7 @@ def _attention_twin(
 ) -> None:
     """The same as a table, and to take away."""
     dark = is_dark()  # read here: downloads are made outside a script run
-    with st.expander("Attention as a table, and downloads"):
+    with st.expander("Attention as a table, and downloads", key="twin_attention"):
         chosen = st.segmented_control("Prompt", PROMPTS, default=PROMPTS[0], required=True, key="attention_table")
         at = PROMPTS.index(chosen)
         rows = attention_rows(patterns[at], [tokens.visible(word) for word in words[at]])

@@ -186,7 +186,7 @@ def _tables(prepared: Prepared, curves: Curves, figure: Figure) -> None:
     rows = score_rows({"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap})
     points = sweep_rows(list(curves.pruning.sweeps.values()), curves.band) if curves.pruning is not None else []
     dark = is_dark()
-    with st.expander("The same as tables, and downloads"):
+    with st.expander("The same as tables, and downloads", key="twin_scores"):
         heads, sweeps = st.tabs(["Scores", "Curves"])
         heads.dataframe(rows, hide_index=True, height=320)
         with sweeps:

@@ -74,7 +74,7 @@ def _draw(prepared: Prepared) -> None:
         ]
     )
     look.verdict("Yes." if baseline.capable else "No.", baseline.verdict, "yes" if baseline.capable else "no")
-    with st.expander(f"All {len(prompts)} pairs as a table"):
+    with st.expander(f"All {len(prompts)} pairs as a table", key="twin_pairs"):
         if prompts.task:
             look.note(describe_task(prompts.task, prepared.model.tokenizer))
         _table(prepared, vocabulary)

@@ -109,9 +109,9 @@ def test_a_search_can_be_cancelled(page: Page, server: str) -> None:
     expect(page.get_by_text("Cancelled.").first).to_be_visible()
 
 
-def open_ready(page: Page, server: str) -> None:
-    """Open the toy model and wait until nothing on the page is at work."""
-    page.goto(server + TOY)
+def open_ready(page: Page, server: str, more: str = "") -> None:
+    """Open the toy model (``more`` of a URL after it) and wait until nothing on the page is at work."""
+    page.goto(server + TOY + more)
     expect(page.get_by_role("button", name="Find the circuit")).to_be_visible()
     expect(page.get_by_role("button", name="First cliff")).to_be_visible()
     expect(page.locator(".st-key-panel_curve")).to_have_count(0)
@@ -180,7 +180,7 @@ def test_a_figure_is_saved_as_svg(page: Page, server: str) -> None:
 
 
 def test_the_attention_of_a_head_is_taken_away_as_csv_and_html(page: Page, server: str) -> None:
-    page.goto(server + TOY + "&head=1.2")
+    open_ready(page, server, "&head=1.2")
     page.get_by_text("Attention as a table, and downloads").click()
     saved = {}
     for name in ("Attention, clean, as CSV", "Both as HTML"):
