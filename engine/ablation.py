@@ -20,7 +20,6 @@ from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
 from engine.cost import Ledger, attention_flops, mlp_flops, unembed_flops
-from engine.models.attention import attend
 from engine.models.model import Model
 from engine.models.parts import Parts
 
@@ -113,13 +112,11 @@ class _AblatedRun:
             z = torch.where(keep.to(z.device)[:, None], self._live_z(index, resid), z)
         if resid.shape[1] == length:
             resid = resid[:, wanted]
-        resid_mid = resid + layer.attention_output(z[:, wanted])
-        self.ledger.add(mlp_flops(layer, resid_mid[..., 0].numel()))
-        return resid_mid + layer.mlp_output(resid_mid)
+        self.ledger.add(mlp_flops(layer, resid[..., 0].numel()))
+        return layer.output(resid, layer.attention_output(z[:, wanted]))
 
     def _live_z(self, index: int, resid: Tensor) -> Tensor:
         layer = self.parts.layers[index]
         normed = layer.norm_attn(resid)
-        q, k = self.parts.rotate(layer.queries(normed), 0), self.parts.rotate(layer.keys(normed), 0)
-        self.ledger.add(attention_flops(layer, resid[..., 0].numel(), resid.shape[1]))
-        return attend(q, k, layer.values(normed), layer.scale)
+        self.ledger.add(attention_flops(layer, resid[..., 0].numel(), resid[..., 0].numel(), resid.shape[1]))
+        return layer.attend(layer.queries(normed, 0), layer.keys(normed, 0), layer.values(normed))

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from engine.errors import HeadlightError
 from engine.metrics import Readout
-from engine.models.attention import attend
 from engine.models.model import Model
 from engine.models.parts import Parts
 from engine.tasks.prompts import PromptBatch, Prompts
@@ -111,14 +110,12 @@ def run(parts: Parts, tokens: Tensor) -> Run:
     kept: dict[str, list[Tensor]] = {name: [] for name in ("resid_pre", "attn_out", "q", "k", "v", "z")}
     for layer in parts.layers:
         normed = layer.norm_attn(resid)
-        q, k = parts.rotate(layer.queries(normed), 0), parts.rotate(layer.keys(normed), 0)
-        v = layer.values(normed)
-        z = attend(q, k, v, layer.scale)
+        q, k, v = layer.queries(normed, 0), layer.keys(normed, 0), layer.values(normed)
+        z = layer.attend(q, k, v)
         attn_out = layer.attention_output(z)
         for name, value in zip(kept, (resid, attn_out, q, k, v, z), strict=True):
             kept[name].append(value)
-        resid_mid = resid + attn_out
-        resid = resid_mid + layer.mlp_output(resid_mid)
+        resid = layer.output(resid, attn_out)
     return Run(resid_final=resid, **{name: torch.stack(values) for name, values in kept.items()})
 
 

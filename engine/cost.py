@@ -64,10 +64,15 @@ class Ledger:
         )
 
 
-def attention_flops(layer: Layer, rows: float, keys: float) -> float:
-    """q, k, v, scores, mixing and output projection for ``rows`` positions that see ``keys`` each."""
-    projections = sum(item.weight.numel() for item in (layer.q, layer.k, layer.v, layer.o))
-    return 2 * rows * projections + head_flops(layer, rows, keys, layer.q.weight.shape[0] // layer.d_head)
+def attention_flops(layer: Layer, queries: float, rows: float, keys: float) -> float:
+    """One live attention: k and v at ``rows`` positions; q, scores, mixing and output at ``queries`` of them.
+
+    Each query sees ``keys`` keys: the causal mask is applied afterwards, so it saves nothing.
+    """
+    at_rows = layer.k.weight.numel() + layer.v.weight.numel()
+    at_queries = layer.q.weight.numel() + layer.o.weight.numel()
+    projections = 2 * (rows * at_rows + queries * at_queries)
+    return projections + head_flops(layer, queries, keys, layer.q.weight.shape[0] // layer.d_head)
 
 
 def head_flops(layer: Layer, rows: float, keys: float, heads: int) -> float:
@@ -90,5 +95,5 @@ def forward_flops(parts: Parts, prompts: Prompts) -> float:
     for batch in prompts.batches():
         pairs, length = batch.clean.shape
         rows = pairs * length
-        total += sum(attention_flops(layer, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)
+        total += sum(attention_flops(layer, rows, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)
     return total

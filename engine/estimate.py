@@ -98,5 +98,5 @@ def _receiver_flops(model: Model, activations: Activations, layer_index: int, se
             live = rows if index < len(layers) - 1 else senders * pairs
             total += mlp_flops(layers[index], live)
             if index > layer_index:
-                total += attention_flops(layers[index], rows, length)
+                total += attention_flops(layers[index], live, rows, length)
     return total

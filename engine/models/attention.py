@@ -6,17 +6,12 @@ import torch
 from torch import Tensor
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """Attention output z ``[... qpos head d_head]``.
-
-    ``q [... qpos head d_head]`` holds the last ``qpos`` positions of ``k`` and ``v``
-    ``[... kpos kv_head d_head]`` (rotary already applied); head h reads KV head h // group.
-    """
-    return mix(pattern(q, k, scale), v)
-
-
 def pattern(q: Tensor, k: Tensor, scale: float) -> Tensor:
-    """Attention probabilities ``[... kv_head group qpos kpos]``, causal, rows sum to 1."""
+    """Attention probabilities ``[... kv_head group qpos kpos]``, causal, rows sum to 1.
+
+    ``q [... qpos head d_head]`` holds the last ``qpos`` positions of ``k [... kpos kv_head d_head]``
+    (rotary already applied); head h reads KV head h // group.
+    """
     n_queries, n_keys, n_kv = q.shape[-3], k.shape[-3], k.shape[-2]
     q = q.unflatten(-2, (n_kv, -1)).movedim(-4, -2)  # ... kv_head group qpos d_head
     k = k.movedim(-3, -1).unsqueeze(-3)  # ... kv_head 1 d_head kpos

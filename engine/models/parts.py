@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import HeadlightError
+from engine.models.attention import mix, pattern
 
 SUPPORTED = frozenset({"gpt2", "llama", "qwen2"})
 # These rescale with the prompt's length or swap frequencies past a limit; a head recomputed alone would not see that.
@@ -70,6 +71,24 @@ class Norm:
 
 
 @dataclass(frozen=True, eq=False)
+class Rotary:
+    """Rotary embedding of q and k.
+
+    ``tables`` maps positions ``[pos]`` to cos and sin ``[pos d_head]``; they come from the model's own
+    module, because the theta in a config is not always the one in use.
+    """
+
+    tables: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+    def __call__(self, x: Tensor, first: int) -> Tensor:
+        """Rotate ``[... pos head d_head]`` whose first position is ``first``."""
+        positions = torch.arange(first, first + x.shape[-3], device=x.device)
+        cos, sin = (table.unsqueeze(-2).to(x.dtype) for table in self.tables(positions))
+        left, right = x.chunk(2, dim=-1)
+        return x * cos + torch.cat((-right, left), dim=-1) * sin
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One block. ``mlp`` maps the normed stream ``... d_model`` to its output ``... d_model``."""
 
@@ -83,23 +102,34 @@ class Layer:
     mlp_parameters: int
     scale: float  # of the attention scores
     d_head: int
+    rotary: Rotary | None  # None: learned positions
 
-    def queries(self, x: Tensor) -> Tensor:
-        """Normed stream ``... pos d_model`` to ``... pos head d_head``, before rotary."""
-        return self.q(x).unflatten(-1, (-1, self.d_head))
+    def queries(self, normed: Tensor, first: int) -> Tensor:
+        """q ``... pos head d_head`` of the normed stream ``... pos d_model`` from position ``first`` on."""
+        return self._rotated(self.q(normed).unflatten(-1, (-1, self.d_head)), first)
 
-    def keys(self, x: Tensor) -> Tensor:
-        """Normed stream to ``... pos kv_head d_head``, before rotary."""
-        return self.k(x).unflatten(-1, (-1, self.d_head))
+    def keys(self, normed: Tensor, first: int) -> Tensor:
+        """k ``... pos kv_head d_head``, like ``queries``."""
+        return self._rotated(self.k(normed).unflatten(-1, (-1, self.d_head)), first)
 
-    def values(self, x: Tensor) -> Tensor:
-        """Normed stream to ``... pos kv_head d_head``."""
-        return self.v(x).unflatten(-1, (-1, self.d_head))
+    def values(self, normed: Tensor) -> Tensor:
+        """v ``... pos kv_head d_head``."""
+        return self.v(normed).unflatten(-1, (-1, self.d_head))
 
-    def projection(self, letter: str, index: int) -> Linear:
-        """The q, k or v projection of one query (or KV) head: ``d_model`` to ``d_head``."""
+    def heads_input(self, letter: str, heads: slice, normed: Tensor, first: int) -> Tensor:
+        """q of some query heads, or k or v of some KV heads, alone: ``... pos head d_head``."""
         whole = {"q": self.q, "k": self.k, "v": self.v}[letter]
-        return whole.rows(index * self.d_head, self.d_head)
+        some = whole.rows(heads.start * self.d_head, (heads.stop - heads.start) * self.d_head)
+        x = some(normed).unflatten(-1, (-1, self.d_head))
+        return x if letter == "v" else self._rotated(x, first)
+
+    def pattern(self, q: Tensor, k: Tensor) -> Tensor:
+        """Attention probabilities ``[... kv_head group qpos kpos]``: see ``engine/models/attention.py``."""
+        return pattern(q, k, self.scale)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """z ``[... qpos head d_head]``; ``q`` holds the last positions of ``k`` and ``v``."""
+        return mix(self.pattern(q, k), v)
 
     def attention_output(self, z: Tensor) -> Tensor:
         """All heads' z ``... pos head d_head`` to what attention writes, ``... pos d_model``."""
@@ -110,9 +140,20 @@ class Layer:
         channels = slice(first * self.d_head, (first + z.shape[-2]) * self.d_head)
         return F.linear(z.flatten(-2), self.o.weight[:, channels])
 
-    def mlp_output(self, resid_mid: Tensor) -> Tensor:
-        """What the MLP writes for the stream after attention: ``... d_model``."""
-        return self.mlp(self.norm_mlp(resid_mid))
+    def changed_output(self, z: Tensor, attn_out: Tensor, change: Tensor, first: int) -> Tensor:
+        """What attention writes once z of heads ``first …`` has changed by ``change [... head d_head]``.
+
+        ``z`` and ``attn_out`` are all heads' z and what attention wrote before the change.
+        """
+        return attn_out + self.heads_output(change, first)
+
+    def output(self, resid: Tensor, attn_out: Tensor) -> Tensor:
+        """The stream out of the block, for the stream into it and what its attention writes."""
+        resid_mid = resid + attn_out
+        return resid_mid + self.mlp(self.norm_mlp(resid_mid))
+
+    def _rotated(self, x: Tensor, first: int) -> Tensor:
+        return x if self.rotary is None else self.rotary(x, first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +164,6 @@ class Parts:
     layers: tuple[Layer, ...]
     final_norm: Norm
     unembedding: Linear
-    rotary: Callable[[Tensor], tuple[Tensor, Tensor]] | None  # positions [pos] -> cos, sin [pos d_head]
 
     def unembed(self, resid: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Logits of ``tokens`` (all if None) for the last residual stream: ``... token``."""
@@ -132,19 +172,6 @@ class Parts:
             return self.unembedding(normed)
         bias = None if self.unembedding.bias is None else self.unembedding.bias[tokens]
         return F.linear(normed, self.unembedding.weight[tokens], bias)
-
-    def rotate(self, x: Tensor, first_position: int) -> Tensor:
-        """Rotary embedding of q or k ``[... pos head d_head]`` whose first position is given.
-
-        The identity for models with learned positions. cos and sin come from the model's own
-        module, because the theta in a config is not always the one in use.
-        """
-        if self.rotary is None:
-            return x
-        positions = torch.arange(first_position, first_position + x.shape[-3], device=x.device)
-        cos, sin = (table.unsqueeze(-2).to(x.dtype) for table in self.rotary(positions))
-        first, second = x.chunk(2, dim=-1)
-        return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
 def check_supported(config: Any) -> None:
@@ -202,7 +229,6 @@ def _gpt2_parts(hf_model: Any) -> Parts:
         layers=tuple(_gpt2_layer(block, config) for block in body.h),
         final_norm=_layer_norm(body.ln_f),
         unembedding=_linear(hf_model.lm_head),
-        rotary=None,
     )
 
 
@@ -221,6 +247,7 @@ def _gpt2_layer(block: Any, config: Any) -> Layer:
         mlp_parameters=_parameters(up, down),
         scale=block.attn.scaling,
         d_head=d_head,
+        rotary=None,
     )
 
 
@@ -229,21 +256,21 @@ def _llama_parts(hf_model: Any) -> Parts:
     table = body.embed_tokens.weight.detach()
     rotary_module = body.rotary_emb
 
-    def rotary(positions: Tensor) -> tuple[Tensor, Tensor]:
+    def tables(positions: Tensor) -> tuple[Tensor, Tensor]:
         probe = table.new_empty(1, dtype=torch.float32)  # the module reads only its device and dtype
         cos, sin = rotary_module(probe, positions[None])
         return cos[0], sin[0]
 
+    rotary = Rotary(tables)
     return Parts(
         embed=lambda tokens: F.embedding(tokens, table),
-        layers=tuple(_llama_layer(block, hf_model.config) for block in body.layers),
+        layers=tuple(_llama_layer(block, hf_model.config, rotary) for block in body.layers),
         final_norm=_rms_norm(body.norm),
         unembedding=_linear(hf_model.lm_head),
-        rotary=rotary,
     )
 
 
-def _llama_layer(block: Any, config: Any) -> Layer:
+def _llama_layer(block: Any, config: Any, rotary: Rotary) -> Layer:
     attn = block.self_attn
     gate, up, down = _linear(block.mlp.gate_proj), _linear(block.mlp.up_proj), _linear(block.mlp.down_proj)
     act = _activation(config.hidden_act)
@@ -258,6 +285,7 @@ def _llama_layer(block: Any, config: Any) -> Layer:
         mlp_parameters=_parameters(gate, up, down),
         scale=attn.scaling,
         d_head=attn.head_dim,
+        rotary=rotary,
     )
 
 

@@ -16,7 +16,7 @@ from engine.activations import BatchActivations, read_metric
 from engine.circuit import Input
 from engine.cost import Ledger, attention_flops, head_flops, mlp_flops, unembed_flops
 from engine.heads import Head
-from engine.models.attention import attend, mix, pattern
+from engine.models.attention import mix
 from engine.models.parts import Parts
 from engine.patching.receiver import Receiver
 from engine.patching.sweep import Window
@@ -29,13 +29,13 @@ def received_metric(
 
     ``stream`` is the stream into the receiver's layer at the window's positions.
     """
-    head = _head_of(receiver)
+    index = _head_of(receiver).layer
+    layer, clean = parts.layers[index], item.clean
     z, first_head = patched_z(parts, item, window, receiver, stream, ledger)
-    layer = parts.layers[head.layer]
-    clean_z = window.of(item.clean.z[head.layer])[..., first_head : first_head + z.shape[-2], :]
-    clean_mid = window.of(item.clean.resid_pre[head.layer] + item.clean.attn_out[head.layer])
-    resid_mid = clean_mid + layer.heads_output(z - clean_z, first_head)
-    return resume(parts, item, window, head.layer, resid_mid, ledger)
+    clean_z = window.of(clean.z[index])
+    change = z - clean_z[..., first_head : first_head + z.shape[-2], :]
+    attn_out = layer.changed_output(clean_z, window.of(clean.attn_out[index]), change, first_head)
+    return resume(parts, item, window, index, window.of(clean.resid_pre[index]), attn_out, ledger)
 
 
 def patched_z(
@@ -50,17 +50,16 @@ def patched_z(
     heads = slice(head.index, head.index + 1) if receiver.input is Input.Q else slice(kv.start * group, kv.stop * group)
     q = window.of(clean.q[head.layer])[..., heads, :]
 
-    index = head.index if receiver.input is Input.Q else kv.start
-    project = layer.projection(receiver.input.value, index)
-    patched = project(layer.norm_attn(stream)).unsqueeze(-2)  # sender batch pos 1 d_head
+    own = slice(head.index, head.index + 1) if receiver.input is Input.Q else kv
+    patched = layer.heads_input(receiver.input.value, own, layer.norm_attn(stream), window.first)
     rows = stream[..., 0].numel()
-    ledger.add(2 * rows * project.weight.numel() + head_flops(layer, rows, k.shape[-3], heads.stop - heads.start))
+    ledger.add(2 * rows * stream.shape[-1] * layer.d_head)
+    ledger.add(head_flops(layer, rows, k.shape[-3], heads.stop - heads.start))
     if receiver.input is Input.V:
-        return mix(pattern(q, k, layer.scale), after_clean(v, patched, window)), heads.start
-    patched = parts.rotate(patched, window.first)
+        return mix(layer.pattern(q, k), after_clean(v, patched, window)), heads.start
     if receiver.input is Input.Q:
-        return attend(patched, k, v, layer.scale), heads.start
-    return attend(q, after_clean(k, patched, window), v, layer.scale), heads.start
+        return layer.attend(patched, k, v), heads.start
+    return layer.attend(q, after_clean(k, patched, window), v), heads.start
 
 
 def after_clean(clean: Tensor, patched: Tensor, window: Window) -> Tensor:
@@ -72,20 +71,24 @@ def after_clean(clean: Tensor, patched: Tensor, window: Window) -> Tensor:
 
 
 def resume(
-    parts: Parts, item: BatchActivations, window: Window, index: int, resid_mid: Tensor, ledger: Ledger
+    parts: Parts, item: BatchActivations, window: Window, index: int, resid: Tensor, attn_out: Tensor, ledger: Ledger
 ) -> Tensor:
-    """Metric ``[sender batch]`` of the live model from the stream after layer ``index``'s attention."""
+    """Metric ``[sender batch]`` of the live model from layer ``index`` on.
+
+    ``resid [batch pos d_model]`` is the stream into that layer, ``attn_out [sender batch pos d_model]``
+    what its attention writes.
+    """
     last = len(parts.layers) - 1
     while True:
         layer = parts.layers[index]
         if index == last:
-            resid_mid = resid_mid[..., -1:, :]
-        ledger.add(mlp_flops(layer, resid_mid[..., 0].numel()))
-        resid = resid_mid + layer.mlp_output(resid_mid)
+            resid, attn_out = resid[..., -1:, :], attn_out[..., -1:, :]
+        ledger.add(mlp_flops(layer, attn_out[..., 0].numel()))
+        resid = layer.output(resid, attn_out)
         if index == last:
             break
         index += 1
-        resid_mid = _attention(parts, item, window, index, resid, ledger)
+        attn_out = _attention(parts, item, window, index, resid, ledger)
     tokens = parts.unembedding.weight.shape[0] if item.readout.tokens is None else len(item.readout.tokens)
     ledger.add(unembed_flops(parts, resid[..., 0].numel(), tokens))
     return read_metric(parts, item.readout, resid[..., -1, :])
@@ -94,18 +97,17 @@ def resume(
 def _attention(
     parts: Parts, item: BatchActivations, window: Window, index: int, resid: Tensor, ledger: Ledger
 ) -> Tensor:
-    """The stream after layer ``index``'s live attention; its end position only in the last layer."""
+    """What layer ``index``'s live attention writes; at the end position only in the last layer."""
     layer, clean = parts.layers[index], item.clean
     normed = layer.norm_attn(resid)
-    k = after_clean(clean.k[index], parts.rotate(layer.keys(normed), window.first), window)
+    k = after_clean(clean.k[index], layer.keys(normed, window.first), window)
     v = after_clean(clean.v[index], layer.values(normed), window)
-    first = window.first
+    first, rows = window.first, normed[..., 0].numel()
     if index == len(parts.layers) - 1:
         first = window.first + resid.shape[-2] - 1
-        resid, normed = resid[..., -1:, :], normed[..., -1:, :]
-    q = parts.rotate(layer.queries(normed), first)
-    ledger.add(attention_flops(layer, k[..., window.first :, 0, 0].numel(), k.shape[-3]))
-    return resid + layer.attention_output(attend(q, k, v, layer.scale))
+        normed = normed[..., -1:, :]
+    ledger.add(attention_flops(layer, normed[..., 0].numel(), rows, k.shape[-3]))
+    return layer.attention_output(layer.attend(layer.queries(normed, first), k, v))
 
 
 def _head_of(receiver: Receiver) -> Head:

@@ -74,14 +74,15 @@ class SenderSweep:
         if not entering and not len(stream):
             return stream
         attn_out = self.window.of(clean.attn_out[index])
-        resid_mid = stream + attn_out
-        if entering:
-            change = self.window.of(self.item.corrupted_z[index] - clean.z[index])  # [batch pos head d_head]
-            written = [layer.heads_output(change[..., h : h + 1, :], h) for h in entering]
-            clean_mid = self.window.of(clean.resid_pre[index]) + attn_out
-            resid_mid = torch.cat((resid_mid, clean_mid + torch.stack(written)))
-        self._ledger.add(mlp_flops(layer, resid_mid[..., 0].numel()))
-        return resid_mid + layer.mlp_output(resid_mid)
+        self._ledger.add(mlp_flops(layer, (len(stream) + len(entering)) * attn_out[..., 0].numel()))
+        through = layer.output(stream, attn_out)
+        if not entering:
+            return through
+        z = self.window.of(clean.z[index])
+        change = self.window.of(self.item.corrupted_z[index]) - z  # [batch pos head d_head]
+        written = [layer.changed_output(z, attn_out, change[..., h : h + 1, :], h) for h in entering]
+        entered = layer.output(self.window.of(clean.resid_pre[index]), torch.stack(written))
+        return torch.cat((through, entered))
 
 
 def plan_sweeps(

@@ -105,8 +105,7 @@ def test_keeping_none_does_not_depend_on_the_clean_prompts_attention(tiny_model,
         length = item.batch.clean.shape[1]
         resid = model.parts.embed(item.batch.clean)[:, -1]
         for layer in model.parts.layers:
-            resid = resid + layer.attention_output(torch.zeros(len(resid), model.n_heads, model.d_head))
-            resid = resid + layer.mlp_output(resid)
+            resid = layer.output(resid, layer.attention_output(torch.zeros(len(resid), model.n_heads, model.d_head)))
         expected = item.readout(model.parts.unembed(resid, item.readout.tokens))
         torch.testing.assert_close(values[list(item.batch.indices)], expected, **CLOSE)
         assert length > 1

@@ -2,7 +2,7 @@ import pytest
 
 from engine.activations import capture
 from engine.errors import HeadlightError
-from engine.models.attention import attend
+from engine.patching.receivers import patched_z
 from engine.self_check import self_check
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import TINY_KINDS
@@ -17,6 +17,10 @@ def test_fast_and_reference_agree_on_known_architectures(tiny_model, kind):
 def test_a_fast_path_that_is_wrong_stops_the_run(tiny_model, monkeypatch):
     model = tiny_model("llama")
     activations = capture(model, random_prompts())
-    monkeypatch.setattr("engine.patching.receivers.attend", lambda q, k, v, scale: attend(q, k, v, 1.5 * scale))
+    def scaled(*args):
+        z, first = patched_z(*args)
+        return 1.5 * z, first
+
+    monkeypatch.setattr("engine.patching.receivers.patched_z", scaled)
     with pytest.raises(HeadlightError, match="disagrees with the hooked reference"):
         self_check(model, activations)
