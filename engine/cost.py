@@ -91,9 +91,12 @@ def unembed_flops(parts: Parts, rows: float, tokens: int) -> float:
 
 def forward_flops(parts: Parts, prompts: Prompts) -> float:
     """One forward pass of all clean prompts, all logits at the end position."""
-    total = unembed_flops(parts, len(prompts), parts.unembedding.weight.shape[0])
-    for batch in prompts.batches():
-        pairs, length = batch.clean.shape
-        rows = pairs * length
-        total += sum(attention_flops(layer, rows, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)
-    return total
+    vocab = parts.unembedding.weight.shape[0]
+    return sum(batch_flops(parts, len(batch.pairs), batch.clean.shape[1], vocab) for batch in prompts.batches())
+
+
+def batch_flops(parts: Parts, pairs: int, length: int, tokens: int) -> float:
+    """One forward pass of ``pairs`` prompts of ``length`` positions; ``tokens`` logits at the end position."""
+    rows = pairs * length
+    layers = sum(attention_flops(layer, rows, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)
+    return layers + unembed_flops(parts, pairs, tokens)

@@ -85,6 +85,11 @@ class SenderSweep:
         return torch.cat((through, entered))
 
 
+def chunk_rows(parts: Parts) -> int:
+    """Most rows (sender x pair x position) of one matmul."""
+    return ROWS
+
+
 def plan_sweeps(
     parts: Parts,
     items: Sequence[BatchActivations],
@@ -93,13 +98,13 @@ def plan_sweeps(
     budget_bytes: float,
     ledger: Ledger,
 ) -> list[SenderSweep]:
-    """Chunks of at most ``ROWS`` rows for every batch, all with the smallest stride that fits the budget."""
+    """Chunks of at most ``chunk_rows`` for every batch, all with the smallest stride that fits the budget."""
     senders = sorted(senders)
     stride = _stride(parts, items, senders, windows, budget_bytes)
     sweeps = []
     for item, window in zip(items, windows, strict=True):
         per_sender = window.of(item.batch.clean).numel()
-        size = max(1, ROWS // per_sender)
+        size = max(1, chunk_rows(parts) // per_sender)
         sweeps += [
             SenderSweep(parts, item, senders[i : i + size], window, stride, ledger)
             for i in range(0, len(senders), size)

@@ -21,6 +21,6 @@ def test_a_fast_path_that_is_wrong_stops_the_run(tiny_model, monkeypatch):
         z, first = patched_z(*args)
         return 1.5 * z, first
 
-    monkeypatch.setattr("engine.patching.receivers.patched_z", scaled)
+    monkeypatch.setattr("engine.patching.effects.patched_z", scaled)
     with pytest.raises(HeadlightError, match="disagrees with the hooked reference"):
         self_check(model, activations)
