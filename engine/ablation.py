@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
-from engine.cost import Ledger, attention_flops, mlp_flops, unembed_flops
+from engine.cost import Ledger, mlp_flops, output_flops, unembed_flops, z_flops
 from engine.models.model import Model
 from engine.models.parts import Parts
 
@@ -112,11 +112,12 @@ class _AblatedRun:
             z = torch.where(keep.to(z.device)[:, None], self._live_z(index, resid), z)
         if resid.shape[1] == length:
             resid = resid[:, wanted]
-        self.ledger.add(mlp_flops(layer, resid[..., 0].numel()))
+        rows = resid[..., 0].numel()
+        self.ledger.add(output_flops(layer, rows, len(keep)) + mlp_flops(layer, rows))
         return layer.output(resid, layer.attention_output(z[:, wanted]))
 
     def _live_z(self, index: int, resid: Tensor) -> Tensor:
         layer = self.parts.layers[index]
         normed = layer.norm_attn(resid)
-        self.ledger.add(attention_flops(layer, resid[..., 0].numel(), resid[..., 0].numel(), resid.shape[1]))
+        self.ledger.add(z_flops(layer, resid[..., 0].numel(), resid[..., 0].numel(), resid.shape[1]))
         return layer.attend(layer.queries(normed, 0), layer.keys(normed, 0), layer.values(normed))

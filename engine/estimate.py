@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations
-from engine.cost import attention_flops, forward_flops, head_flops, mlp_flops
+from engine.cost import attention_flops, forward_flops, head_flops, mlp_flops, output_flops
 from engine.heads import Head, heads_of
 from engine.models.model import Model
 from engine.prepare import Prepared
@@ -76,14 +76,18 @@ def _cost(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, flo
 
 
 def _sweep_flops(model: Model, activations: Activations, senders: Sequence[Head], top: int) -> float:
-    """Logits stage through every layer and shared sweep up to layer ``top``: MLPs for the senders that entered."""
+    """Logits stage through every layer and shared sweep up to layer ``top``.
+
+    Each sender's change is written by its head once, then MLPs run for those that entered.
+    """
     total = 0.0
     for index, layer in enumerate(model.parts.layers):
         entered = sum(sender.layer <= index for sender in senders)
+        entering = sum(sender.layer == index for sender in senders)
         for item in activations.batches:
             pairs, length = item.batch.clean.shape
             carried = 1 + (length - item.first if index < top else 0)
-            total += mlp_flops(layer, entered * pairs * carried)
+            total += mlp_flops(layer, entered * pairs * carried) + output_flops(layer, entering * pairs * carried, 1)
     return total
 
 
@@ -93,7 +97,8 @@ def _receiver_flops(model: Model, activations: Activations, layer_index: int, se
     for item in activations.batches:
         pairs, length = item.batch.clean.shape
         rows = senders * pairs * (length - item.first)
-        total += head_flops(layers[layer_index], rows, length, 1) + 2 * rows * model.d_model * model.d_head
+        total += head_flops(layers[layer_index], rows, length, 1) + output_flops(layers[layer_index], rows, 1)
+        total += 2 * rows * model.d_model * model.d_head  # the receiver's own q, k or v
         for index in range(layer_index, len(layers)):
             live = rows if index < len(layers) - 1 else senders * pairs
             total += mlp_flops(layers[index], live)

@@ -31,10 +31,7 @@ class Readout:
     @staticmethod
     def of(pairs: Sequence[PromptPair], metric: Metric, vocab_size: int, device: torch.device) -> Readout:
         """The readout of ``pairs``, in their order."""
-        if metric is Metric.PROB_DIFF:
-            wanted = list(range(vocab_size))
-        else:
-            wanted = sorted({token for pair in pairs for token in (*pair.answer_tokens, *pair.distractor_tokens)})
+        wanted = tokens_read(pairs, metric, vocab_size)
         column = {token: i for i, token in enumerate(wanted)}
         answers = torch.zeros(len(pairs), len(wanted), dtype=torch.bool)
         distractors = torch.zeros_like(answers)
@@ -53,6 +50,13 @@ class Readout:
         if self.metric is Metric.LOGIT_DIFF_MAX:
             return answer - logits.masked_fill(~self.distractors, float("-inf")).amax(-1)
         return answer - (logits * self.distractors).sum(-1) / self.distractors.sum(-1)
+
+
+def tokens_read(pairs: Sequence[PromptPair], metric: Metric, vocab_size: int) -> Sequence[int]:
+    """The tokens whose logits the metric of a batch needs, in order: all of them for probabilities."""
+    if metric is Metric.PROB_DIFF:
+        return range(vocab_size)
+    return sorted({token for pair in pairs for token in (*pair.answer_tokens, *pair.distractor_tokens)})
 
 
 def effect(patched: Tensor, clean: float, corrupted: float) -> Tensor:

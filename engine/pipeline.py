@@ -79,7 +79,7 @@ def discover(
     watcher.step(SELF_CHECK, 0, 1)
     with ledger.stage(SELF_CHECK):
         check = self_check(model, prepared.activations)
-        ledger.add(check.passes * check.pairs / len(prepared.prompts) * ledger.flops_per_pass)
+        ledger.add(check.flops)
     found = _search(prepared, settings, keep, ledger, watcher)
     verification = _verify(prepared, settings, found.circuit, ledger, watcher) if found.complete else None
     return Discovery(
@@ -129,7 +129,7 @@ def _verify(
         if not prepared.custom:
             seed = settings.report_seed
             activations = capture(model, task_prompts(model, settings, seed))
-            ledger.add(2 * ledger.flops_per_pass)
+            ledger.add(2 * forward_flops(model.parts, activations.prompts))
         keep = mask_of(circuit.heads, circuit.n_layers, circuit.n_heads)
         result = verify(activations, Ablator(model, activations, ledger), keep, seed)
     watcher.report(VERIFICATION, 1, 1)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from engine.activations import Activations, capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost import Ledger, forward_flops, hooked_flops
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
-from engine.patching.reference import reference_effects
+from engine.patching.reference import reference_effects, reference_passes
 from engine.tasks.prompts import Prompts
 
 TOLERANCE = 1e-4  # in f
@@ -21,12 +21,16 @@ PAIRS = 2  # a code path that is wrong is wrong on two pairs too, and hooked for
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """``largest``: largest |f_fast - f_reference| over ``paths`` paths and ``pairs`` prompt pairs."""
+    """``largest``: largest |f_fast - f_reference| over ``paths`` paths and ``pairs`` prompt pairs.
+
+    ``flops`` of all it did, fast and hooked.
+    """
 
     paths: int
     pairs: int
     passes: int  # hooked forwards of those pairs
     largest: float
+    flops: float
 
 
 def self_check(model: Model, activations: Activations) -> SelfCheck:
@@ -50,9 +54,10 @@ def self_check(model: Model, activations: Activations) -> SelfCheck:
             f"Fast path patching disagrees with the hooked reference on {model.name} by {largest:.2g} (allowed "
             f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
         )
-    recordings = 2  # of clean and corrupted z, for each receiver
-    passes = sum(recordings + (1 if receiver == LOGITS else 2) * len(senders) for receiver in receivers)
-    return SelfCheck(len(receivers) * len(senders), len(activations.prompts), passes, largest)
+    passes = sum(reference_passes(receiver, len(senders)) for receiver in receivers)
+    prompts, parts = activations.prompts, model.parts
+    flops = 2 * forward_flops(parts, prompts) + ledger.rows()[0].flops + passes * hooked_flops(parts, prompts)
+    return SelfCheck(len(receivers) * len(senders), len(prompts), passes, largest, flops)
 
 
 def _clearest_pairs(activations: Activations) -> Prompts:

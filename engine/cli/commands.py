@@ -10,14 +10,14 @@ from typing import Any
 from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.cli.console import Console
-from engine.cost import Ledger, forward_flops
+from engine.cost import Ledger, forward_flops, hooked_flops
 from engine.errors import HeadlightError
 from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import Receiver
-from engine.patching.reference import reference_effects
+from engine.patching.reference import reference_effects, reference_passes
 from engine.pipeline import VERIFICATION, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
@@ -64,7 +64,7 @@ def effects(options: argparse.Namespace, console: Console) -> None:
     with ledger.stage(EFFECTS):
         if options.reference:
             values = reference_effects(model, prepared.activations, receiver, senders, tick)
-            ledger.add((1 if receiver.head is None else 2) * len(senders) * ledger.flops_per_pass)
+            ledger.add(reference_passes(receiver, len(senders)) * hooked_flops(model.parts, prepared.prompts))
         else:
             values = PathPatching(model, prepared.activations, senders, ledger).effects(receiver, tick)
     result = _run_json(prepared)

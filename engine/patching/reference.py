@@ -50,6 +50,12 @@ def reference_effects(
     return effect(total / len(activations.prompts), activations.clean, activations.corrupted).float()
 
 
+def reference_passes(receiver: Receiver, senders: int) -> int:
+    """Hooked forwards of all pairs, clean or corrupted, that ``reference_effects`` of so many senders runs."""
+    recordings = 2  # of clean and corrupted z
+    return recordings + senders * (1 if receiver.head is None else 2)
+
+
 @contextmanager
 def _unhooked(model: Model):
     """The bridge under its lock, with every hook gone afterwards whatever happens."""
