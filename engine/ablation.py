@@ -8,18 +8,21 @@ Kept heads run live on the clean prompt, MLPs are always live, every other head'
 
 Nothing is computed twice: a mask that agrees with the one before it up to some layer resumes there,
 and above the highest kept head only the end position is carried, since nothing reads the others.
+A model whose parts are not known runs one whole hooked forward a mask instead.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
 from engine.cost import Ledger, mlp_flops, output_flops, unembed_flops, z_flops
+from engine.hooked import ablated_logits
 from engine.models.model import Model
 from engine.models.parts import Parts
 
@@ -37,7 +40,7 @@ class Ablator:
 
     def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
         self.kind, self._activations = kind, activations
-        self._runs = [_AblatedRun(model.parts, item, _stand_in(item, kind), ledger) for item in activations.batches]
+        self._runs = [_run_of(model, item, _stand_in(item, kind), ledger) for item in activations.batches]
 
     @torch.no_grad()
     def by_pair(self, keep: Tensor) -> Tensor:
@@ -64,6 +67,33 @@ def _stand_in(item: BatchActivations, kind: Ablation) -> Tensor:
         members = groups == group
         means[:, members] = item.corrupted_z[:, members].mean(dim=1, keepdim=True)
     return means
+
+
+class _Run(Protocol):
+    """One batch under any mask."""
+
+    def metric(self, keep: Tensor) -> Tensor: ...
+
+
+def _run_of(model: Model, item: BatchActivations, stand_in: Tensor, ledger: Ledger) -> _Run:
+    if model.fast:
+        return _AblatedRun(model.parts, item, stand_in, ledger)
+    return _HookedRun(model, item, stand_in, ledger)
+
+
+@dataclass(frozen=True, eq=False)
+class _HookedRun:
+    model: Model
+    item: BatchActivations
+    stand_in: Tensor
+    ledger: Ledger
+
+    def metric(self, keep: Tensor) -> Tensor:
+        """``[batch]``"""
+        pairs, length = self.item.batch.clean.shape
+        self.ledger.add(pairs * self.model.counted_flops(length))
+        tokens = self.item.batch.clean.to(self.model.device)
+        return self.item.readout.of_vocabulary(ablated_logits(self.model, tokens, keep, self.stand_in))
 
 
 @dataclass(eq=False)

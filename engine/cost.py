@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine.metrics import tokens_read
+from engine.models.model import Model
 from engine.models.parts import Layer, Parts
 from engine.tasks.prompts import Prompts
 
@@ -109,9 +110,18 @@ def forward_flops(parts: Parts, prompts: Prompts) -> float:
     return total
 
 
-def hooked_flops(parts: Parts, prompts: Prompts) -> float:
+def pass_flops(model: Model, prompts: Prompts) -> float:
+    """What counts as one forward pass of ``model``: by formula, or counted where its parts are not known."""
+    return forward_flops(model.parts, prompts) if model.fast else hooked_flops(model, prompts)
+
+
+def hooked_flops(model: Model, prompts: Prompts) -> float:
     """One hooked forward of all clean prompts: the whole vocabulary's logits at every position."""
-    vocabulary, total = parts.unembedding.weight.shape[0], 0.0
+    if not model.fast:
+        shapes = [batch.clean.shape for batch in prompts.batches()]
+        return sum(pairs * model.counted_flops(length) for pairs, length in shapes)
+    parts, total = model.parts, 0.0
+    vocabulary = parts.unembedding.weight.shape[0]
     for batch in prompts.batches():
         pairs, length = batch.clean.shape
         total += _layers_flops(parts, pairs, length) + unembed_flops(parts, pairs * length, vocabulary)

@@ -4,6 +4,9 @@
 2. Sender sweep: every sender carried up, at all positions that can change, to the highest receiver.
 3. A receiver at layer r: its senders, the attention of one head, the live model from r upwards.
 
+A model whose parts are not known takes a hooked forward for the logits, and two for each letter of a
+receiver, for every sender.
+
 How many receivers a search visits depends on what it finds. ``likely`` assumes a third of the
 candidates, but no more than an eighth of all heads; ``most`` assumes every candidate.
 """
@@ -17,9 +20,12 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations
-from engine.cost import attention_flops, forward_flops, head_flops, mlp_flops, output_flops
+from engine.circuit import Input
+from engine.cost import attention_flops, head_flops, mlp_flops, output_flops, pass_flops
 from engine.heads import Head, heads_of
 from engine.models.model import Model
+from engine.patching.receiver import LOGITS, Receiver
+from engine.patching.reference import reference_passes
 from engine.prepare import Prepared
 
 LIKELY_SHARE = 1 / 3
@@ -62,17 +68,36 @@ def dense_cost(prepared: Prepared, receivers: Sequence[Head]) -> SearchCost:
 
 def _cost(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, float]) -> SearchCost:
     """``receivers``: how likely each is visited."""
-    model, activations = prepared.model, prepared.activations
-    flops = _sweep_flops(model, activations, senders, max((head.layer for head in receivers), default=0))
-    passes = float(len(senders))
-    for head, chance in receivers.items():
-        below = sum(sender.layer < head.layer for sender in senders)
-        letters = 1 + 2 / model.group  # q for each head, k and v once a group
-        flops += chance * letters * _receiver_flops(model, activations, head.layer, below)
-        passes += chance * letters * 2 * below
+    model = prepared.model
+    passes = _reference_passes(model, senders, receivers)
+    one_pass = pass_flops(model, prepared.prompts)
+    flops = _fast_flops(prepared, senders, receivers) if model.fast else passes * one_pass
     calibration = prepared.cost[0]
     speed = calibration.flops / max(calibration.seconds, 1e-9)
-    return SearchCost(flops, flops / forward_flops(model.parts, prepared.prompts), round(passes), flops / speed)
+    return SearchCost(flops, flops / one_pass, round(passes), flops / speed)
+
+
+def _letters(model: Model) -> float:
+    """Receivers a head stands for: q for each head, k and v once a group."""
+    return 1 + 2 / model.group
+
+
+def _reference_passes(model: Model, senders: Sequence[Head], receivers: dict[Head, float]) -> float:
+    """Hooked forwards of all pairs: the logits and each receiver's letters, recordings included."""
+    passes = float(reference_passes(LOGITS, len(senders)))
+    for head, chance in receivers.items():
+        below = sum(sender.layer < head.layer for sender in senders)
+        passes += chance * _letters(model) * reference_passes(Receiver(Input.Q, head), below)
+    return passes
+
+
+def _fast_flops(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, float]) -> float:
+    model, activations = prepared.model, prepared.activations
+    flops = _sweep_flops(model, activations, senders, max((head.layer for head in receivers), default=0))
+    for head, chance in receivers.items():
+        below = sum(sender.layer < head.layer for sender in senders)
+        flops += chance * _letters(model) * _receiver_flops(model, activations, head.layer, below)
+    return flops
 
 
 def _sweep_flops(model: Model, activations: Activations, senders: Sequence[Head], top: int) -> float:

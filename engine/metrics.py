@@ -41,6 +41,10 @@ class Readout:
         tokens = None if metric is Metric.PROB_DIFF else torch.tensor(wanted, device=device)
         return Readout(metric, tokens, answers.to(device), distractors.to(device))
 
+    def of_vocabulary(self, logits: Tensor) -> Tensor:
+        """Metric ``[batch]`` of all logits ``[batch vocab]``."""
+        return self(logits if self.tokens is None else logits[:, self.tokens])
+
     def __call__(self, logits: Tensor) -> Tensor:
         """Metric ``[... batch]`` of logits ``[... batch token]`` over ``self.tokens``."""
         if self.metric is Metric.PROB_DIFF:

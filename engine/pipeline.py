@@ -2,7 +2,7 @@
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
-3. self-check of the fast path against the reference
+3. self-check of the fast path against the reference; a model whose parts are not known has the reference alone
 4. search: path patching inside the mask, from the logits back
 5. verification: the circuit's heads alone, on fresh prompts
 """
@@ -18,10 +18,11 @@ from engine.ablation import Ablator
 from engine.activations import capture
 from engine.baseline import Baseline
 from engine.circuit import Circuit
-from engine.cost import CostRow, Ledger, forward_flops
+from engine.cost import CostRow, Ledger, pass_flops
 from engine.heads import heads_of, mask_of
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
+from engine.patching.reference import ReferencePatching
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
 from engine.search import STAGE as SEARCH
@@ -41,7 +42,7 @@ class Discovery:
     """Everything one run found.
 
     ``complete`` is False after a cancel: the circuit is what had been found, and not verified.
-    ``pruning`` is None unless the sparsity was automatic.
+    ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check.
     """
 
     settings: Settings
@@ -50,7 +51,7 @@ class Discovery:
     scores: HeadScores
     keep: Tensor  # [layer head]
     pruning: Pruning | None
-    check: SelfCheck
+    check: SelfCheck | None
     steps: tuple[SearchStep, ...]
     circuit: Circuit
     verification: Verification | None
@@ -75,11 +76,8 @@ def discover(
     else:
         pruning = None
     keep = keep_of(prepared, settings, pruning)
-    ledger = Ledger(forward_flops(model.parts, prepared.prompts))
-    watcher.step(SELF_CHECK, 0, 1)
-    with ledger.stage(SELF_CHECK):
-        check = self_check(model, prepared.activations)
-        ledger.add(check.flops)
+    ledger = Ledger(pass_flops(model, prepared.prompts))
+    check = _check(prepared, ledger, watcher) if model.fast else None
     found = _search(prepared, settings, keep, ledger, watcher)
     verification = _verify(prepared, settings, found.circuit, ledger, watcher) if found.complete else None
     return Discovery(
@@ -109,12 +107,23 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     return pruning.choice.merge.mask
 
 
+def _check(prepared: Prepared, ledger: Ledger, watcher: Watcher) -> SelfCheck:
+    watcher.step(SELF_CHECK, 0, 1)
+    with ledger.stage(SELF_CHECK):
+        check = self_check(prepared.model, prepared.activations)
+        ledger.add(check.flops)
+    return check
+
+
 def _search(
     prepared: Prepared, settings: Settings, keep: Tensor, ledger: Ledger, watcher: Watcher
 ) -> SearchResult:
     model = prepared.model
     with ledger.stage(SEARCH):
-        patching = PathPatching(model, prepared.activations, heads_of(keep), ledger, settings.memory_budget)
+        if model.fast:
+            patching = PathPatching(model, prepared.activations, heads_of(keep), ledger, settings.memory_budget)
+        else:
+            patching = ReferencePatching(model, prepared.activations, heads_of(keep), ledger)
         thresholds = Thresholds(settings.threshold_scale, settings.min_effect)
         return search(patching.effects, model.n_layers, model.n_heads, model.group, thresholds, watcher)
 
@@ -129,7 +138,7 @@ def _verify(
         if not prepared.custom:
             seed = settings.report_seed
             activations = capture(model, task_prompts(model, settings, seed))
-            ledger.add(2 * forward_flops(model.parts, activations.prompts))
+            ledger.add(2 * pass_flops(model, activations.prompts))
         keep = mask_of(circuit.heads, circuit.n_layers, circuit.n_heads)
         result = verify(activations, Ablator(model, activations, ledger), keep, seed)
     watcher.report(VERIFICATION, 1, 1)

@@ -56,7 +56,7 @@ def self_check(model: Model, activations: Activations) -> SelfCheck:
         )
     passes = sum(reference_passes(receiver, len(senders)) for receiver in receivers)
     prompts, parts = activations.prompts, model.parts
-    flops = 2 * forward_flops(parts, prompts) + ledger.rows()[0].flops + passes * hooked_flops(parts, prompts)
+    flops = 2 * forward_flops(parts, prompts) + ledger.rows()[0].flops + passes * hooked_flops(model, prompts)
     return SelfCheck(len(receivers) * len(senders), len(prompts), passes, largest, flops)
 
 

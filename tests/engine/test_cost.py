@@ -104,7 +104,7 @@ def test_hooked_forwards(tiny_model, kind, receiver):
     activations = capture(model, random_prompts())
     senders = [Head(0, 0), Head(0, 3)]
     seen = counted(lambda: reference_effects(model, activations, receiver, senders))
-    expected = reference_passes(receiver, len(senders)) * hooked_flops(model.parts, activations.prompts)
+    expected = reference_passes(receiver, len(senders)) * hooked_flops(model, activations.prompts)
     assert expected == pytest.approx(seen, rel=AGREE)
 
 
