@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.activations import run
+from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.hooked import attention_probabilities
 from engine.models.attention import pattern
 from engine.models.model import Model
 from engine.prepare import Prepared
@@ -17,13 +19,27 @@ from engine.prepare import Prepared
 
 @torch.no_grad()
 def attention_pattern(model: Model, tokens: tuple[int, ...], head: Head) -> Tensor:
-    """Attention probabilities ``[query key]`` of one head over one prompt."""
-    forward = run(model.parts, torch.tensor([tokens], device=model.device))
+    """Attention probabilities ``[query key]`` of one head over one prompt.
+
+    Raises HeadlightError for a model that has only hooks, and none on its attention.
+    """
+    prompt = torch.tensor([tokens], device=model.device)
+    if not model.fast:
+        return _hooked_pattern(model, prompt, head)
+    forward = run(model.parts, prompt)
     layer = model.parts.layers[head.layer]
     kv = head.index // model.group
     q = forward.q[head.layer][..., head.index : head.index + 1, :]
     k = forward.k[head.layer][..., kv : kv + 1, :]
     return pattern(q, k, layer.scale)[0, 0, 0].cpu()
+
+
+def _hooked_pattern(model: Model, prompt: Tensor, head: Head) -> Tensor:
+    probabilities = attention_probabilities(model, prompt, head.layer)
+    length = prompt.shape[1]
+    if probabilities is None or probabilities.shape != (1, model.n_heads, length, length):
+        raise HeadlightError(f"The attention of {model.name} cannot be shown: TransformerLens has no hook on it.")
+    return probabilities[0, head.index].cpu()
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,8 @@ def head_writes(prepared: Prepared, head: Head, count: int = 10) -> tuple[list[W
     """The tokens a head raises most and lowers most at the end position, averaged over clean prompts.
 
     Direct effect through the unembedding only: W_O z under each prompt's own final norm, whose scale is
-    held fixed. Later layers may read the same output differently.
+    held fixed. Later layers may read the same output differently. Raises HeadlightError for a model whose
+    parts are not known.
     """
     model = prepared.model
     layer = model.parts.layers[head.layer]

@@ -63,7 +63,8 @@ def discovery_json(model: Model, found: Discovery) -> Json:
     record |= {"complete": found.complete, "scores": scores_json(found.scores), "keep": found.keep.tolist()}
     if found.pruning is not None:
         record["sweep"] = sweep_json(found.pruning)
-    record["self_check"] = asdict(found.check)
+    record["path_patching"] = "fast" if model.fast else "reference"
+    record["self_check"] = asdict(found.check) if found.check is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
     record["steps"] = [step_json(step) for step in found.steps]
     if found.screening is not None:

@@ -199,6 +199,15 @@ def _unknown_part(config: Any) -> str | None:
     return None
 
 
+def unknown_parts(config: Any) -> bool:
+    """Whether the parts of this config are not known, so that only hooks can serve it."""
+    try:
+        check_supported(config)
+    except HeadlightError:
+        return True
+    return False
+
+
 def parts_of(hf_model: Any) -> Parts:
     """The parts of a supported Hugging Face causal LM; raises HeadlightError otherwise."""
     check_supported(hf_model.config)

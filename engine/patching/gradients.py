@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
-from engine.cost import Ledger, batch_flops
+from engine.cost import Ledger, gradient_flops
 from engine.models.parts import Parts
 from engine.patching.sweep import chunk_rows
 
@@ -23,8 +23,7 @@ def z_gradients(parts: Parts, item: BatchActivations, ledger: Ledger) -> Tensor:
         _gradients(parts, item, slice(first, first + size), tokens[first : first + size])
         for first in range(0, len(tokens), size)
     ]
-    # Backwards to activations alone takes the forward's matmuls once more.
-    ledger.add(2 * batch_flops(parts, len(tokens), tokens.shape[1], _count(parts, item)))
+    ledger.add(gradient_flops(parts, len(tokens), tokens.shape[1], _count(parts, item)))
     return torch.cat(chunks, dim=1)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
 from engine.circuit import Input
-from engine.cost import Ledger, attention_flops, head_flops, mlp_flops, unembed_flops
+from engine.cost import Ledger, attention_flops, head_flops, mlp_flops, output_flops, unembed_flops
 from engine.heads import Head
 from engine.models.attention import mix
 from engine.models.parts import Parts
@@ -32,7 +32,7 @@ def patched_attention(
     layer, clean = parts.layers[index], item.clean
     clean_z = window.of(clean.z[index])
     change = z - clean_z[..., first_head : first_head + z.shape[-2], :]
-    ledger.add(2 * z.numel() * layer.o.weight.shape[0])
+    ledger.add(output_flops(layer, change[..., 0, 0].numel(), change.shape[-2]))
     return layer.changed_output(clean_z, window.of(clean.attn_out[index]), change, first_head)
 
 
@@ -55,7 +55,9 @@ def patched_z(
     patched = layer.heads_input(receiver.input.value, own, normed, window.first)
     rows = normed[..., 0].numel()
     ledger.add(2 * rows * normed.shape[-1] * layer.d_head)
-    ledger.add(head_flops(layer, rows, k.shape[-3], heads.stop - heads.start))
+    # A patched v is mixed by the clean pattern, which is computed once for all senders.
+    scored = q[..., 0, 0].numel() if receiver.input is Input.V else rows
+    ledger.add(head_flops(layer, (scored + rows) / 2, k.shape[-3], heads.stop - heads.start))
     if receiver.input is Input.V:
         return mix(layer.pattern(q, k), after_clean(v, patched, window)), heads.start
     if receiver.input is Input.Q:

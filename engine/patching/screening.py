@@ -106,7 +106,7 @@ class ScreenedPatching:
         change = z - window.of(item.clean.z[layer])[..., heads, :]
         flat = change.flatten(1)
         self._exact.ledger.add(2 * flat.numel())
-        return flat @ window.of(gradient)[..., heads, :].flatten()
+        return (flat @ window.of(gradient)[..., heads, :].flatten()[:, None])[:, 0]
 
     def _gradient(self, place: int) -> Tensor:
         if place not in self._gradients:

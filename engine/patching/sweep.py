@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.cost import Ledger, mlp_flops
+from engine.cost import Ledger, mlp_flops, output_flops
 from engine.heads import Head
 from engine.models.parts import Parts
 
@@ -78,6 +78,7 @@ class SenderSweep:
         through = layer.output(stream, attn_out)
         if not entering:
             return through
+        self._ledger.add(len(entering) * output_flops(layer, attn_out[..., 0].numel(), 1))
         z = self.window.of(clean.z[index])
         change = self.window.of(self.item.corrupted_z[index]) - z  # [batch pos head d_head]
         written = [layer.changed_output(z, attn_out, change[..., h : h + 1, :], h) for h in entering]

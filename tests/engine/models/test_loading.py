@@ -126,7 +126,7 @@ def test_tokenizer_of_another_model_is_refused(folder, weights_never_read):
         load_model(str(folder))
 
 
-@pytest.mark.parametrize("kind", ["bert", "mamba", "gpt_neox", "something-new", None])
+@pytest.mark.parametrize("kind", ["bert", "mamba", "helium", "something-new", None])
 def test_unsupported_architecture_is_named(folder, weights_never_read, kind):
     edit_config(folder, model_type=kind)
     with pytest.raises(HeadlightError, match=f"architecture {kind or 'unknown'}, .* gpt2, llama, qwen2"):
