@@ -25,7 +25,7 @@ class Run:
     """One plain forward of a batch; q and k after rotary."""
 
     resid_pre: Tensor  # [layer batch pos d_model] stream into each layer
-    attn_out: Tensor  # [layer batch pos d_model] what its attention writes
+    attn_out: Tensor  # [layer batch pos d_model] its output projection of z
     resid_final: Tensor  # [batch pos d_model] stream after the last layer
     q: Tensor  # [layer batch pos head d_head]
     k: Tensor  # [layer batch pos kv_head d_head]

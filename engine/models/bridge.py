@@ -14,6 +14,8 @@ def boot(hf_model: Any, tokenizer: Any, folder: str) -> Any:
     """A TransformerBridge over ``hf_model``; importing transformer_lens takes seconds."""
     from transformer_lens.model_bridge import TransformerBridge
 
+    if not hf_model.config.architectures:  # a config.json may lack it, and the bridge goes by it
+        hf_model.config.architectures = [type(hf_model).__name__]
     return TransformerBridge.boot_transformers(folder, hf_model=hf_model, tokenizer=tokenizer)
 
 

@@ -19,7 +19,7 @@ import torch
 from engine.errors import HeadlightError
 from engine.models.gguf import prepared_folder
 from engine.models.model import Model
-from engine.models.preflight import check_memory, check_tokenizer, check_weights, parameter_count, read_config
+from engine.models.preflight import check_memory, check_tokenizer, check_weights, held_parameters, read_config
 from engine.models.quiet import quiet_libraries
 from engine.models.registry import Kind
 from engine.models.sources import ModelSource, resolve
@@ -123,7 +123,7 @@ def _folder_of(source: ModelSource, check_config: Callable[[Path], Any], announc
 def _check_config(name: str, device: str, dtype: torch.dtype, folder: Path) -> Any:
     """Architecture and memory, from the config alone; returns it."""
     config = read_config(folder, name)
-    check_memory(name, parameter_count(config), dtype.itemsize, device)
+    check_memory(name, held_parameters(config), dtype.itemsize, device)
     return config
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from engine.models import bridge
-from engine.models.parts import Parts, parts_of
+from engine.models.architectures import parts_of
+from engine.models.parts import Parts
 
 
 class Model:

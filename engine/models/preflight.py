@@ -16,8 +16,8 @@ import psutil
 import torch
 
 from engine.errors import HeadlightError
+from engine.models.architectures import SUPPORTED, check_supported, copied_parameters
 from engine.models.integrity import check_safetensors
-from engine.models.parts import SUPPORTED, check_supported
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -94,6 +94,11 @@ def check_weights(folder: Path, name: str) -> None:
         if not path.is_file():
             raise HeadlightError(f"{name} is incomplete: {path} is missing. Fetch the model again.")
         check_safetensors(path)
+
+
+def held_parameters(config: Any) -> int:
+    """Parameters in memory once the model is ready: its own, and those its parts must copy."""
+    return parameter_count(config) + copied_parameters(config)
 
 
 def parameter_count(config: Any) -> int:
