@@ -33,7 +33,9 @@ class Family:
 _FAMILIES = {
     "gpt2": Family(gpt2.parts, gpt2.unknown_part),
     "llama": Family(llama.parts, llama.unknown_part),
+    "mistral": Family(llama.parts, llama.unknown_part),
     "qwen2": Family(llama.parts, llama.unknown_part),
+    "qwen3": Family(llama.parts, llama.unknown_part),
 }
 SUPPORTED = frozenset(_FAMILIES)
 
