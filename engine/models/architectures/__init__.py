@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import HeadlightError
-from engine.models.architectures import gpt2, llama, neox
+from engine.models.architectures import gpt2, gptj, llama, neox
 from engine.models.parts import Parts
 
 # The others rescale with the prompt's length or swap frequencies past a limit; a head recomputed alone
@@ -33,6 +33,7 @@ class Family:
 _FAMILIES = {
     "gpt2": Family(gpt2.parts, gpt2.unknown_part),
     "gpt_neox": Family(neox.parts, neox.unknown_part, neox.copied_parameters),
+    "gptj": Family(gptj.parts, gptj.unknown_part),
     "llama": Family(llama.parts, llama.unknown_part),
     "mistral": Family(llama.parts, llama.unknown_part),
     "qwen2": Family(llama.parts, llama.unknown_part),
