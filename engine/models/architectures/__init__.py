@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import HeadlightError
-from engine.models.architectures import gpt2, gptj, llama, neox, phi
+from engine.models.architectures import gpt2, gptj, llama, neox, opt, phi
 from engine.models.parts import Parts
 
 # The others rescale with the prompt's length or swap frequencies past a limit; a head recomputed alone
@@ -36,6 +36,7 @@ _FAMILIES = {
     "gptj": Family(gptj.parts, gptj.unknown_part),
     "llama": Family(llama.parts, llama.unknown_part),
     "mistral": Family(llama.parts, llama.unknown_part),
+    "opt": Family(opt.parts, opt.unknown_part),
     "phi": Family(phi.parts, phi.unknown_part),
     "qwen2": Family(llama.parts, llama.unknown_part),
     "qwen3": Family(llama.parts, llama.unknown_part),
