@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TINY_KINDS = ("gpt2", "llama", "qwen2", "qwen2-windows", "qwen3", "mistral", "gpt_neox", "gpt_neox-sequential", "gptj", "phi", "opt")
+TINY_KINDS = (
+    "gpt2", "llama", "qwen2", "qwen2-windows", "qwen3", "mistral", "gpt_neox", "gpt_neox-sequential", "gptj", "phi",
+    "opt", "gemma", "gemma2", "gemma3_text",
+)  # fmt: skip
 """A model type of transformers, and after a dash the variant of it."""
 TINY_WORDS = tuple(consonant + vowel for consonant in "bdklmnrstv" for vowel in "aeiou")
 """Single tokens of every tiny model, with and without a leading space; all else falls into bytes."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import HeadlightError
-from engine.models.architectures import gpt2, gptj, llama, neox, opt, phi
+from engine.models.architectures import gemma, gpt2, gptj, llama, neox, opt, phi
 from engine.models.parts import Parts
 
 # The others rescale with the prompt's length or swap frequencies past a limit; a head recomputed alone
@@ -31,6 +31,9 @@ class Family:
 
 
 _FAMILIES = {
+    "gemma": Family(gemma.parts, gemma.unknown_part),
+    "gemma2": Family(gemma.parts, gemma.unknown_part),
+    "gemma3_text": Family(gemma.parts, gemma.unknown_part),
     "gpt2": Family(gpt2.parts, gpt2.unknown_part),
     "gpt_neox": Family(neox.parts, neox.unknown_part, neox.copied_parameters),
     "gptj": Family(gptj.parts, gptj.unknown_part),
