@@ -80,14 +80,24 @@ class Activations:
 
 @torch.no_grad()
 def capture(model: Model, prompts: Prompts) -> Activations:
-    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long."""
+    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it."""
+    _check_prompts(model, prompts)
+    return Activations(prompts, tuple(_capture_batch(model, prompts, batch) for batch in prompts.batches()))
+
+
+def _check_prompts(model: Model, prompts: Prompts) -> None:
     longest = max(len(pair.clean_tokens) for pair in prompts.pairs)
     if longest > model.max_positions:
         raise HeadlightError(
             f"The longest prompt has {longest} tokens but {model.name} takes at most {model.max_positions}. "
             "Shorten the prompts or choose another model."
         )
-    return Activations(prompts, tuple(_capture_batch(model, prompts, batch) for batch in prompts.batches()))
+    highest = max(max(*pair.clean_tokens, *pair.corrupted_tokens) for pair in prompts.pairs)
+    if highest >= model.vocab_size:
+        raise HeadlightError(
+            f"A prompt holds token {highest} ({model.tokenizer.decode([highest])!r}), which {model.name} has no "
+            f"embedding for: it knows {model.vocab_size:,} tokens. Take it out of the prompts."
+        )
 
 
 def _capture_batch(model: Model, prompts: Prompts, batch: PromptBatch) -> BatchActivations:

@@ -135,12 +135,23 @@ def _read_tokenizer(folder: Path, name: str, config: Any) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # its readers raise all kinds
         raise HeadlightError(f"The tokenizer of {name} in {folder} cannot be read: {error}") from error
-    if not 0 < len(tokenizer) <= config.vocab_size:
+    if not len(tokenizer) or _words_without_embedding(tokenizer, config.vocab_size):
         raise HeadlightError(
             f"The tokenizer of {name} has {len(tokenizer):,} tokens but the model has {config.vocab_size:,}: "
             "they do not belong together. Copy the model's own tokenizer files into its folder."
         )
     return tokenizer
+
+
+def _words_without_embedding(tokenizer: Any, vocab_size: int) -> bool:
+    """True if the model lacks tokens of the tokenizer's, markers apart.
+
+    Text models that share the tokenizer of a multimodal one (Gemma 3) have no row for its image marker.
+    """
+    if len(tokenizer) <= vocab_size:
+        return False
+    markers = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return any(index >= vocab_size and index not in markers for index in tokenizer.get_vocab().values())
 
 
 def _read_weights(folder: Path, name: str, dtype: torch.dtype) -> Any:

@@ -55,6 +55,12 @@ def test_the_metric_is_read_at_the_end_position(tiny_model):
     assert activations.clean == pytest.approx((logits[9] - logits[10]).item(), abs=1e-4)
 
 
+def test_a_token_the_model_has_no_embedding_for_is_refused(tiny_model):
+    prompts = Prompts("x", Metric.LOGIT_DIFF, (PromptPair("", "", (1, 2), (1, TINY_VOCAB), (1,), (2,), 0),))
+    with pytest.raises(HeadlightError, match=f"token {TINY_VOCAB} .* no embedding for"):
+        capture(tiny_model("gpt2"), prompts)
+
+
 def test_a_prompt_longer_than_the_model_is_refused(tiny_model):
     tokens = tuple(range(1, TINY_POSITIONS + 2))
     prompts = Prompts("x", Metric.LOGIT_DIFF, (PromptPair("", "", tokens, tokens, (1,), (2,), 0),))

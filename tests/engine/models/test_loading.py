@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import HeadlightError
 from engine.models import loading, preflight
 from engine.models.loading import configure_threads, load_model, usable_cores
 from engine.models.preflight import free_bytes, parameter_count, read_config
-from tests.tiny import TINY_KINDS, TINY_POSITIONS, tiny_config, tiny_kv_heads
+from tests.tiny import TINY_KINDS, TINY_POSITIONS, TINY_VOCAB, tiny_config, tiny_kv_heads
 
 
 @pytest.fixture
@@ -123,6 +123,19 @@ def test_damaged_tokenizer_is_said(folder, weights_never_read):
 def test_tokenizer_of_another_model_is_refused(folder, weights_never_read):
     edit_config(folder, vocab_size=300)
     with pytest.raises(HeadlightError, match="has 357 tokens but the model has 300: they do not belong together"):
+        load_model(str(folder))
+
+
+def test_a_marker_without_an_embedding_is_no_mismatch(folder):
+    """Gemma 3's text models have one token less than the tokenizer they share with the multimodal ones."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<word{i}>" for i in range(TINY_VOCAB - len(tokenizer))])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokenizer.save_pretrained(folder)
+    assert len(load_model(str(folder)).tokenizer) == TINY_VOCAB + 1
+    tokenizer.add_tokens(["<one word more>"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(HeadlightError, match=f"has {TINY_VOCAB + 2} tokens but the model has {TINY_VOCAB}"):
         load_model(str(folder))
 
 
