@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from engine.metrics import tokens_read
 from engine.models.model import Model
 from engine.models.parts import Layer, Parts
@@ -93,6 +95,15 @@ def head_flops(layer: Layer, rows: float, keys: float, heads: int) -> float:
 
 def mlp_flops(layer: Layer, rows: float) -> float:
     return 2 * rows * layer.mlp_parameters
+
+
+def block_flops(layer: Layer, resid: Tensor, attn_out: Tensor) -> float:
+    """``Layer.output`` of a stream and an attention output of which one may be shared by all senders.
+
+    A parallel block's MLP does not see what attention wrote, so it runs on the stream's rows alone.
+    """
+    rows = resid[..., 0].numel()
+    return mlp_flops(layer, rows if layer.parallel else max(rows, attn_out[..., 0].numel()))
 
 
 def unembed_flops(parts: Parts, rows: float, tokens: int) -> float:

@@ -171,7 +171,9 @@ def _sender_flops(model: Model, items: Sequence[BatchActivations], senders: Sequ
         for item in items:
             pairs, length = item.batch.clean.shape
             carried = pairs * (1 + (length - item.first if index < top else 0))
-            total += mlp_flops(layer, entered * carried) + output_flops(layer, entering * carried, 1)
+            # A parallel block's MLP does not see what enters beside it.
+            changed = entered - entering if layer.parallel else entered
+            total += mlp_flops(layer, changed * carried) + output_flops(layer, entering * carried, 1)
     return total + len(senders) * sum(_logits_flops(model, item) for item in items)
 
 
@@ -189,7 +191,8 @@ def _resume_flops(model: Model, item: BatchActivations, layer_index: int, letter
     total = output_flops(layers[layer_index], rows, _reached(model, letter)) + _logits_flops(model, item)
     for index in range(layer_index, len(layers)):
         live = rows if index < len(layers) - 1 else pairs
-        total += mlp_flops(layers[index], live)
+        if index > layer_index or not layers[index].parallel:
+            total += mlp_flops(layers[index], live)
         if index > layer_index:
             total += attention_flops(layers[index], live, rows, length)
     return total

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
 from engine.circuit import Input
-from engine.cost import Ledger, attention_flops, head_flops, mlp_flops, output_flops, unembed_flops
+from engine.cost import Ledger, attention_flops, block_flops, head_flops, output_flops, unembed_flops
 from engine.heads import Head
 from engine.models.attention import mix
 from engine.models.parts import Parts
@@ -33,7 +33,7 @@ def patched_attention(
     clean_z = window.of(clean.z[index])
     change = z - clean_z[..., first_head : first_head + z.shape[-2], :]
     ledger.add(output_flops(layer, change[..., 0, 0].numel(), change.shape[-2]))
-    return layer.changed_output(clean_z, window.of(clean.attn_out[index]), change, first_head)
+    return layer.changed_output(window.of(clean.attn_out[index]), change, first_head)
 
 
 def patched_z(
@@ -86,7 +86,7 @@ def resume(
         layer = parts.layers[index]
         if index == last:
             resid, attn_out = resid[..., -1:, :], attn_out[..., -1:, :]
-        ledger.add(mlp_flops(layer, attn_out[..., 0].numel()))
+        ledger.add(block_flops(layer, resid, attn_out))
         resid = layer.output(resid, attn_out)
         if index == last:
             break

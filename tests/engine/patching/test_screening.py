@@ -55,15 +55,15 @@ def test_estimates_become_exact_as_the_corruption_becomes_small(tiny_model, ledg
     model, receiver = tiny_model(kind), Receiver(letter, Head(1, 3))
     activations = capture(model, random_prompts())
     errors = []
-    for share in (0.2, 0.1):
+    for share in (0.02, 0.005):
         small = with_corruption_scaled(activations, share)
         (estimate,) = screened(model, small, ledger).measure([receiver], nobody)
         exact = fast_effects(model, small, receiver)
         assert torch.equal(estimate.estimated, ~exact.isnan())
         assert exact.nan_to_num().abs().max() > 1e-4 * share  # there is something to estimate
         errors.append(float((estimate.f - exact).nan_to_num().abs().max()))
-    # What a first-order estimate leaves out shrinks with the square; rounding does not.
-    assert errors[1] < 0.35 * errors[0] + 2e-6
+    # What a first-order estimate leaves out shrinks with the square, to a sixteenth; rounding does not.
+    assert errors[1] < 0.15 * errors[0] + 1e-5
 
 
 def test_recomputed_effects_are_the_exact_ones(tiny_deep_model, ledger):
