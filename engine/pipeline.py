@@ -158,7 +158,7 @@ def _patching(
     model, activations, senders = prepared.model, prepared.activations, heads_of(keep)
     if not model.fast:
         return ReferencePatching(model, activations, senders, ledger)
-    exact = PathPatching(model, activations, senders, ledger, settings.memory_budget)
+    exact = PathPatching(model, activations, senders, ledger, prepared.memory)
     return ScreenedPatching(exact) if settings.mode is Mode.SCREENED else exact
 
 
@@ -171,7 +171,7 @@ def _verify(
     with ledger.stage(VERIFICATION):
         if not prepared.custom:
             seed = settings.report_seed
-            activations = capture(model, task_prompts(model, settings, seed))
+            activations = capture(model, task_prompts(model, settings, seed), prepared.memory.rows)
             ledger.add(2 * pass_flops(model, activations.prompts))
         keep = mask_of(circuit.heads, circuit.n_layers, circuit.n_heads)
         result = verify(activations, Ablator(model, activations, ledger), keep, seed)

@@ -66,7 +66,7 @@ def effects(options: argparse.Namespace, console: Console) -> None:
         if reference:
             patching = ReferencePatching(model, prepared.activations, senders, ledger)
         else:
-            patching = PathPatching(model, prepared.activations, senders, ledger, settings.memory_budget)
+            patching = PathPatching(model, prepared.activations, senders, ledger, prepared.memory)
         values = patching.effects(receiver, tick)
     result = _run_json(prepared)
     result["settings"] |= {
