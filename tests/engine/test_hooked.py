@@ -1,11 +1,13 @@
 """Models that have only hooks: the same numbers as the fast path where both can run, and a whole run where not."""
 
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 import torch
 
+from engine import hooked as hooked_runs
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
 from engine.circuit import Input
@@ -179,7 +181,7 @@ def test_a_counted_pass_is_the_formula(tiny_model, forced, kind):
 
 
 def test_its_ledger_is_what_torch_counts(forced):
-    """A task's own prompts for the verification, of other lengths than those the search ran on."""
+    """On a task of our own, whose verification runs on fresh prompts."""
     toy = load_model("toy-induction")
     settings = Settings(model="toy-induction", task="induction-random", pairs=2, sparsity=0.8)
     check_run(Model("toy", toy.hf_model, toy.tokenizer, hooked=True), settings)
@@ -211,7 +213,17 @@ def test_what_needs_parts_says_so_and_attention_is_shown(hooked, forced, tiny_mo
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
-def test_threads_do_not_see_each_others_hooks(hooked):
+def test_threads_do_not_see_each_others_hooks(hooked, monkeypatch):
+    def dawdling(keep, stand_in, keeping=hooked_runs._keeping):
+        inner = keeping(keep, stand_in)
+
+        def slow(value, hook):
+            time.sleep(0.005)  # the other thread gets its chance in mid-forward
+            return inner(value, hook)
+
+        return slow
+
+    monkeypatch.setattr(hooked_runs, "_keeping", dawdling)
     model = hooked("gpt_neo")
     prompts = random_prompts(seed=3)
     alone = capture(model, prompts).by_pair("clean_metric")
