@@ -12,6 +12,7 @@ from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
 from engine.pipeline import Discovery, keep_of
 from engine.prepare import Prepared
+from engine.self_check import SelfCheck
 from engine.settings import Method, Score, Settings
 from engine.sparsity_sweep import Pruning
 from pages.shared import background, job_panel, look, state
@@ -172,9 +173,14 @@ def _tell(shot: Snapshot) -> None:
     else:
         look.verdict(
             f"{size}, found in {duration(shot.seconds)}.",
-            f"{look.count(len(found.steps), 'receiver')} searched; the fast path agreed with the hooked reference to "
-            f"{found.check.largest:.0e} on {found.check.paths} paths.",
+            f"{look.count(len(found.steps), 'receiver')} searched; {_how_exact(found.check)}.",
         )
+
+
+def _how_exact(check: SelfCheck | None) -> str:
+    if check is None:
+        return "every path by the hooked reference"
+    return f"the fast path agreed with the hooked reference to {check.largest:.0e} on {check.paths} paths"
 
 
 def _size(circuit: Circuit) -> str:
