@@ -49,14 +49,21 @@ def inspect(name: str, hf_model: Any, boot: Callable[[], Any]) -> Hooked:
     """Probe the bridge that ``boot`` makes around ``hf_model``; raises HeadlightError if it cannot be relied on."""
     parameter = next(hf_model.parameters())
     tokens = torch.arange(1, PROBE_LENGTH + 1, device=parameter.device)[None] % hf_model.config.vocab_size
-    plain = hf_model(tokens).logits  # before the bridge wraps its modules
     try:
+        plain = _plain_logits(hf_model, tokens)  # before the bridge wraps its modules
         return _Probe(_booted(boot), tokens, plain, TOLERANCES[parameter.dtype]).hooked(hf_model.config)
     except UnusableHooks as error:
         raise HeadlightError(
             f"{name} ({hf_model.config.model_type}) cannot be patched: its parts are not known to the fast path, and "
             f"the hooks of TransformerLens do not serve it: {error}. Choose a model of another architecture."
         ) from error
+
+
+def _plain_logits(hf_model: Any, tokens: Tensor) -> Tensor:
+    try:
+        return hf_model(tokens, use_cache=False).logits
+    except Exception as error:  # layers of a kind that do not run from a short prompt alone
+        raise UnusableHooks(f"not even a plain forward works ({error})") from error
 
 
 def _booted(boot: Callable[[], Any]) -> Any:

@@ -120,3 +120,11 @@ def test_loading_says_nothing_extra_and_keeps_the_note(tmp_path):
     said: list[str] = []
     model = load_model(str(tmp_path), announce=said.append)
     assert model.note.startswith("bloom: ") and len(said) == 1
+
+
+def test_a_model_that_does_not_run_at_all_is_refused(make, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("no cache")
+
+    monkeypatch.setattr("transformers.GPTNeoForCausalLM.forward", fail)
+    refused(make, hooked_config("gpt_neo"), r"not even a plain forward works \(no cache\)")
