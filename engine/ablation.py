@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
-from engine.cost import Ledger, mlp_flops, output_flops, unembed_flops, z_flops
+from engine.cost import Ledger, hooked_flops, mlp_flops, output_flops, unembed_flops, z_flops
 from engine.hooked import ablated_logits
 from engine.models.model import Model
 from engine.models.parts import Parts
@@ -69,6 +69,39 @@ def _stand_in(item: BatchActivations, kind: Ablation) -> Tensor:
     return means
 
 
+def masked_flops(model: Model, activations: Activations, keep: Tensor, last: Tensor | None) -> float:
+    """What evaluating ``keep [layer head]`` after the mask ``last`` will take; see ``_AblatedRun.metric``."""
+    if not model.fast:
+        return hooked_flops(model, activations.prompts)
+    start, top, total = _resume_at(keep, last), _top(keep), 0.0
+    for item in activations.batches:
+        pairs, length = item.batch.clean.shape
+        for index in range(start, model.n_layers):
+            layer = model.parts.layers[index]
+            rows = pairs * (length if index < top else 1)
+            total += output_flops(layer, rows, model.n_heads) + mlp_flops(layer, rows)
+            if keep[index].any():
+                total += z_flops(layer, pairs * length, pairs * length, length)
+        tokens = model.vocab_size if item.readout.tokens is None else len(item.readout.tokens)
+        total += unembed_flops(model.parts, pairs, tokens)
+    return total
+
+
+def _top(keep: Tensor) -> int:
+    """The highest layer with a kept head, -1 if there is none."""
+    layers = keep.any(dim=1).nonzero()
+    return int(layers[-1]) if len(layers) else -1
+
+
+def _resume_at(keep: Tensor, last: Tensor | None) -> int:
+    """First layer whose stream must be recomputed after mask ``last``; streams above its top are cut short."""
+    if last is None:
+        return 0
+    differing = (keep != last).any(dim=1).nonzero()
+    first = int(differing[0]) if len(differing) else len(keep) - 1
+    return min(first, max(_top(last), 0))
+
+
 class _Run(Protocol):
     """One batch under any mask."""
 
@@ -110,11 +143,10 @@ class _AblatedRun:
 
     def metric(self, keep: Tensor) -> Tensor:
         """``[batch]``"""
-        start = self._resume_at(keep)
+        start = _resume_at(keep, self._last)
         resid = self._streams[start] if start else self.item.clean.resid_pre[0]
         del self._streams[start:]
-        kept_layers = keep.any(dim=1).nonzero()
-        self._top = int(kept_layers[-1]) if len(kept_layers) else -1
+        self._top = _top(keep)
         for index in range(start, len(self.parts.layers)):
             self._streams.append(resid)
             resid = self._through(index, resid, keep[index])
@@ -123,14 +155,6 @@ class _AblatedRun:
         count = self.parts.unembedding.weight.shape[0] if tokens is None else len(tokens)
         self.ledger.add(unembed_flops(self.parts, len(resid), count))
         return read_metric(self.parts, self.item.readout, resid[:, -1])
-
-    def _resume_at(self, keep: Tensor) -> int:
-        """First layer whose stream must be recomputed from; streams above the last top are cut short."""
-        if self._last is None:
-            return 0
-        differing = (keep != self._last).any(dim=1).nonzero()
-        first = int(differing[0]) if len(differing) else len(self.parts.layers) - 1
-        return min(first, max(self._top, 0))
 
     def _through(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
         """``resid [batch pos d_model]`` through one layer; all positions only while a later head is live."""

@@ -28,7 +28,7 @@ class Run:
     """One plain forward of a batch; q and k after rotary."""
 
     resid_pre: Tensor  # [layer batch pos d_model] stream into each layer
-    attn_out: Tensor  # [layer batch pos d_model] what its attention writes
+    attn_out: Tensor  # [layer batch pos d_model] its output projection of z
     resid_final: Tensor  # [batch pos d_model] stream after the last layer
     q: Tensor  # [layer batch pos head d_head]
     k: Tensor  # [layer batch pos kv_head d_head]
@@ -91,19 +91,29 @@ class Activations:
 
 @torch.no_grad()
 def capture(model: Model, prompts: Prompts) -> Activations:
-    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long."""
-    longest = max(len(pair.clean_tokens) for pair in prompts.pairs)
-    if longest > model.max_positions:
-        raise HeadlightError(
-            f"The longest prompt has {longest} tokens but {model.name} takes at most {model.max_positions}. "
-            "Shorten the prompts or choose another model."
-        )
+    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it."""
+    _check_prompts(model, prompts)
     one = _capture_batch if model.fast else _hooked_batch
     batches = []
     for batch in prompts.batches():
         readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
         batches.append(one(model, readout, batch))
     return Activations(prompts, tuple(batches))
+
+
+def _check_prompts(model: Model, prompts: Prompts) -> None:
+    longest = max(len(pair.clean_tokens) for pair in prompts.pairs)
+    if longest > model.max_positions:
+        raise HeadlightError(
+            f"The longest prompt has {longest} tokens but {model.name} takes at most {model.max_positions}. "
+            "Shorten the prompts or choose another model."
+        )
+    highest = max(max(*pair.clean_tokens, *pair.corrupted_tokens) for pair in prompts.pairs)
+    if highest >= model.vocab_size:
+        raise HeadlightError(
+            f"A prompt holds token {highest} ({model.tokenizer.decode([highest])!r}), which {model.name} has no "
+            f"embedding for: it knows {model.vocab_size:,} tokens. Take it out of the prompts."
+        )
 
 
 def _hooked_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchActivations:

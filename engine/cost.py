@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from engine.metrics import tokens_read
 from engine.models.model import Model
 from engine.models.parts import Layer, Parts
@@ -95,6 +97,15 @@ def mlp_flops(layer: Layer, rows: float) -> float:
     return 2 * rows * layer.mlp_parameters
 
 
+def block_flops(layer: Layer, resid: Tensor, attn_out: Tensor) -> float:
+    """``Layer.output`` of a stream and an attention output of which one may be shared by all senders.
+
+    A parallel block's MLP does not see what attention wrote, so it runs on the stream's rows alone.
+    """
+    rows = resid[..., 0].numel()
+    return mlp_flops(layer, rows if layer.parallel else max(rows, attn_out[..., 0].numel()))
+
+
 def unembed_flops(parts: Parts, rows: float, tokens: int) -> float:
     """Logits of ``tokens`` vocabulary entries at ``rows`` positions."""
     return 2 * rows * tokens * parts.unembedding.weight.shape[1]
@@ -104,9 +115,28 @@ def forward_flops(parts: Parts, prompts: Prompts) -> float:
     """One forward pass of all clean prompts, with the logits their metric reads at the end position."""
     vocabulary, total = parts.unembedding.weight.shape[0], 0.0
     for batch in prompts.batches():
-        pairs, length = batch.clean.shape
         read = len(tokens_read(batch.pairs, prompts.metric, vocabulary))
-        total += _layers_flops(parts, pairs, length) + unembed_flops(parts, pairs, read)
+        total += batch_flops(parts, len(batch.pairs), batch.clean.shape[1], read)
+    return total
+
+
+def batch_flops(parts: Parts, pairs: int, length: int, tokens: int) -> float:
+    """One forward pass of ``pairs`` prompts of ``length`` positions; ``tokens`` logits at the end position."""
+    return _layers_flops(parts, pairs, length) + unembed_flops(parts, pairs, tokens)
+
+
+def gradient_flops(parts: Parts, pairs: int, length: int, tokens: int) -> float:
+    """A forward pass and the backward one to every layer's z; no weight has a gradient.
+
+    Backwards a projection costs what it cost forwards, a product of two activations twice that. Below
+    the first layer's z nothing is asked for.
+    """
+    rows, total = pairs * length, batch_flops(parts, pairs, length, tokens) + unembed_flops(parts, pairs, tokens)
+    for index, layer in enumerate(parts.layers):
+        heads = layer.q.weight.shape[0] // layer.d_head
+        total += mlp_flops(layer, rows) + output_flops(layer, rows, heads)
+        if index:
+            total += z_flops(layer, rows, rows, length) + head_flops(layer, rows, length, heads)
     return total
 
 

@@ -12,7 +12,6 @@ from engine.activations import run
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.hooked import attention_probabilities
-from engine.models.attention import pattern
 from engine.models.model import Model
 from engine.prepare import Prepared
 
@@ -31,7 +30,7 @@ def attention_pattern(model: Model, tokens: tuple[int, ...], head: Head) -> Tens
     kv = head.index // model.group
     q = forward.q[head.layer][..., head.index : head.index + 1, :]
     k = forward.k[head.layer][..., kv : kv + 1, :]
-    return pattern(q, k, layer.scale)[0, 0, 0].cpu()
+    return layer.pattern(q, k)[0, 0, 0].cpu()
 
 
 def _hooked_pattern(model: Model, prompt: Tensor, head: Head) -> Tensor:
@@ -55,9 +54,10 @@ class WrittenToken:
 def head_writes(prepared: Prepared, head: Head, count: int = 10) -> tuple[list[WrittenToken], list[WrittenToken]]:
     """The tokens a head raises most and lowers most at the end position, averaged over clean prompts.
 
-    Direct effect through the unembedding only: W_O z under each prompt's own final norm, whose scale is
-    held fixed. Later layers may read the same output differently. Raises HeadlightError for a model whose
-    parts are not known.
+    Direct effect through the unembedding only: W_O z under each prompt's own norms (after attention, where
+    the model has one, and the final one), whose scales are held fixed. Logits are those before a soft cap.
+    Later layers may read the same output differently. Raises HeadlightError for a model whose parts are not
+    known.
     """
     model = prepared.model
     layer = model.parts.layers[head.layer]
@@ -65,7 +65,8 @@ def head_writes(prepared: Prepared, head: Head, count: int = 10) -> tuple[list[W
     for item in prepared.activations.batches:
         z = item.clean.z[head.layer, :, -1, head.index : head.index + 1]  # [batch 1 d_head]
         written = layer.heads_output(z, head.index)
-        normed = model.parts.final_norm.as_scaled(written, item.clean.resid_final[:, -1])
+        added = layer.reaching_stream(written, item.clean.attn_out[head.layer, :, -1])
+        normed = model.parts.final_norm.as_scaled(added, item.clean.resid_final[:, -1])
         total += F.linear(normed, model.parts.unembedding.weight).sum(dim=0)
     mean = (total / len(prepared.prompts)).cpu()
     return _tokens(model, mean.topk(count)), _tokens(model, mean.topk(count, largest=False))

@@ -7,7 +7,7 @@ The rest are plain functions of metric values averaged over pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,6 +40,10 @@ class Readout:
             distractors[row, [column[token] for token in pair.distractor_tokens]] = True
         tokens = None if metric is Metric.PROB_DIFF else torch.tensor(wanted, device=device)
         return Readout(metric, tokens, answers.to(device), distractors.to(device))
+
+    def of_pairs(self, pairs: slice) -> Readout:
+        """The readout of some of the batch's pairs."""
+        return replace(self, answers=self.answers[pairs], distractors=self.distractors[pairs])
 
     def of_vocabulary(self, logits: Tensor) -> Tensor:
         """Metric ``[batch]`` of all logits ``[batch vocab]``."""

@@ -16,6 +16,7 @@ from engine.progress import Watcher
 from engine.pruning import keep_mask
 from engine.scores import contrastive_flap_scores, flap_scores
 from engine.settings import Score, Settings
+from engine.speed import flops_per_second
 from engine.tasks.build import build_prompts
 from engine.tasks.prompts import Prompts
 
@@ -47,6 +48,7 @@ class Prepared:
     baseline: Baseline
     scores: HeadScores
     custom: bool
+    flops_per_second: float  # this machine's matmul rate on the model's own shapes
     cost: tuple[CostRow, ...]
 
 
@@ -74,8 +76,14 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
         baseline=measure_baseline(activations),
         scores=scores,
         custom=custom,
+        flops_per_second=_rate(model, ledger.rows()[0]),
         cost=ledger.rows(),
     )
+
+
+def _rate(model: Model, calibration: CostRow) -> float:
+    """Hooked forwards have their own speed: that of the calibration, which is made of them."""
+    return flops_per_second(model) if model.fast else calibration.flops / calibration.seconds
 
 
 def warm_up(model: Model, prompts: Prompts) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TINY_KINDS = ("gpt2", "llama", "qwen2")
+TINY_KINDS = (
+    "gpt2", "llama", "qwen2", "qwen2-windows", "qwen3", "mistral", "gpt_neox", "gpt_neox-sequential", "gptj", "phi",
+    "opt", "gemma", "gemma2", "gemma3_text",
+)  # fmt: skip
+"""A model type of transformers, and after a dash the variant of it."""
 TINY_WORDS = tuple(consonant + vowel for consonant in "bdklmnrstv" for vowel in "aeiou")
 """Single tokens of every tiny model, with and without a leading space; all else falls into bytes."""
 TINY_END_OF_TEXT = "<|endoftext|>"  # id 0, also begin of text
@@ -32,18 +36,54 @@ def save_tiny_tokenizer(folder: Path) -> None:
     ).save_pretrained(str(folder))
 
 
-def tiny_config(kind: str):
-    """Two layers of four heads of eight channels; llama and qwen2 with two KV heads."""
-    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+_LIKE_GPT2 = ("gpt2", "gptj")
+_GROUPED = ("llama", "qwen2", "qwen3", "mistral", "phi", "gemma", "gemma2", "gemma3_text")
+_OWN = {
+    "qwen2-windows": {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+    "qwen3": {"head_dim": 8},
+    "mistral": {"sliding_window": 4},
+    "gpt_neox": {"rotary_pct": 0.5},
+    "gpt_neox-sequential": {"rotary_pct": 0.5, "use_parallel_residual": False},
+    "gptj": {"rotary_dim": 4},
+    "phi": {"partial_rotary_factor": 0.5},
+    "opt": {"ffn_dim": 64, "pad_token_id": None},
+    "gemma": {"head_dim": 8},
+    "gemma2": {
+        "head_dim": 8, "query_pre_attn_scalar": 6, "sliding_window": 4, "attn_logit_softcapping": 2.0,
+        "final_logit_softcapping": 5.0,
+    },
+    "gemma3_text": {
+        "head_dim": 8, "query_pre_attn_scalar": 6, "sliding_window": 4, "final_logit_softcapping": 5.0,
+        "sliding_window_pattern": 2,
+    },
+}  # fmt: skip
+"""Windows that random prompts exceed, soft caps that scores and logits reach, rotary in half of a head."""
 
-    shared = {"vocab_size": TINY_VOCAB, "bos_token_id": 0, "eos_token_id": 0}
-    if kind == "gpt2":
-        return GPT2Config(n_layer=2, n_head=4, n_embd=32, n_positions=TINY_POSITIONS, **shared)
-    config_class = {"llama": LlamaConfig, "qwen2": Qwen2Config}[kind]
-    return config_class(
-        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, hidden_size=32,
-        intermediate_size=64, max_position_embeddings=TINY_POSITIONS, **shared,
-    )
+
+def model_type_of(kind: str) -> str:
+    return kind.partition("-")[0]
+
+
+def tiny_kv_heads(kind: str) -> int:
+    return 2 if model_type_of(kind) in _GROUPED else 4
+
+
+def tiny_config(kind: str, n_layers: int = 2):
+    """Layers of four heads of eight channels, two KV heads where the architecture groups them."""
+    from transformers import AutoConfig
+
+    model_type = model_type_of(kind)
+    settings = {"vocab_size": TINY_VOCAB, "bos_token_id": 0, "eos_token_id": 0, **_OWN.get(kind, {})}
+    if model_type in _LIKE_GPT2:
+        settings |= {"n_layer": n_layers, "n_head": 4, "n_embd": 32, "n_positions": TINY_POSITIONS}
+    else:
+        settings |= {
+            "num_hidden_layers": n_layers, "num_attention_heads": 4, "hidden_size": 32, "intermediate_size": 64,
+            "max_position_embeddings": TINY_POSITIONS,
+        }  # fmt: skip
+    if model_type in _GROUPED:
+        settings["num_key_value_heads"] = tiny_kv_heads(kind)
+    return AutoConfig.for_model(model_type, **settings)
 
 
 def save_tiny_model(kind: str, folder: Path, seed: int = 0) -> None:
@@ -52,18 +92,23 @@ def save_tiny_model(kind: str, folder: Path, seed: int = 0) -> None:
     Every parameter is random, biases and norm weights too: at their usual 0 and 1 a code path
     that forgets them would look right.
     """
+    random_model(tiny_config(kind), seed).save_pretrained(folder)
+    save_tiny_tokenizer(folder)
+
+
+def random_model(config, seed: int = 0):
+    """A causal LM whose every parameter is random."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_config(tiny_config(kind), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             is_norm_weight = "ln_" in name or "norm" in name
             parameter.copy_(1 + 0.2 * noise if is_norm_weight and name.endswith("weight") else 0.25 * noise)
-    model.save_pretrained(folder)
-    save_tiny_tokenizer(folder)
+    return model
 
 
 def save_tiny_gguf(folder: Path, path: Path) -> None:

@@ -22,7 +22,7 @@ from engine.pipeline import VERIFICATION, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
-from engine.settings import Method, Score, Settings
+from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
@@ -63,7 +63,10 @@ def effects(options: argparse.Namespace, console: Console) -> None:
     if not reference:
         self_check(model, prepared.activations)
     with ledger.stage(EFFECTS):
-        patching = (ReferencePatching if reference else PathPatching)(model, prepared.activations, senders, ledger)
+        if reference:
+            patching = ReferencePatching(model, prepared.activations, senders, ledger)
+        else:
+            patching = PathPatching(model, prepared.activations, senders, ledger, settings.memory_budget)
         values = patching.effects(receiver, tick)
     result = _run_json(prepared)
     result["settings"] |= {
@@ -123,6 +126,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         "method": Method(options.method) if "method" in options else None,
         "sparsity": None if sparsity == "auto" else sparsity,
         "score": Score(options.score) if "score" in options else None,
+        "mode": Mode(options.mode) if "mode" in options else None,
+        "grid": getattr(options, "grid", None),
+        "memory_budget": getattr(options, "memory_budget", None),
         "threshold_scale": getattr(options, "threshold_scale", None),
         "min_effect": getattr(options, "min_effect", None),
     }

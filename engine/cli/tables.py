@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from engine.cli.console import Console
-from engine.models.parts import SUPPORTED
+from engine.models.architectures import SUPPORTED
 from engine.models.registry import MODELS
 from engine.models.sources import is_ready_offline
 from engine.tasks.task import TASKS

@@ -28,6 +28,7 @@ from engine.models.quiet import quiet_libraries
 
 SUBFOLDER = "gguf"
 LAYOUT = "1"  # of the prepared folders: a new number prepares them afresh
+ARCHITECTURES = ("gpt2", "llama", "qwen2")  # as these files name them
 KEY_LENGTH = 20  # hex digits of the hash: 80 bits tell files apart
 UNPACKING_BYTES = 6  # a parameter: float32, and half as much again for what is being converted and written
 
@@ -52,6 +53,11 @@ def prepared_folder(gguf_path: Path, announce: Callable[[str], None] = lambda te
 
     header = read_header(gguf_path)
     check_architecture(gguf_path.name, header.architecture)
+    if header.architecture not in ARCHITECTURES:
+        raise HeadlightError(
+            f"{gguf_path.name} is a {header.architecture} model, which Headlight reads from Hugging Face files only; "
+            f"as .gguf it reads {', '.join(ARCHITECTURES)}. Use the model's Hugging Face id or folder."
+        )
     folder = prepared_path(gguf_path)
     if is_intact(folder):
         return folder

@@ -19,7 +19,7 @@ import torch
 from engine.errors import HeadlightError
 from engine.models.gguf import prepared_folder
 from engine.models.model import Model
-from engine.models.preflight import check_memory, check_tokenizer, check_weights, parameter_count, read_config
+from engine.models.preflight import check_memory, check_tokenizer, check_weights, held_parameters, read_config
 from engine.models.quiet import quiet_libraries
 from engine.models.registry import Kind
 from engine.models.sources import ModelSource, resolve
@@ -123,7 +123,7 @@ def _folder_of(source: ModelSource, check_config: Callable[[Path], Any], announc
 def _check_config(name: str, device: str, dtype: torch.dtype, folder: Path) -> Any:
     """Architecture and memory, from the config alone; returns it."""
     config = read_config(folder, name)
-    check_memory(name, parameter_count(config), dtype.itemsize, device)
+    check_memory(name, held_parameters(config), dtype.itemsize, device)
     return config
 
 
@@ -135,12 +135,23 @@ def _read_tokenizer(folder: Path, name: str, config: Any) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # its readers raise all kinds
         raise HeadlightError(f"The tokenizer of {name} in {folder} cannot be read: {error}") from error
-    if not 0 < len(tokenizer) <= config.vocab_size:
+    if not len(tokenizer) or _words_without_embedding(tokenizer, config.vocab_size):
         raise HeadlightError(
             f"The tokenizer of {name} has {len(tokenizer):,} tokens but the model has {config.vocab_size:,}: "
             "they do not belong together. Copy the model's own tokenizer files into its folder."
         )
     return tokenizer
+
+
+def _words_without_embedding(tokenizer: Any, vocab_size: int) -> bool:
+    """True if the model lacks tokens of the tokenizer's, markers apart.
+
+    Text models that share the tokenizer of a multimodal one (Gemma 3) have no row for its image marker.
+    """
+    if len(tokenizer) <= vocab_size:
+        return False
+    markers = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return any(index >= vocab_size and index not in markers for index in tokenizer.get_vocab().values())
 
 
 def _read_weights(folder: Path, name: str, dtype: torch.dtype) -> Any:

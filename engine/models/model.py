@@ -12,9 +12,10 @@ from torch import Tensor
 
 from engine.errors import HeadlightError
 from engine.models import bridge
+from engine.models.architectures import known_parts, parts_of
 from engine.models.flops import MatmulCounter
 from engine.models.hooks import inspect
-from engine.models.parts import Parts, parts_of, unknown_parts
+from engine.models.parts import Parts
 from engine.models.shape import shape_of_parts
 
 
@@ -39,7 +40,7 @@ class Model:
         self._bridge: Any = None
         self._pass_flops: dict[int, float] = {}
         self._parts, self._output_weights = None, None
-        if hooked or unknown_parts(self.config):
+        if hooked or not known_parts(self.config):
             found = inspect(name, self.hf_model, lambda: self.bridge)
             self.shape, self._output_weights = found.shape, found.output_weights
         else:

@@ -17,8 +17,8 @@ import torch
 
 from engine.errors import HeadlightError
 from engine.models import bridge
+from engine.models.architectures import SUPPORTED, copied_parameters
 from engine.models.integrity import check_safetensors
-from engine.models.parts import SUPPORTED
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -95,6 +95,11 @@ def check_weights(folder: Path, name: str) -> None:
         if not path.is_file():
             raise HeadlightError(f"{name} is incomplete: {path} is missing. Fetch the model again.")
         check_safetensors(path)
+
+
+def held_parameters(config: Any) -> int:
+    """Parameters in memory once the model is ready: its own, and those its parts must copy."""
+    return parameter_count(config) + copied_parameters(config)
 
 
 def parameter_count(config: Any) -> int:

@@ -25,7 +25,7 @@ from engine.metrics import Readout, effect
 from engine.models.bridge import hook_name
 from engine.models.hooks import Hook, recorder, replacing
 from engine.models.model import Model
-from engine.patching.effects import Tick, check_effect_unit
+from engine.patching.effects import Decides, Effects, Tick, check_effect_unit
 from engine.patching.receiver import Receiver
 from engine.tasks.prompts import PromptBatch
 
@@ -62,6 +62,13 @@ class ReferencePatching:
     def __init__(self, model: Model, activations: Activations, senders: Sequence[Head], ledger: Ledger) -> None:
         check_effect_unit(activations)
         self.model, self.activations, self.senders, self.ledger = model, activations, tuple(senders), ledger
+
+    def measure(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
+        """Effects on each receiver, all of them exact."""
+        return [
+            Effects.exact(self.effects(receiver, lambda share, i=i: tick((i + share) / len(receivers))))
+            for i, receiver in enumerate(receivers)
+        ]
 
     def effects(self, receiver: Receiver, tick: Tick = lambda share: None) -> Tensor:
         """f ``[layer head]`` of every sender below the receiver; NaN where not measured."""

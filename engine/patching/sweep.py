@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.cost import Ledger, mlp_flops, output_flops
+from engine.cost import Ledger, block_flops, output_flops
 from engine.heads import Head
-from engine.models.parts import Parts
+from engine.models.parts import Layer, Parts
 
 # Rows (sender x pair x position) of one matmul: enough to fill two cores, small enough for their caches.
 ROWS = 2048
@@ -74,16 +74,23 @@ class SenderSweep:
         if not entering and not len(stream):
             return stream
         attn_out = self.window.of(clean.attn_out[index])
-        self._ledger.add(mlp_flops(layer, (len(stream) + len(entering)) * attn_out[..., 0].numel()))
-        through = layer.output(stream, attn_out)
+        through = self._out_of(layer, stream, attn_out) if len(stream) else stream
         if not entering:
             return through
         self._ledger.add(len(entering) * output_flops(layer, attn_out[..., 0].numel(), 1))
-        z = self.window.of(clean.z[index])
-        change = self.window.of(self.item.corrupted_z[index]) - z  # [batch pos head d_head]
-        written = [layer.changed_output(z, attn_out, change[..., h : h + 1, :], h) for h in entering]
-        entered = layer.output(self.window.of(clean.resid_pre[index]), torch.stack(written))
+        change = self.window.of(self.item.corrupted_z[index] - clean.z[index])  # [batch pos head d_head]
+        written = [layer.changed_output(attn_out, change[..., h : h + 1, :], h) for h in entering]
+        entered = self._out_of(layer, self.window.of(clean.resid_pre[index]), torch.stack(written))
         return torch.cat((through, entered))
+
+    def _out_of(self, layer: Layer, resid: Tensor, attn_out: Tensor) -> Tensor:
+        self._ledger.add(block_flops(layer, resid, attn_out))
+        return layer.output(resid, attn_out)
+
+
+def chunk_rows(parts: Parts) -> int:
+    """Most rows (sender x pair x position) of one matmul."""
+    return ROWS
 
 
 def plan_sweeps(
@@ -94,13 +101,13 @@ def plan_sweeps(
     budget_bytes: float,
     ledger: Ledger,
 ) -> list[SenderSweep]:
-    """Chunks of at most ``ROWS`` rows for every batch, all with the smallest stride that fits the budget."""
+    """Chunks of at most ``chunk_rows`` for every batch, all with the smallest stride that fits the budget."""
     senders = sorted(senders)
     stride = _stride(parts, items, senders, windows, budget_bytes)
     sweeps = []
     for item, window in zip(items, windows, strict=True):
         per_sender = window.of(item.batch.clean).numel()
-        size = max(1, ROWS // per_sender)
+        size = max(1, chunk_rows(parts) // per_sender)
         sweeps += [
             SenderSweep(parts, item, senders[i : i + size], window, stride, ledger)
             for i in range(0, len(senders), size)

@@ -38,8 +38,8 @@ def _model(view: View) -> None:
     card = find_card(view.model)
     if card is None:
         st.caption(
-            "A model of your own. GPT-2, Llama and Qwen2 architectures run fast, others that TransformerLens can hook "
-            "slowly."
+            "A model of your own. GPT-2, Llama, Qwen, Gemma and other common architectures run fast, the rest of what "
+            "TransformerLens can hook slowly."
         )
     else:
         heads = card.n_layers * card.n_heads

@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from engine.models.model import Model
-from tests.tiny import tiny_config
+from tests.tiny import random_model, tiny_config
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +20,19 @@ def tiny_deep_model(tiny_model_folder) -> Model:
         torch.nn.init.normal_(parameter, mean=1.0 if parameter.ndim == 1 else 0.0, std=0.2)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder("llama"))
     return Model("tiny-deep", hf_model, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tiny_deep_models(tiny_model_folder) -> Callable[[str], Model]:
+    """``tiny_deep_models(kind)``: six layers of any tiny kind, made once a session."""
+    from transformers import AutoTokenizer
+
+    made: dict[str, Model] = {}
+
+    def model_of(kind: str) -> Model:
+        if kind not in made:
+            tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder(kind))
+            made[kind] = Model(f"deep-{kind}", random_model(tiny_config(kind, n_layers=6)), tokenizer)
+        return made[kind]
+
+    return model_of

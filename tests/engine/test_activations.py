@@ -1,5 +1,6 @@
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from engine.activations import capture, run
 from engine.errors import HeadlightError
@@ -13,10 +14,11 @@ TOKENS = torch.randint(1, TINY_VOCAB, (3, 11), generator=torch.Generator().manua
 
 @pytest.mark.parametrize("kind", TINY_KINDS)
 @torch.no_grad()
-def test_our_forward_is_the_models_own(tiny_model, kind):
+def test_our_forward_is_the_models_own(tiny_model, tiny_model_folder, kind):
     model = tiny_model(kind)
+    theirs = AutoModelForCausalLM.from_pretrained(tiny_model_folder(kind))  # not wrapped by a bridge
     logits = model.parts.unembed(run(model.parts, TOKENS).resid_final)
-    torch.testing.assert_close(logits, model.hf_model(TOKENS).logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(logits, theirs(TOKENS).logits, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", TINY_KINDS)
@@ -51,6 +53,12 @@ def test_the_metric_is_read_at_the_end_position(tiny_model):
     activations = capture(model, Prompts("x", Metric.LOGIT_DIFF, (pair,)))
     logits = model.hf_model(torch.tensor([[5, 6, 7]])).logits[0, -1]
     assert activations.clean == pytest.approx((logits[9] - logits[10]).item(), abs=1e-4)
+
+
+def test_a_token_the_model_has_no_embedding_for_is_refused(tiny_model):
+    prompts = Prompts("x", Metric.LOGIT_DIFF, (PromptPair("", "", (1, 2), (1, TINY_VOCAB), (1,), (2,), 0),))
+    with pytest.raises(HeadlightError, match=f"token {TINY_VOCAB} .* no embedding for"):
+        capture(tiny_model("gpt2"), prompts)
 
 
 def test_a_prompt_longer_than_the_model_is_refused(tiny_model):

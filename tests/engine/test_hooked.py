@@ -11,9 +11,9 @@ from engine import hooked as hooked_runs
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
 from engine.circuit import Input
-from engine.cost import Ledger, hooked_flops
+from engine.cost import Ledger, hooked_flops, pass_flops
 from engine.errors import HeadlightError
-from engine.estimate import dense_cost, estimate_search
+from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head
 from engine.models.loading import load_model
@@ -25,7 +25,7 @@ from engine.prepare import prepare, score_heads
 from engine.progress import Watcher
 from engine.record import discovery_json, dumps
 from engine.search import STAGE
-from engine.settings import Method, Settings
+from engine.settings import Method, Mode, Settings
 from engine.tasks.prompts import Metric
 from tests.engine.patching.test_effects import all_heads, fast_effects
 from tests.engine.random_prompts import random_prompts
@@ -34,7 +34,9 @@ from tests.tiny_hooked import HOOKED_KINDS, save_hooked_model
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4, "check_dtype": False, "equal_nan": True}
 BOTH = ("gpt2", "llama")
-SETTINGS = Settings(model="tiny", task="random", method=Method.DENSE, threshold_scale=0, min_effect=0.001)
+SETTINGS = Settings(
+    model="tiny", task="random", method=Method.DENSE, mode=Mode.EXACT, threshold_scale=0, min_effect=0.001
+)
 
 
 @pytest.fixture(autouse=True)
@@ -189,14 +191,14 @@ def test_its_ledger_is_what_torch_counts(forced):
 
 def test_the_estimate_is_that_of_the_reference(hooked):
     prepared, found = run(hooked("bloom"), random_prompts())
-    estimate = estimate_search(prepared, found.keep)
-    cost = next(row for row in found.cost if row.stage == STAGE)
+    estimate = estimate_run(prepared, found.keep, SETTINGS)
+    passes = next(row for row in found.cost if row.stage == STAGE).forward_passes
     receivers = [head for head in found.circuit.heads if head.layer > 0]
-    exact = dense_cost(prepared, receivers)
-    assert receivers and cost.forward_passes == pytest.approx(exact.forward_passes) == exact.reference_passes
-    assert exact.reference_passes == (2 + 8) + 3 * (2 + 2 * 4) * len(receivers)
-    assert estimate.likely.forward_passes < estimate.most.forward_passes and estimate.most.seconds > 0
-    assert cost.forward_passes <= estimate.most.forward_passes
+    one_pass = pass_flops(prepared.model, prepared.prompts)
+    assert receivers and passes == pytest.approx(dense_flops(prepared, receivers, Mode.EXACT, 1.0) / one_pass)
+    assert passes == pytest.approx((2 + 8) + 3 * (2 + 2 * 4) * len(receivers))
+    assert estimate.stage(STAGE).forward_passes == pytest.approx(estimate.reference_passes, abs=1)
+    assert estimate.stage(STAGE).forward_passes < estimate.most.forward_passes >= passes
 
 
 def test_what_needs_parts_says_so_and_attention_is_shown(hooked, forced, tiny_model):

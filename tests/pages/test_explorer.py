@@ -203,7 +203,7 @@ def test_another_task_model_and_seed_are_chosen_in_the_sidebar(open_app: OpenApp
 def test_a_model_that_has_only_hooks_says_so_and_shows_what_it_can(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.models.model.unknown_parts", lambda config: True)
+    monkeypatch.setattr("engine.models.model.known_parts", lambda config: False)
     app = found(open_app, head="1.2", among="ringed")
     assert not app.exception and not app.error
     page = texts(app)

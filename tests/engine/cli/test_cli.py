@@ -197,7 +197,7 @@ def test_interrupted_is_exit_code_130_and_what_was_found_is_written(tmp_path):
 
 
 def test_a_model_that_has_only_hooks_says_so_and_runs(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("engine.models.model.unknown_parts", lambda config: True)
+    monkeypatch.setattr("engine.models.model.known_parts", lambda config: False)
     out = tmp_path / "run.json"
     assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(out)]) == 0
     assert "note: gpt2: its parts are not known to the fast path" in capsys.readouterr().err

@@ -176,6 +176,13 @@ def test_unsupported_architecture_is_refused_by_name(tiny_gguf, tmp_path, conver
     assert not conversions
 
 
+def test_architecture_known_from_other_files_only_is_said(tiny_gguf, tmp_path, conversions):
+    path = _altered(tiny_gguf, tmp_path, b"llama", b"qwen3")
+    with pytest.raises(HeadlightError, match=r"is a qwen3 model, .* as \.gguf it reads gpt2, llama, qwen2"):
+        load_model(str(path))
+    assert not conversions
+
+
 def test_missing_weights_are_refused(tiny_gguf, tmp_path, cache):
     path = _altered(tiny_gguf, tmp_path, b"blk.1.ffn_up", b"blk.1.ffn_xx")
     with pytest.raises(HeadlightError, match="lacks weights the model needs"):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.errors import HeadlightError
 from engine.models import loading, preflight
 from engine.models.loading import configure_threads, load_model, usable_cores
 from engine.models.preflight import free_bytes, parameter_count, read_config
-from tests.tiny import TINY_KINDS, tiny_config
+from tests.tiny import TINY_KINDS, TINY_POSITIONS, TINY_VOCAB, tiny_config, tiny_kv_heads
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def edit_config(folder: Path, **changes) -> None:
 
 
 @pytest.mark.parametrize("kind", TINY_KINDS)
-def test_loaded_model_computes_what_transformers_does(tiny_model_folder, tiny_model, kind):
-    model = tiny_model(kind)
+def test_loaded_model_computes_what_transformers_does(tiny_model_folder, kind):
+    model = load_model(str(tiny_model_folder(kind)))  # its own: the shared one may have been wrapped by a bridge
     reference = AutoModelForCausalLM.from_pretrained(tiny_model_folder(kind))
     tokens = torch.randint(300, (2, 7), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model.hf_model(tokens).logits, reference(tokens).logits, rtol=0, atol=1e-6)
     assert (model.n_layers, model.n_heads, model.d_model) == (2, 4, 32)
-    assert model.n_kv_heads == (4 if kind == "gpt2" else 2)
+    assert (model.n_kv_heads, model.d_head, model.max_positions) == (tiny_kv_heads(kind), 8, TINY_POSITIONS)
     assert model.dtype == torch.float32
     assert not model.hf_model.training
 
@@ -126,10 +126,24 @@ def test_tokenizer_of_another_model_is_refused(folder, weights_never_read):
         load_model(str(folder))
 
 
+def test_a_marker_without_an_embedding_is_no_mismatch(folder):
+    """Gemma 3's text models have one token less than the tokenizer they share with the multimodal ones."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<word{i}>" for i in range(TINY_VOCAB - len(tokenizer))])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokenizer.save_pretrained(folder)
+    assert len(load_model(str(folder)).tokenizer) == TINY_VOCAB + 1
+    tokenizer.add_tokens(["<one word more>"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(HeadlightError, match=f"has {TINY_VOCAB + 2} tokens but the model has {TINY_VOCAB}"):
+        load_model(str(folder))
+
+
 @pytest.mark.parametrize("kind", ["bert", "mamba", "helium", "something-new", None])
 def test_unsupported_architecture_is_named(folder, weights_never_read, kind):
     edit_config(folder, model_type=kind)
-    with pytest.raises(HeadlightError, match=f"architecture {kind or 'unknown'}, .* gpt2, llama, qwen2"):
+    known = "gpt2, gpt_neox, gptj, llama, .* qwen2"
+    with pytest.raises(HeadlightError, match=f"architecture {kind or 'unknown'}, .* {known}"):
         load_model(str(folder))
 
 

@@ -19,6 +19,14 @@ from tests.tiny import TINY_KINDS
 
 EXACT = {"atol": 1e-4, "rtol": 0, "equal_nan": True}  # in f, as SPEED.md promises
 RECEIVERS = [LOGITS] + [Receiver(letter, Head(1, h)) for letter in (Input.Q, Input.K, Input.V) for h in (0, 1, 3)]
+# A metric reads logits, whatever made them: all of them on three kinds, one on the others.
+KINDS_AND_METRICS = [
+    (kind, metric)
+    for kind in TINY_KINDS
+    for metric in (Metric if kind in ("gpt2", "llama", "qwen2") else [Metric.LOGIT_DIFF])
+]
+# One of each way a block can differ: norms after attention, parallel MLPs, windows.
+DEEP_KINDS = ("gpt_neox", "gptj", "mistral", "gemma2", "gemma3_text")
 
 
 def all_heads(model):
@@ -33,8 +41,7 @@ def fast_effects(model, activations, receiver, senders=None, budget=None):
 
 
 @pytest.mark.parametrize("receiver", RECEIVERS, ids=str)
-@pytest.mark.parametrize("metric", Metric)
-@pytest.mark.parametrize("kind", TINY_KINDS)
+@pytest.mark.parametrize(("kind", "metric"), KINDS_AND_METRICS)
 def test_fast_equals_reference(tiny_model, kind, metric, receiver):
     model = tiny_model(kind)
     activations = capture(model, random_prompts(metric))
@@ -104,6 +111,29 @@ def test_a_deep_model_agrees_through_many_live_layers(tiny_deep_model):
             reference_effects(tiny_deep_model, activations, receiver, senders),
             **EXACT,
         )
+
+
+@pytest.mark.parametrize("kind", DEEP_KINDS)
+def test_deep_models_of_other_architectures_agree_too(tiny_deep_models, kind):
+    model = tiny_deep_models(kind)
+    activations = capture(model, random_prompts(n=3))
+    senders = [Head(0, 0), Head(2, 2), Head(4, 1)]
+    inputs = (Receiver(Input.Q, Head(3, 0)), Receiver(Input.K, Head(2, 1)), Receiver(Input.V, Head(1, 2)))
+    reference = torch.stack([reference_effects(model, activations, r, senders) for r in (LOGITS, *inputs)])
+    fast = torch.stack([fast_effects(model, activations, r, senders) for r in (LOGITS, *inputs)])
+    assert reference.nan_to_num().abs().max() > 1e-2
+    torch.testing.assert_close(fast, reference, **EXACT)
+
+
+@pytest.mark.parametrize("kind", ["gpt_neox", "gemma2"])
+def test_the_memory_budget_never_changes_a_number_of_other_architectures(tiny_deep_models, kind, monkeypatch):
+    model = tiny_deep_models(kind)
+    activations = capture(model, random_prompts())
+    receiver = Receiver(Input.K, Head(4, 1))
+    expected = fast_effects(model, activations, receiver)
+    monkeypatch.setattr("engine.patching.sweep.ROWS", 40)  # chunks of two or three senders
+    effects = fast_effects(model, activations, receiver, budget=0.0)
+    torch.testing.assert_close(effects, expected, atol=1e-5, rtol=0, equal_nan=True)
 
 
 def test_prompts_that_differ_nowhere_have_no_unit(tiny_model):
