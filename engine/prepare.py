@@ -92,8 +92,9 @@ def score_heads(model: Model, activations: Activations) -> HeadScores:
     """Both scores of METHOD section 2.2 for every layer."""
     flap, contrastive = [], []
     for index, layer in enumerate(model.parts.layers):
+        w_o = layer.o.weight.to(model.device)  # z lies there
         clean = [item.clean.z[index].flatten(-2) for item in activations.batches]
         corrupted = [item.corrupted_z[index].flatten(-2) for item in activations.batches]
-        flap.append(flap_scores(clean, layer.o.weight, model.n_heads))
-        contrastive.append(contrastive_flap_scores(clean, corrupted, layer.o.weight, model.n_heads))
+        flap.append(flap_scores(clean, w_o, model.n_heads))
+        contrastive.append(contrastive_flap_scores(clean, corrupted, w_o, model.n_heads))
     return HeadScores(torch.stack(flap), torch.stack(contrastive))

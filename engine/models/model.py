@@ -67,6 +67,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
+        """Where activations live; the weights of a block may lie on another (engine/models/devices.py)."""
         return self.parts.unembedding.weight.device
 
     @property
