@@ -12,7 +12,8 @@ from engine.models.parts import Layer, Parts
 
 
 def unknown_part(config: Any) -> str | None:
-    return None
+    # TransformerLens scales scores whatever the config says, so there would be nothing to check against.
+    return None if config.scale_attn_weights else "unscaled attention scores (scale_attn_weights is false)"
 
 
 def parts(hf_model: Any) -> Parts:

@@ -9,7 +9,8 @@ from engine.models.parts import Layer, Linear, Parts, Rotary
 
 
 def unknown_part(config: Any) -> str | None:
-    return None
+    # TransformerLens cannot split a joint QKV without biases, so there would be nothing to check against.
+    return None if config.attention_bias else "attention without biases (attention_bias is false)"
 
 
 def copied_parameters(config: Any) -> int:
@@ -51,9 +52,7 @@ def _layer(block: Any, turn: Rotary) -> Layer:
 
 def _split(joint: Linear, d_head: int) -> list[Linear]:
     """q, k and v of rows that lie by head, then by letter, then by channel."""
+    assert joint.bias is not None
     weights = joint.weight.unflatten(0, (-1, 3, d_head)).unbind(1)
-    biases = [None] * 3 if joint.bias is None else joint.bias.unflatten(0, (-1, 3, d_head)).unbind(1)
-    return [
-        Linear(weight.flatten(0, 1), None if bias is None else bias.flatten())
-        for weight, bias in zip(weights, biases, strict=True)
-    ]
+    biases = joint.bias.unflatten(0, (-1, 3, d_head)).unbind(1)
+    return [Linear(weight.flatten(0, 1), bias.flatten()) for weight, bias in zip(weights, biases, strict=True)]

@@ -78,6 +78,8 @@ def test_weights_are_shared_with_the_model_but_for_what_is_booked():
         ("opt", {"_remove_final_layer_norm": True}, "no final norm"),
         ("opt", {"layer_norm_elementwise_affine": False}, "norms without weights"),
         ("phi", {"qk_layernorm": True}, "qk_layernorm"),
+        ("gpt_neox", {"attention_bias": False}, "attention_bias is false"),
+        ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights is false"),
         ("gptj", {"rotary_dim": 0}, "no rotary_dim"),
         ("gemma3_text", {"attn_logit_softcapping": 2.0}, "a soft cap on attention scores"),
         ("gemma2", {"use_bidirectional_attention": True}, "bidirectional attention"),
