@@ -79,7 +79,9 @@ def _sweep_flops(model: Model, activations: Activations, senders: Sequence[Head]
     """Logits stage through every layer and shared sweep up to layer ``top``: MLPs for the senders that entered."""
     total = 0.0
     for index, layer in enumerate(model.parts.layers):
-        entered = sum(sender.layer <= index for sender in senders)
+        own = sum(sender.layer == index for sender in senders)
+        # A parallel block's MLP does not see what its own senders wrote, so they share one.
+        entered = sum(sender.layer < index for sender in senders) + (min(own, 1) if layer.parallel else own)
         for item in activations.batches:
             pairs, length = item.batch.clean.shape
             carried = 1 + (length - item.first if index < top else 0)
@@ -96,7 +98,8 @@ def _receiver_flops(model: Model, activations: Activations, layer_index: int, se
         total += head_flops(layers[layer_index], rows, length, 1) + 2 * rows * model.d_model * model.d_head
         for index in range(layer_index, len(layers)):
             live = rows if index < len(layers) - 1 else senders * pairs
-            total += mlp_flops(layers[index], live)
+            shared = layers[index].parallel and index == layer_index
+            total += mlp_flops(layers[index], live / max(1, senders) if shared else live)
             if index > layer_index:
                 total += attention_flops(layers[index], live, rows, length)
     return total
