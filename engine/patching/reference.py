@@ -102,7 +102,8 @@ class _Frozen:
         return hooks
 
     def _read(self, hooks: list[Hook]) -> Tensor:
-        logits = self.bridge.run_with_hooks(self.tokens, fwd_hooks=hooks)[:, -1]
+        # A model spread over GPUs may answer on another than it was asked on.
+        logits = self.bridge.run_with_hooks(self.tokens, fwd_hooks=hooks)[:, -1].to(self.model.device)
         return self.readout(logits if self.readout.tokens is None else logits[:, self.readout.tokens])
 
 
