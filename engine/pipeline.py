@@ -4,7 +4,8 @@
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
 3. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
+4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once.
+   What the run will take is predicted before it
 5. verification: the circuit's heads alone, on fresh prompts
 """
 
@@ -19,7 +20,9 @@ from engine.ablation import Ablator
 from engine.activations import capture
 from engine.baseline import Baseline
 from engine.circuit import Circuit
+from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
+from engine.estimate import estimate_run
 from engine.grid import GRID, Grid, choose_of_grid
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
@@ -31,14 +34,13 @@ from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
 from engine.search import STAGE as SEARCH
 from engine.search import SearchResult, SearchStep, Thresholds, search_all
+from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
-from engine.settings import Method, Mode, Settings
+from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
+from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
-
-SELF_CHECK = "self-check"
-VERIFICATION = "verification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ class Discovery:
     ``complete`` is False after a cancel: the circuit is what had been found, and not verified.
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
     ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
-    ``steps`` and ``circuit`` are those of its chosen point.
+    ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
     """
 
     settings: Settings
@@ -63,8 +65,16 @@ class Discovery:
     verification: Verification | None
     screening: Screening | None
     grid: Grid | None
+    predicted: tuple[CostRow, ...]
     cost: tuple[CostRow, ...]
     complete: bool
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those the circuit was found with: of the grid the pair taken, or its first if that was cancelled."""
+        if not self.settings.grid:
+            return Thresholds(self.settings.threshold_scale, self.settings.min_effect)
+        return GRID[0] if self.grid is None else self.grid.points[self.grid.chosen].thresholds
 
 
 def discover(
@@ -84,6 +94,7 @@ def discover(
     else:
         pruning = None
     keep = keep_of(prepared, settings, pruning)
+    predicted = estimate_run(prepared, keep, settings).likely
     ledger = Ledger(pass_flops(model, prepared.prompts))
     check = _check(prepared, ledger, watcher) if model.fast else None
     found, screening, grid = _search(prepared, settings, keep, ledger, watcher)
@@ -101,6 +112,7 @@ def discover(
         verification=verification,
         screening=screening,
         grid=grid,
+        predicted=predicted,
         cost=(*prepared.cost, *(pruning.cost if pruning else ()), *ledger.rows()),
         complete=found.complete,
     )
@@ -115,6 +127,13 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
     return pruning.choice.merge.mask
+
+
+def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    if settings.method is Method.APP and settings.sparsity is None and pruning is None:
+        return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
+    return keep_of(prepared, settings, pruning)
 
 
 def _check(prepared: Prepared, ledger: Ledger, watcher: Watcher) -> SelfCheck:
