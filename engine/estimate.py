@@ -39,13 +39,14 @@ from engine.heads import Head, heads_of
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_passes
-from engine.pipeline import SELF_CHECK, VERIFICATION
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
 from engine.search import STAGE as SEARCH
+from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
 from engine.settings import Method, Mode, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
+from engine.verification import STAGE as VERIFICATION
 
 # Of the candidates, those a search visits: the fewer there are, the more of them matter.
 LIKELY_SHARE = 1 / 3
@@ -68,6 +69,16 @@ class Estimate:
     senders: int
     reference_passes: int
 
+    @property
+    def seconds(self) -> float:
+        """The whole run, likely."""
+        return sum(row.seconds for row in self.likely)
+
+    @property
+    def forward_passes(self) -> float:
+        """The whole run, likely."""
+        return sum(row.forward_passes for row in self.likely)
+
     def stage(self, name: str) -> CostRow:
         """The likely cost of one stage."""
         return next(row for row in self.likely if row.stage == name)
@@ -81,8 +92,8 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
     stages = {CALIBRATION: prepared.cost[0].flops}
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
-    if prepared.model.fast:
-        stages[SELF_CHECK] = check_flops(prepared.model, prepared.activations)
+    if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
+        stages[SELF_CHECK] = check
     stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, LIKELY_RECOMPUTED)
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)

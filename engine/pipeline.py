@@ -4,7 +4,8 @@
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
 3. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
+4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once.
+   What the run will take is predicted before it
 5. verification: the circuit's heads alone, on fresh prompts
 """
 
@@ -20,8 +21,10 @@ from engine.ablation import Ablator
 from engine.activations import capture
 from engine.baseline import Baseline
 from engine.circuit import Circuit
+from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
+from engine.estimate import estimate_run
 from engine.grid import GRID, Grid, choose_of_grid
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
@@ -33,14 +36,13 @@ from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
 from engine.search import STAGE as SEARCH
 from engine.search import SearchResult, SearchStep, Thresholds, search_all
+from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
-from engine.settings import Method, Mode, Settings
+from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
+from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
-
-SELF_CHECK = "self-check"
-VERIFICATION = "verification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ class Discovery:
     ``complete`` is False after a cancel: the circuit is what had been found by then, and not verified.
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
     ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
-    ``steps`` and ``circuit`` are those of its chosen point.
+    ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
     """
 
     settings: Settings
@@ -65,8 +67,16 @@ class Discovery:
     verification: Verification | None
     screening: Screening | None
     grid: Grid | None
+    predicted: tuple[CostRow, ...]
     cost: tuple[CostRow, ...]
     complete: bool
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those the circuit was found with: of the grid the pair taken, or its first if that was cancelled."""
+        if not self.settings.grid:
+            return Thresholds(self.settings.threshold_scale, self.settings.min_effect)
+        return GRID[0] if self.grid is None else self.grid.points[self.grid.chosen].thresholds
 
 
 def discover(
@@ -103,6 +113,13 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     return pruning.choice.merge.mask
 
 
+def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    if settings.method is Method.APP and settings.sparsity is None and pruning is None:
+        return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
+    return keep_of(prepared, settings, pruning)
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
@@ -118,12 +135,14 @@ class _Run:
         self.screening: Screening | None = None
         self.grid: Grid | None = None
         self.verification: Verification | None = None
+        self.predicted: tuple[CostRow, ...] = ()
 
     def confine(self, pruning: Pruning | None) -> None:
         """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
         if self.settings.method is Method.APP and self.settings.sparsity is None:
             self.pruning = pruning or prune(self.prepared, self.watcher)
         self.keep = keep_of(self.prepared, self.settings, self.pruning)
+        self.predicted = estimate_run(self.prepared, self.keep, self.settings).likely
 
     def check_fast_path(self) -> None:
         """Once for each model; what an earlier run found holds for this one."""
@@ -179,6 +198,7 @@ class _Run:
             verification=self.verification,
             screening=self.screening,
             grid=self.grid,
+            predicted=self.predicted,
             cost=(*self.prepared.cost, *pruning_cost, *self.ledger.rows()),
             complete=complete,
         )

@@ -17,6 +17,7 @@ from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
 from engine.tasks.prompts import Prompts
 
+STAGE = "self-check"
 TOLERANCE = 1e-4  # in f
 SENDERS = (Head(0, 0),)
 PAIRS = 2  # a code path that is wrong is wrong on two pairs too, and hooked forwards are slow
@@ -54,7 +55,7 @@ def self_check(model: Model, activations: Activations, on_work: Callable[[], Non
     activations = capture(model, _clearest_pairs(activations))
     receivers = _receivers(model)
     ledger = Ledger(1.0, on_work)
-    with ledger.stage("self-check"):
+    with ledger.stage(STAGE):
         patching = PathPatching(model, activations, SENDERS, ledger)
         largest = max(_difference(activations, patching, receiver, on_work) for receiver in receivers)
     # A NaN compares false with everything, so ask for agreement rather than for disagreement.

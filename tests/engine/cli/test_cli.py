@@ -75,6 +75,7 @@ def test_discover_then_verify(capsys, tmp_path):
     run = json.loads(out.read_text(encoding="utf-8"))
     assert run["circuit"]["heads"] == ["0.1", "1.2"] and run["complete"]
     assert {edge["input"] for edge in run["circuit"]["edges"]} == {"logits", "k"}
+    assert list(run["predicted"]) == list(run["cost"])
     capsys.readouterr()
     again = run_json(capsys, "verify", "--circuit", str(out))
     for name in ("performance", "faithfulness", "sparsity", "n", "seed", "ablation"):
@@ -84,10 +85,29 @@ def test_discover_then_verify(capsys, tmp_path):
     assert other["verification"]["ablation"] == "zero"
 
 
+@pytest.mark.parametrize("mode", ["screened", "exact"])
+def test_discover_says_what_it_will_take_and_what_it_took(capsys, tmp_path, mode):
+    out = tmp_path / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--mode", mode, "--out", str(out)]) == 0
+    lines, run = capsys.readouterr().err.splitlines(), json.loads(out.read_text(encoding="utf-8"))
+    (before,) = [line for line in lines if line.startswith("estimate: about ")]
+    passes = sum(row["forward_passes"] for row in run["predicted"].values())
+    assert f"and {passes:,.0f} forward passes over all pairs" in before and "among about 11 heads" in before
+    assert lines.index(before) < next(i for i, line in enumerate(lines) if line.startswith("path patching"))
+    passes = sum(row["forward_passes"] for row in run["cost"].values())
+    assert lines[-1].startswith("took ") and f"and {passes:,.0f} forward passes" in lines[-1]
+    if mode == "exact":
+        assert "estimated" not in lines[-1]
+    else:
+        known = run["screening"]
+        assert f"{known['recomputed']} of {known['estimated']} estimated paths recomputed" in lines[-1]
+        assert lines[-1].endswith(f"largest disagreement {known['largest_disagreement']:.4f}")
+
+
 def test_the_same_seed_gives_the_same_numbers(capsys):
     first, second = (run_json(capsys, "discover", *TOY, "--sparsity", "0.5") for _ in range(2))
     for run in (first, second):
-        del run["cost"]
+        del run["cost"], run["predicted"]  # seconds on this machine
     assert first == second
 
 

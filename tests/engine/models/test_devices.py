@@ -18,6 +18,7 @@ from engine.circuit import Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.metrics import Readout
 from engine.models import devices, loading
 from engine.models.architectures import parts_of
@@ -25,7 +26,7 @@ from engine.models.loading import load_model
 from engine.models.parts import Parts
 from engine.models.preflight import free_bytes
 from engine.patching.receiver import Receiver
-from engine.patching.receivers import received_metric
+from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import Window, plan_sweeps
 from engine.tasks.prompts import Metric
 from tests.engine.random_prompts import random_prompts
@@ -58,9 +59,11 @@ def patched(parts: Parts, item: BatchActivations, letter: Input) -> torch.Tensor
     """One path's metric, from a sender of block 0 into a head of block 1."""
     ledger, window = Ledger(1.0), Window(2)
     with ledger.stage("test"):
-        [sweep] = plan_sweeps(parts, [item], [Head(0, 0), Head(0, 3)], [window], 0, ledger)
-        receiver = Receiver(letter, Head(1, 1))
-        return received_metric(parts, item, window, receiver, sweep.stream_into(1), ledger)
+        [sweep] = plan_sweeps(parts, [item], [Head(0, 0), Head(0, 3)], [window], MemoryPlan(2048, 2048, 0.0), ledger)
+        normed = parts.layers[1].norm_attn(sweep.stream_into(1))
+        z, first = patched_z(parts, item, window, Receiver(letter, Head(1, 1)), normed, ledger)
+        attn_out = patched_attention(parts, item, window, 1, z, first, ledger)
+        return resume(parts, item, window, 1, item.clean.resid_pre[1][:, window.first :], attn_out, ledger)
 
 
 @pytest.mark.parametrize("kind", TINY_KINDS)
@@ -86,7 +89,7 @@ def test_paths_cross_gpus(kind, letter):
         parts = spread_parts(kind, mode)
         clean = run(parts, mode.from_tensor(batch.clean).to(HOME))
         marks = [mode.from_tensor(x).to(HOME) for x in (readout.tokens, readout.answers, readout.distractors)]
-        item = BatchActivations(batch, Readout(readout.metric, *marks), clean, clean.z, clean.z, clean.z)
+        item = BatchActivations(batch, Readout(readout.metric, *marks), clean.z, clean.z, clean.z, clean.z, clean)
         assert patched(parts, item, letter).device == HOME
 
 
