@@ -35,4 +35,6 @@ def test_the_cost_of_given_receivers_is_the_ledgers(tiny_deep_models, kind):
         model=model, activations=activations, prompts=activations.prompts, cost=[booked],
         scores=SimpleNamespace(flap=torch.zeros(model.n_layers, model.n_heads)),
     )  # fmt: skip
-    assert booked.flops == pytest.approx(dense_flops(prepared, group, Mode.EXACT, 1.0), rel=0.05)  # how many chunks share a parallel block's MLP is not predicted
+    # How many chunks share the MLP of a parallel block is not predicted.
+    expected = dense_flops(prepared, group, Mode.EXACT, 1.0)
+    assert booked.flops == pytest.approx(expected, rel=0.05)
