@@ -113,7 +113,8 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        return next(self.hf_model.parameters()).device
+        """Where activations live; the weights of a block may lie on another (engine/models/devices.py)."""
+        return self.parts.unembedding.weight.device if self.fast else next(self.hf_model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:

@@ -118,7 +118,8 @@ class _Frozen:
         return hooks
 
     def _read(self, hooks: list[Hook]) -> Tensor:
-        return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks))
+        # A model spread over GPUs may answer on another than it was asked on.
+        return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks).to(self.model.device))
 
 
 def _replace_head(new: Tensor, index: int) -> Callable[..., Tensor]:

@@ -194,6 +194,8 @@ def test_interrupted_is_exit_code_130_and_what_was_found_is_written(tmp_path):
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, "".join(lines) + rest
     assert "Traceback" not in rest and "Interrupted" in rest
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert saved["complete"] is False and saved["circuit"]["heads"] == [] and saved["scores"]["flap"]
 
 
 def test_a_model_that_has_only_hooks_says_so_and_runs(capsys, tmp_path, monkeypatch):

@@ -1,0 +1,36 @@
+"""What a search is said to cost against what the ledger books, for blocks of each shape."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from engine.activations import capture
+from engine.circuit import Input
+from engine.cost import Ledger
+from engine.estimate import dense_cost
+from engine.heads import Head
+from engine.patching.effects import PathPatching
+from engine.patching.receiver import LOGITS, Receiver
+from tests.engine.patching.test_effects import all_heads
+from tests.engine.random_prompts import random_prompts
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "gptj", "gemma2"])
+def test_the_cost_of_given_receivers_is_the_ledgers(tiny_deep_models, kind):
+    model = tiny_deep_models(kind)
+    activations = capture(model, random_prompts())
+    group = [Head(4, index) for index in range(model.group)]
+    inputs = [Receiver(Input.Q, head) for head in group]
+    inputs += [Receiver(Input.K, group[0]), Receiver(Input.V, group[0])]
+    ledger = Ledger(1.0)
+    with ledger.stage("search"):
+        patching = PathPatching(model, activations, all_heads(model), ledger, memory_budget=1e12)
+        for receiver in (LOGITS, *inputs):
+            patching.effects(receiver)
+    [booked] = ledger.rows()
+    prepared = SimpleNamespace(
+        model=model, activations=activations, prompts=activations.prompts, cost=[booked],
+        scores=SimpleNamespace(flap=torch.zeros(model.n_layers, model.n_heads)),
+    )  # fmt: skip
+    assert booked.flops == pytest.approx(dense_cost(prepared, group).flops, rel=0.05)
