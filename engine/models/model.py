@@ -57,8 +57,8 @@ class Model:
         """Raises HeadlightError for a model that has only hooks: what asks for parts is not available there."""
         if self._parts is None:
             raise HeadlightError(
-                f"This is not available for {self.name}: it needs the parts of the model, and those of the "
-                f"architecture {self.config.model_type} are not known. Choose a model of another architecture."
+                f"This is not available for {self.name}: it needs the parts of the model, and those of this "
+                f"{self.config.model_type} model are not known to the fast path. Choose another architecture."
             )
         return self._parts
 

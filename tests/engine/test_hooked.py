@@ -203,7 +203,7 @@ def test_the_estimate_is_that_of_the_reference(hooked):
 
 def test_what_needs_parts_says_so_and_attention_is_shown(hooked, forced, tiny_model):
     prepared = prepare(hooked("bloom"), SETTINGS, Watcher(), random_prompts())
-    with pytest.raises(HeadlightError, match=r"not available for .*architecture bloom are not known"):
+    with pytest.raises(HeadlightError, match=r"not available for .*bloom model are not known"):
         head_writes(prepared, Head(1, 1))
     tokens = random_prompts().pairs[0].clean_tokens
     for kind in HOOKED_KINDS:
