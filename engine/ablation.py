@@ -8,18 +8,22 @@ Kept heads run live on the clean prompt, MLPs are always live, every other head'
 
 Nothing is computed twice: a mask that agrees with the one before it up to some layer resumes there,
 and above the highest kept head only the end position is carried, since nothing reads the others.
+A model whose parts are not known runs one whole hooked forward a mask instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
-from engine.cost import Ledger, attention_flops, mlp_flops, unembed_flops
+from engine.cost import Ledger, hooked_flops, mlp_flops, output_flops, unembed_flops, z_flops
+from engine.hooked import ablated_logits
 from engine.models.model import Model
 from engine.models.parts import Parts
 
@@ -37,7 +41,8 @@ class Ablator:
 
     def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
         self.kind, self._activations = kind, activations
-        self._runs = [_AblatedRun(model.parts, item, _stand_in(item, kind), ledger) for item in activations.batches]
+        pairs = zip(activations.batches, _stand_ins(activations.batches, kind), strict=True)
+        self._runs = [_run_of(model, item, stand_in, ledger) for item, stand_in in pairs]
 
     @torch.no_grad()
     def by_pair(self, keep: Tensor) -> Tensor:
@@ -52,18 +57,88 @@ class Ablator:
         return float(self.by_pair(keep).mean())
 
 
-def _stand_in(item: BatchActivations, kind: Ablation) -> Tensor:
-    """What replaces z: ``[layer batch pos head d_head]``."""
+def _stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[Tensor]:
+    """What replaces z in each batch: ``[layer batch pos head d_head]``."""
     if kind is Ablation.ZERO:
-        return torch.zeros_like(item.corrupted_z)
+        return [torch.zeros_like(item.corrupted_z) for item in items]
     if kind is Ablation.RESAMPLE:
-        return item.corrupted_z
-    groups = torch.tensor([pair.template_group for pair in item.batch.pairs], device=item.corrupted_z.device)
-    means = torch.empty_like(item.corrupted_z)
-    for group in groups.unique():
-        members = groups == group
-        means[:, members] = item.corrupted_z[:, members].mean(dim=1, keepdim=True)
-    return means
+        return [item.corrupted_z for item in items]
+    means = _group_means(items)
+    return [torch.stack([means[key] for key in _groups(item)], dim=1) for item in items]
+
+
+def _group_means(items: Sequence[BatchActivations]) -> dict[tuple[int, int], Tensor]:
+    """Mean corrupted z ``[layer pos head d_head]`` of each length and template group, whichever batches it fills."""
+    members: dict[tuple[int, int], list[Tensor]] = {}
+    for item in items:
+        for row, key in enumerate(_groups(item)):
+            members.setdefault(key, []).append(item.corrupted_z[:, row])
+    return {key: torch.stack(rows).mean(dim=0) for key, rows in members.items()}
+
+
+def _groups(item: BatchActivations) -> list[tuple[int, int]]:
+    """Length and template group of each pair."""
+    return [(item.batch.clean.shape[1], pair.template_group) for pair in item.batch.pairs]
+
+
+def masked_flops(model: Model, activations: Activations, keep: Tensor, last: Tensor | None) -> float:
+    """What evaluating ``keep [layer head]`` after the mask ``last`` will take; see ``_AblatedRun.metric``."""
+    if not model.fast:
+        return hooked_flops(model, activations.prompts)
+    start, top, total = _resume_at(keep, last), _top(keep), 0.0
+    for item in activations.batches:
+        pairs, length = item.batch.clean.shape
+        for index in range(start, model.n_layers):
+            layer = model.parts.layers[index]
+            rows = pairs * (length if index < top else 1)
+            total += output_flops(layer, rows, model.n_heads) + mlp_flops(layer, rows)
+            if keep[index].any():
+                total += z_flops(layer, pairs * length, pairs * length, length)
+        tokens = model.vocab_size if item.readout.tokens is None else len(item.readout.tokens)
+        total += unembed_flops(model.parts, pairs, tokens)
+    return total
+
+
+def _top(keep: Tensor) -> int:
+    """The highest layer with a kept head, -1 if there is none."""
+    layers = keep.any(dim=1).nonzero()
+    return int(layers[-1]) if len(layers) else -1
+
+
+def _resume_at(keep: Tensor, last: Tensor | None) -> int:
+    """First layer whose stream must be recomputed after mask ``last``; streams above its top are cut short."""
+    if last is None:
+        return 0
+    differing = (keep != last).any(dim=1).nonzero()
+    first = int(differing[0]) if len(differing) else len(keep) - 1
+    return min(first, max(_top(last), 0))
+
+
+class _Run(Protocol):
+    """One batch under any mask."""
+
+    def metric(self, keep: Tensor) -> Tensor: ...
+
+
+def _run_of(model: Model, item: BatchActivations, stand_in: Tensor, ledger: Ledger) -> _Run:
+    if model.fast:
+        return _AblatedRun(model.parts, item, stand_in, ledger)
+    return _HookedRun(model, item, stand_in, ledger)
+
+
+@dataclass(frozen=True, eq=False)
+class _HookedRun:
+    model: Model
+    item: BatchActivations
+    stand_in: Tensor
+    ledger: Ledger
+
+    def metric(self, keep: Tensor) -> Tensor:
+        """``[batch]``"""
+        pairs, length = self.item.batch.clean.shape
+        self.ledger.add(pairs * self.model.counted_flops(length))
+        tokens = self.item.batch.clean.to(self.model.device)
+        return self.item.readout.of_vocabulary(ablated_logits(self.model, tokens, keep, self.stand_in))
 
 
 @dataclass(eq=False)
@@ -80,11 +155,10 @@ class _AblatedRun:
 
     def metric(self, keep: Tensor) -> Tensor:
         """``[batch]``"""
-        start = self._resume_at(keep)
+        start = _resume_at(keep, self._last)
         resid = self._streams[start] if start else self.item.clean.resid_pre[0]
         del self._streams[start:]
-        kept_layers = keep.any(dim=1).nonzero()
-        self._top = int(kept_layers[-1]) if len(kept_layers) else -1
+        self._top = _top(keep)
         for index in range(start, len(self.parts.layers)):
             self._streams.append(resid)
             resid = self._through(index, resid, keep[index])
@@ -93,14 +167,6 @@ class _AblatedRun:
         count = self.parts.unembedding.weight.shape[0] if tokens is None else len(tokens)
         self.ledger.add(unembed_flops(self.parts, len(resid), count))
         return read_metric(self.parts, self.item.readout, resid[:, -1])
-
-    def _resume_at(self, keep: Tensor) -> int:
-        """First layer whose stream must be recomputed from; streams above the last top are cut short."""
-        if self._last is None:
-            return 0
-        differing = (keep != self._last).any(dim=1).nonzero()
-        first = int(differing[0]) if len(differing) else len(self.parts.layers) - 1
-        return min(first, max(self._top, 0))
 
     def _through(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
         """``resid [batch pos d_model]`` through one layer; all positions only while a later head is live."""
@@ -112,11 +178,12 @@ class _AblatedRun:
             z = torch.where(keep.to(z.device)[:, None], self._live_z(index, resid), z)
         if resid.shape[1] == length:
             resid = resid[:, wanted]
-        self.ledger.add(mlp_flops(layer, resid[..., 0].numel()))
+        rows = resid[..., 0].numel()
+        self.ledger.add(output_flops(layer, rows, len(keep)) + mlp_flops(layer, rows))
         return layer.output(resid, layer.attention_output(z[:, wanted]))
 
     def _live_z(self, index: int, resid: Tensor) -> Tensor:
         layer = self.parts.layers[index]
         normed = layer.norm_attn(resid)
-        self.ledger.add(attention_flops(layer, resid[..., 0].numel(), resid[..., 0].numel(), resid.shape[1]))
+        self.ledger.add(z_flops(layer, resid[..., 0].numel(), resid[..., 0].numel(), resid.shape[1]))
         return layer.attend(layer.queries(normed, 0), layer.keys(normed, 0), layer.values(normed))

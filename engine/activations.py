@@ -4,6 +4,8 @@
    restarts layers from the clean stream and attends to clean keys and values.
 2. Corrupted: z alone, which is what a patch inserts (METHOD section 2.7).
 3. The metric of both runs, pair by pair.
+
+A model whose parts are not known gives z and the metric alone, by hooks.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import HeadlightError
+from engine.hooked import recorded_z
 from engine.metrics import Readout
 from engine.models.model import Model
 from engine.models.parts import Parts
@@ -39,10 +42,18 @@ class BatchActivations:
 
     batch: PromptBatch
     readout: Readout
-    clean: Run
+    clean_z: Tensor  # [layer batch pos head d_head]
     corrupted_z: Tensor  # [layer batch pos head d_head]
     clean_metric: Tensor  # [batch]
     corrupted_metric: Tensor  # [batch]
+    run: Run | None  # of the clean prompts; None where hooks recorded z alone
+
+    @property
+    def clean(self) -> Run:
+        """The clean run, for the fast path."""
+        if self.run is None:
+            raise ValueError("Expected a model whose parts are known; hooks recorded z alone")
+        return self.run
 
     @property
     def first(self) -> int:
@@ -79,10 +90,18 @@ class Activations:
 
 
 @torch.no_grad()
-def capture(model: Model, prompts: Prompts) -> Activations:
-    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it."""
+def capture(model: Model, prompts: Prompts, max_rows: int | None = None) -> Activations:
+    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it.
+
+    ``max_rows`` (pair x position) run together, all of one length if None; everything that follows keeps to it.
+    """
     _check_prompts(model, prompts)
-    return Activations(prompts, tuple(_capture_batch(model, prompts, batch) for batch in prompts.batches()))
+    one = _capture_batch if model.fast else _hooked_batch
+    batches = []
+    for batch in prompts.batches(max_rows):
+        readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
+        batches.append(one(model, readout, batch))
+    return Activations(prompts, tuple(batches))
 
 
 def _check_prompts(model: Model, prompts: Prompts) -> None:
@@ -100,17 +119,31 @@ def _check_prompts(model: Model, prompts: Prompts) -> None:
         )
 
 
-def _capture_batch(model: Model, prompts: Prompts, batch: PromptBatch) -> BatchActivations:
-    readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
+def _hooked_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchActivations:
+    clean_z, clean = recorded_z(model, batch.clean.to(model.device))
+    corrupted_z, corrupted = recorded_z(model, batch.corrupted.to(model.device))
+    return BatchActivations(
+        batch=batch,
+        readout=readout,
+        clean_z=clean_z,
+        corrupted_z=corrupted_z,
+        clean_metric=readout.of_vocabulary(clean),
+        corrupted_metric=readout.of_vocabulary(corrupted),
+        run=None,
+    )
+
+
+def _capture_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchActivations:
     clean = run(model.parts, batch.clean.to(model.device))
     corrupted = run(model.parts, batch.corrupted.to(model.device))
     return BatchActivations(
         batch=batch,
         readout=readout,
-        clean=clean,
+        clean_z=clean.z,
         corrupted_z=corrupted.z,
         clean_metric=read_metric(model.parts, readout, clean.resid_final[:, -1]),
         corrupted_metric=read_metric(model.parts, readout, corrupted.resid_final[:, -1]),
+        run=clean,
     )
 
 

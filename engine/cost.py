@@ -1,8 +1,9 @@
 """The ledger: matmul FLOPs, forward-pass equivalents and seconds, by stage (METHOD section 2.9).
 
 A multiply-add counts as two FLOPs; norms, softmax and embeddings are left out. One forward pass
-means all N clean prompts through the whole model, with the logits of the end position, so a stage
-that recomputes a tenth of that counts as .1 passes. Dense and APP are measured with the same ledger.
+means all N clean prompts through the whole model, with the logits the metric reads, so a stage that
+recomputes a tenth of that counts as .1 passes. A hooked forward cannot choose its logits: it computes
+all of them at every position. Dense and APP are measured with the same ledger.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from engine.metrics import tokens_read
+from engine.models.model import Model
 from engine.models.parts import Layer, Parts
 from engine.tasks.prompts import Prompts
 
@@ -71,10 +74,18 @@ def attention_flops(layer: Layer, queries: float, rows: float, keys: float) -> f
 
     Each query sees ``keys`` keys: the causal mask is applied afterwards, so it saves nothing.
     """
-    at_rows = layer.k.weight.numel() + layer.v.weight.numel()
-    at_queries = layer.q.weight.numel() + layer.o.weight.numel()
-    projections = 2 * (rows * at_rows + queries * at_queries)
+    return z_flops(layer, queries, rows, keys) + output_flops(layer, queries, layer.q.weight.shape[0] // layer.d_head)
+
+
+def z_flops(layer: Layer, queries: float, rows: float, keys: float) -> float:
+    """``attention_flops`` up to z: without the output projection."""
+    projections = 2 * (rows * (layer.k.weight.numel() + layer.v.weight.numel()) + queries * layer.q.weight.numel())
     return projections + head_flops(layer, queries, keys, layer.q.weight.shape[0] // layer.d_head)
+
+
+def output_flops(layer: Layer, rows: float, heads: int) -> float:
+    """The output projection of ``heads`` heads at ``rows`` positions."""
+    return 2 * rows * heads * layer.d_head * layer.o.weight.shape[0]
 
 
 def head_flops(layer: Layer, rows: float, keys: float, heads: int) -> float:
@@ -86,7 +97,7 @@ def mlp_flops(layer: Layer, rows: float) -> float:
     return 2 * rows * layer.mlp_parameters
 
 
-def output_flops(layer: Layer, resid: Tensor, attn_out: Tensor) -> float:
+def block_flops(layer: Layer, resid: Tensor, attn_out: Tensor) -> float:
     """``Layer.output`` of a stream and an attention output of which one may be shared by all senders.
 
     A parallel block's MLP does not see what attention wrote, so it runs on the stream's rows alone.
@@ -101,10 +112,52 @@ def unembed_flops(parts: Parts, rows: float, tokens: int) -> float:
 
 
 def forward_flops(parts: Parts, prompts: Prompts) -> float:
-    """One forward pass of all clean prompts, all logits at the end position."""
-    total = unembed_flops(parts, len(prompts), parts.unembedding.weight.shape[0])
+    """One forward pass of all clean prompts, with the logits their metric reads at the end position."""
+    vocabulary, total = parts.unembedding.weight.shape[0], 0.0
+    for batch in prompts.batches():
+        read = len(tokens_read(batch.pairs, prompts.metric, vocabulary))
+        total += batch_flops(parts, len(batch.pairs), batch.clean.shape[1], read)
+    return total
+
+
+def batch_flops(parts: Parts, pairs: int, length: int, tokens: int) -> float:
+    """One forward pass of ``pairs`` prompts of ``length`` positions; ``tokens`` logits at the end position."""
+    return _layers_flops(parts, pairs, length) + unembed_flops(parts, pairs, tokens)
+
+
+def gradient_flops(parts: Parts, pairs: int, length: int, tokens: int) -> float:
+    """A forward pass and the backward one to every layer's z; no weight has a gradient.
+
+    Backwards a projection costs what it cost forwards, a product of two activations twice that. Below
+    the first layer's z nothing is asked for.
+    """
+    rows, total = pairs * length, batch_flops(parts, pairs, length, tokens) + unembed_flops(parts, pairs, tokens)
+    for index, layer in enumerate(parts.layers):
+        heads = layer.q.weight.shape[0] // layer.d_head
+        total += mlp_flops(layer, rows) + output_flops(layer, rows, heads)
+        if index:
+            total += z_flops(layer, rows, rows, length) + head_flops(layer, rows, length, heads)
+    return total
+
+
+def pass_flops(model: Model, prompts: Prompts) -> float:
+    """What counts as one forward pass of ``model``: by formula, or counted where its parts are not known."""
+    return forward_flops(model.parts, prompts) if model.fast else hooked_flops(model, prompts)
+
+
+def hooked_flops(model: Model, prompts: Prompts) -> float:
+    """One hooked forward of all clean prompts: the whole vocabulary's logits at every position."""
+    if not model.fast:
+        shapes = [batch.clean.shape for batch in prompts.batches()]
+        return sum(pairs * model.counted_flops(length) for pairs, length in shapes)
+    parts, total = model.parts, 0.0
+    vocabulary = parts.unembedding.weight.shape[0]
     for batch in prompts.batches():
         pairs, length = batch.clean.shape
-        rows = pairs * length
-        total += sum(attention_flops(layer, rows, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)
+        total += _layers_flops(parts, pairs, length) + unembed_flops(parts, pairs * length, vocabulary)
     return total
+
+
+def _layers_flops(parts: Parts, pairs: int, length: int) -> float:
+    rows = pairs * length
+    return sum(attention_flops(layer, rows, rows, length) + mlp_flops(layer, rows) for layer in parts.layers)

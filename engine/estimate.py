@@ -1,105 +1,231 @@
-"""What a search will cost, before it runs: FLOPs by formula, seconds by this machine's own speed.
+"""What a run will cost, before it runs: FLOPs by formula, seconds by this machine's own speed.
 
-1. Logits: every sender carried to the top at one position.
-2. Sender sweep: every sender carried up, at all positions that can change, to the highest receiver.
-3. A receiver at layer r: its senders, the attention of one head, the live model from r upwards.
+Stage by stage, in the ledger's units:
 
-How many receivers a search visits depends on what it finds. ``likely`` assumes a third of the
-candidates, but no more than an eighth of all heads; ``most`` assumes every candidate.
+1. Calibration, self-check, verification: whole passes.
+2. Sparsity sweep: the masks are known from the scores, so which layers each must redo is too.
+3. Path patching: every sender carried to the top at one position for the logits, and up to the
+   highest receiver at all positions that can change. A receiver takes its senders' q, k or v and the
+   attention they touch; and, measured exactly, the live model from its layer upwards.
+
+How many receivers a search visits, and how many of its estimates it recomputes, depends on what it
+finds. ``likely`` assumes the shares below, ``most`` that every candidate is visited and recomputed.
+A model whose parts are not known pays whole hooked passes instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.activations import Activations
-from engine.cost import attention_flops, forward_flops, head_flops, mlp_flops
+from engine.ablation import masked_flops
+from engine.activations import BatchActivations
+from engine.circuit import Input
+from engine.cost import (
+    CostRow,
+    attention_flops,
+    gradient_flops,
+    head_flops,
+    hooked_flops,
+    mlp_flops,
+    output_flops,
+    pass_flops,
+    unembed_flops,
+)
 from engine.heads import Head, heads_of
 from engine.models.model import Model
-from engine.prepare import Prepared
+from engine.patching.receiver import LOGITS, Receiver
+from engine.patching.reference import reference_passes
+from engine.pipeline import SELF_CHECK, VERIFICATION
+from engine.prepare import CALIBRATION, Prepared
+from engine.pruning import SWEEP_SPARSITIES, keep_mask
+from engine.search import STAGE as SEARCH
+from engine.self_check import check_flops
+from engine.settings import Method, Mode, Settings
+from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 
+# Of the candidates, those a search visits: the fewer there are, the more of them matter.
 LIKELY_SHARE = 1 / 3
-LIKELY_MOST = 1 / 8
-
-
-@dataclass(frozen=True)
-class SearchCost:
-    """``forward_passes`` as in the ledger; ``reference_passes``: hooked forwards the plain way would take."""
-
-    flops: float
-    forward_passes: float
-    reference_passes: int
-    seconds: float
+LIKELY_MOST = 1 / 8  # of all heads
+# Of the estimated paths, those a screened search recomputes.
+LIKELY_RECOMPUTED = 0.15
+# Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
+EFFICIENCY = {CALIBRATION: 0.6, SPARSITY_SWEEP: 0.6, SELF_CHECK: 0.6, SEARCH: 0.8, VERIFICATION: 0.6}
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A search inside one mask: what it will probably take, and the most it can."""
+    """A run inside one mask: what it will probably take, by stage, and the most its search can.
 
-    likely: SearchCost
-    most: SearchCost
+    ``reference_passes``: hooked forwards the plain way would take for the likely search.
+    """
+
+    likely: tuple[CostRow, ...]
+    most: CostRow
     senders: int
+    reference_passes: int
+
+    def stage(self, name: str) -> CostRow:
+        """The likely cost of one stage."""
+        return next(row for row in self.likely if row.stage == name)
 
 
-def estimate_search(prepared: Prepared, keep: Tensor) -> Estimate:
-    """Cost of path patching inside ``keep [layer head]``, at the speed the calibration ran."""
+def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estimate:
+    """Cost of ``discover`` with path patching inside ``keep [layer head]``."""
     senders = heads_of(keep)
     share = min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
-    likely = _cost(prepared, senders, dict.fromkeys(senders, share))
-    most = _cost(prepared, senders, dict.fromkeys(senders, 1.0))
-    return Estimate(likely, most, len(senders))
+    likely = dict.fromkeys(senders, share)
+    stages = {CALIBRATION: prepared.cost[0].flops}
+    if settings.method is Method.APP and settings.sparsity is None:
+        stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
+    if prepared.model.fast:
+        stages[SELF_CHECK] = check_flops(prepared.model, prepared.activations)
+    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, LIKELY_RECOMPUTED)
+    stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
+    most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)
+    return Estimate(
+        likely=tuple(_row(prepared, stage, flops) for stage, flops in stages.items()),
+        most=_row(prepared, SEARCH, most),
+        senders=len(senders),
+        reference_passes=round(_reference_passes(prepared.model, senders, likely)),
+    )
 
 
-def dense_cost(prepared: Prepared, receivers: Sequence[Head]) -> SearchCost:
+def search_flops(
+    prepared: Prepared, senders: Sequence[Head], receivers: Mapping[Head, float], mode: Mode, recomputed: float
+) -> float:
+    """Path patching from ``senders``. ``receivers``: how likely each is visited; ``recomputed``: the share of
+    paths a screened search measures exactly after estimating them."""
+    model, items = prepared.model, prepared.activations.batches
+    if not model.fast:
+        return _reference_passes(model, senders, receivers) * hooked_flops(model, prepared.prompts)
+    total = _sender_flops(model, items, senders, max((head.layer for head in receivers), default=0))
+    if mode is Mode.SCREENED and receivers:
+        total += sum(_gradient_flops(model, item) for item in items)
+    total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in receivers} for item in items)
+    for (layer, letter), visits in _visits(model, receivers).items():
+        below = sum(sender.layer < layer for sender in senders)
+        path = sum(_path_flops(model, item, layer, letter) for item in items)
+        exact = path + sum(_resume_flops(model, item, layer, letter) for item in items)
+        total += visits * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
+    return total
+
+
+def dense_flops(prepared: Prepared, receivers: Sequence[Head], mode: Mode, recomputed: float) -> float:
     """What dense path patching would take if it visited the same ``receivers`` with all heads as senders."""
     everyone = heads_of(torch.ones_like(prepared.scores.flap, dtype=torch.bool))
-    return _cost(prepared, everyone, dict.fromkeys(receivers, 1.0))
+    return search_flops(prepared, everyone, dict.fromkeys(receivers, 1.0), mode, recomputed)
 
 
-def _cost(prepared: Prepared, senders: Sequence[Head], receivers: dict[Head, float]) -> SearchCost:
-    """``receivers``: how likely each is visited."""
-    model, activations = prepared.model, prepared.activations
-    flops = _sweep_flops(model, activations, senders, max((head.layer for head in receivers), default=0))
-    passes = float(len(senders))
+def sparsity_sweep_flops(prepared: Prepared) -> float:
+    """Both scores' curves; the nine unions, few and alike, are left out."""
+    total, last = 0.0, None
+    for scores in (prepared.scores.contrastive_flap, prepared.scores.flap):
+        masks = [keep_mask(scores, sparsity) for sparsity in SWEEP_SPARSITIES]
+        for mask in masks:
+            if last is None or not torch.equal(mask, last):
+                total += masked_flops(prepared.model, prepared.activations, mask, last)
+            last = mask
+    return total
+
+
+def _row(prepared: Prepared, stage: str, flops: float) -> CostRow:
+    rate = prepared.flops_per_second * (EFFICIENCY[stage] if prepared.model.fast else 1.0)
+    return CostRow(stage, flops / rate, flops / pass_flops(prepared.model, prepared.prompts), flops)
+
+
+def _visits(model: Model, receivers: Mapping[Head, float]) -> dict[tuple[int, Input], float]:
+    """Expected number of receivers by layer and letter: a KV head is visited if any query head of its group is."""
+    visits: dict[tuple[int, Input], float] = {}
+    missed: dict[tuple[int, int], float] = {}
     for head, chance in receivers.items():
-        below = sum(sender.layer < head.layer for sender in senders)
-        letters = 1 + 2 / model.group  # q for each head, k and v once a group
-        flops += chance * letters * _receiver_flops(model, activations, head.layer, below)
-        passes += chance * letters * 2 * below
-    calibration = prepared.cost[0]
-    speed = calibration.flops / max(calibration.seconds, 1e-9)
-    return SearchCost(flops, flops / forward_flops(model.parts, prepared.prompts), round(passes), flops / speed)
+        visits[head.layer, Input.Q] = visits.get((head.layer, Input.Q), 0.0) + chance
+        group = (head.layer, head.index // model.group)
+        missed[group] = missed.get(group, 1.0) * (1 - chance)
+    for (layer, _), none in missed.items():
+        for letter in (Input.K, Input.V):
+            visits[layer, letter] = visits.get((layer, letter), 0.0) + 1 - none
+    return visits
 
 
-def _sweep_flops(model: Model, activations: Activations, senders: Sequence[Head], top: int) -> float:
-    """Logits stage through every layer and shared sweep up to layer ``top``: MLPs for the senders that entered."""
+def _reference_passes(model: Model, senders: Sequence[Head], receivers: Mapping[Head, float]) -> float:
+    """Hooked forwards of all pairs: the logits and each receiver's letters, recordings included."""
+    passes = float(reference_passes(LOGITS, len(senders)))
+    for (layer, letter), visits in _visits(model, receivers).items():
+        below = sum(sender.layer < layer for sender in senders)
+        passes += visits * reference_passes(Receiver(letter, Head(layer, 0)), below)
+    return passes
+
+
+def _sender_flops(model: Model, items: Sequence[BatchActivations], senders: Sequence[Head], top: int) -> float:
+    """Logits stage through every layer and shared sweep up to layer ``top``.
+
+    Each sender's change is written by its head once, then MLPs run for those that entered.
+    """
     total = 0.0
     for index, layer in enumerate(model.parts.layers):
-        own = sum(sender.layer == index for sender in senders)
-        # A parallel block's MLP does not see what its own senders wrote, so they share one.
-        entered = sum(sender.layer < index for sender in senders) + (min(own, 1) if layer.parallel else own)
-        for item in activations.batches:
+        entered = sum(sender.layer <= index for sender in senders)
+        entering = sum(sender.layer == index for sender in senders)
+        for item in items:
             pairs, length = item.batch.clean.shape
-            carried = 1 + (length - item.first if index < top else 0)
-            total += mlp_flops(layer, entered * pairs * carried)
+            carried = pairs * (1 + (length - item.first if index < top else 0))
+            # A parallel block's MLP does not see what enters beside it, and runs once for all of it.
+            changed = entered - entering + min(entering, 1) if layer.parallel else entered
+            total += mlp_flops(layer, changed * carried) + output_flops(layer, entering * carried, 1)
+    return total + len(senders) * sum(_logits_flops(model, item) for item in items)
+
+
+def _path_flops(model: Model, item: BatchActivations, layer: int, letter: Input) -> float:
+    """One sender's change of a receiver's z: see ``patched_z``. A patched v is mixed by the clean pattern."""
+    rows = _rows(item)
+    mixing = head_flops(model.parts.layers[layer], rows, item.batch.clean.shape[1], _reached(model, letter))
+    return 2 * rows * model.d_model * model.d_head + (mixing / 2 if letter is Input.V else mixing)
+
+
+def _resume_flops(model: Model, item: BatchActivations, layer_index: int, letter: Input) -> float:
+    """One sender's live model from the receiver's layer upwards: see ``resume``."""
+    layers, rows = model.parts.layers, _rows(item)
+    pairs, length = item.batch.clean.shape
+    total = output_flops(layers[layer_index], rows, _reached(model, letter)) + _logits_flops(model, item)
+    for index in range(layer_index, len(layers)):
+        live = rows if index < len(layers) - 1 else pairs
+        if index > layer_index or not layers[index].parallel:
+            total += mlp_flops(layers[index], live)
+        if index > layer_index:
+            total += attention_flops(layers[index], live, rows, length)
     return total
 
 
-def _receiver_flops(model: Model, activations: Activations, layer_index: int, senders: int) -> float:
-    """One letter of one receiver for ``senders``: see engine/patching/receivers.py."""
-    layers, total = model.parts.layers, 0.0
-    for item in activations.batches:
-        pairs, length = item.batch.clean.shape
-        rows = senders * pairs * (length - item.first)
-        total += head_flops(layers[layer_index], rows, length, 1) + 2 * rows * model.d_model * model.d_head
-        for index in range(layer_index, len(layers)):
-            live = rows if index < len(layers) - 1 else senders * pairs
-            shared = layers[index].parallel and index == layer_index
-            total += mlp_flops(layers[index], live / max(1, senders) if shared else live)
-            if index > layer_index:
-                total += attention_flops(layers[index], live, rows, length)
-    return total
+def _shared_flops(model: Model, item: BatchActivations, layer_index: int) -> float:
+    """A parallel block's MLP on the clean stream into a receiver's layer: once for all senders and receivers."""
+    layer = model.parts.layers[layer_index]
+    live = _rows(item) if layer_index < model.n_layers - 1 else len(item.batch.pairs)
+    return mlp_flops(layer, live) if layer.parallel else 0.0
+
+
+def _rows(item: BatchActivations) -> int:
+    """Rows (pair x position) that a patch can change."""
+    pairs, length = item.batch.clean.shape
+    return pairs * (length - item.first)
+
+
+def _reached(model: Model, letter: Input) -> int:
+    """Query heads whose z a receiver's input changes."""
+    return 1 if letter is Input.Q else model.group
+
+
+def _gradient_flops(model: Model, item: BatchActivations) -> float:
+    pairs, length = item.batch.clean.shape
+    return gradient_flops(model.parts, pairs, length, _tokens(model, item))
+
+
+def _logits_flops(model: Model, item: BatchActivations) -> float:
+    return unembed_flops(model.parts, len(item.batch.pairs), _tokens(model, item))
+
+
+def _tokens(model: Model, item: BatchActivations) -> int:
+    """Logits the metric reads."""
+    return model.vocab_size if item.readout.tokens is None else len(item.readout.tokens)

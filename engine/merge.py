@@ -2,11 +2,8 @@
 
 1. {first, biggest, fixed} cliff of FLAP x the same of Contrastive-FLAP: nine unions, each with its
    size and its performance by mean ablation of all other heads.
-2. Take the smallest union with performance >= 75 % and size <= H/2; of equals, the better one.
-3. Else the knee of the Pareto front (no other union is both as small and better): the point farthest
-   above the chord from the front's smallest to its largest union. Scaling the axes does not
-   change which point that is. A front with no point above its chord (one or two points, or a hollow
-   curve) has no knee: then its best union of at most H/2 heads, else its smallest.
+2. Take the smallest union with performance >= 75 % and size <= H/2, else the knee of their Pareto
+   front: see ``engine/pareto.py``.
 """
 
 from __future__ import annotations
@@ -20,10 +17,8 @@ from torch import Tensor
 
 from engine.cliffs import Cliff, Cliffs
 from engine.errors import HeadlightError
+from engine.pareto import smallest_good_enough
 from engine.pruning import keep_mask
-
-ENOUGH_PERFORMANCE = 75.0  # percent, the paper's bar for a circuit that does the task
-LARGEST_SHARE = 0.5  # of all heads: a larger search space saves little
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,44 +71,5 @@ def choose(merges: Sequence[Merge], total_heads: int) -> Choice:
             "None of the nine unions has a finite performance: the model's logit difference on the clean prompts is "
             "zero or not a number. Choose a task the model can do, or set a sparsity yourself."
         )
-    largest = LARGEST_SHARE * total_heads
-    enough = [merge for merge in measured if merge.performance >= ENOUGH_PERFORMANCE and merge.size <= largest]
-    if enough:
-        best = min(enough, key=lambda merge: (merge.size, -merge.performance))
-        return Choice(best, "the smallest union that keeps 75 % of the performance with at most half of all heads")
-    return _knee_choice(pareto_front(measured), largest)
-
-
-def pareto_front(merges: Sequence[Merge]) -> tuple[Merge, ...]:
-    """The unions that no other beats, smallest first: each larger one performs strictly better."""
-    front: list[Merge] = []
-    for merge in sorted(merges, key=lambda merge: (merge.size, -merge.performance)):
-        if not front or merge.performance > front[-1].performance:
-            front.append(merge)
-    return tuple(front)
-
-
-def knee(front: Sequence[Merge]) -> Merge | None:
-    """The point of a Pareto front farthest above the chord of its ends, or None if none lies above it."""
-    heights = [_above_chord(merge, front[0], front[-1]) for merge in front]
-    highest = max(heights)
-    return front[heights.index(highest)] if highest > 1e-9 else None
-
-
-def _above_chord(merge: Merge, first: Merge, last: Merge) -> float:
-    """Height in percent points; parallel to the distance from the chord, so it ranks alike."""
-    if last.size == first.size:
-        return 0.0
-    slope = (last.performance - first.performance) / (last.size - first.size)
-    return merge.performance - first.performance - slope * (merge.size - first.size)
-
-
-def _knee_choice(front: Sequence[Merge], largest: float) -> Choice:
-    why = "no union keeps 75 % of the performance with at most half of all heads"
-    point = knee(front)
-    if point is not None:
-        return Choice(point, f"{why}, so the knee of the size-performance front is taken")
-    small = [merge for merge in front if merge.size <= largest]
-    if small:
-        return Choice(small[-1], f"{why} and the front has no knee, so its best of at most half of all heads is taken")
-    return Choice(front[0], f"{why} and the front has no knee, so its smallest is taken")
+    best, reason = smallest_good_enough(measured, total_heads // 2, "union", "half of all heads")
+    return Choice(best, reason)

@@ -7,7 +7,7 @@ The rest are plain functions of metric values averaged over pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,10 +31,7 @@ class Readout:
     @staticmethod
     def of(pairs: Sequence[PromptPair], metric: Metric, vocab_size: int, device: torch.device) -> Readout:
         """The readout of ``pairs``, in their order."""
-        if metric is Metric.PROB_DIFF:
-            wanted = list(range(vocab_size))
-        else:
-            wanted = sorted({token for pair in pairs for token in (*pair.answer_tokens, *pair.distractor_tokens)})
+        wanted = tokens_read(pairs, metric, vocab_size)
         column = {token: i for i, token in enumerate(wanted)}
         answers = torch.zeros(len(pairs), len(wanted), dtype=torch.bool)
         distractors = torch.zeros_like(answers)
@@ -43,6 +40,14 @@ class Readout:
             distractors[row, [column[token] for token in pair.distractor_tokens]] = True
         tokens = None if metric is Metric.PROB_DIFF else torch.tensor(wanted, device=device)
         return Readout(metric, tokens, answers.to(device), distractors.to(device))
+
+    def of_pairs(self, pairs: slice) -> Readout:
+        """The readout of some of the batch's pairs."""
+        return replace(self, answers=self.answers[pairs], distractors=self.distractors[pairs])
+
+    def of_vocabulary(self, logits: Tensor) -> Tensor:
+        """Metric ``[batch]`` of all logits ``[batch vocab]``."""
+        return self(logits if self.tokens is None else logits[:, self.tokens])
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Metric ``[... batch]`` of logits ``[... batch token]`` over ``self.tokens``."""
@@ -53,6 +58,13 @@ class Readout:
         if self.metric is Metric.LOGIT_DIFF_MAX:
             return answer - logits.masked_fill(~self.distractors, float("-inf")).amax(-1)
         return answer - (logits * self.distractors).sum(-1) / self.distractors.sum(-1)
+
+
+def tokens_read(pairs: Sequence[PromptPair], metric: Metric, vocab_size: int) -> Sequence[int]:
+    """The tokens whose logits the metric of a batch needs, in order: all of them for probabilities."""
+    if metric is Metric.PROB_DIFF:
+        return range(vocab_size)
+    return sorted({token for pair in pairs for token in (*pair.answer_tokens, *pair.distractor_tokens)})
 
 
 def effect(patched: Tensor, clean: float, corrupted: float) -> Tensor:

@@ -2,8 +2,9 @@
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
-3. self-check of the fast path against the reference
-4. search: path patching inside the mask, from the logits back
+3. self-check of the fast path against the reference, on a model not seen before; a model whose parts
+   are not known has the reference alone
+4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
 5. verification: the circuit's heads alone, on fresh prompts
 """
 
@@ -18,16 +19,20 @@ from engine.ablation import Ablator
 from engine.activations import capture
 from engine.baseline import Baseline
 from engine.circuit import Circuit
-from engine.cost import CostRow, Ledger, forward_flops
-from engine.heads import heads_of, mask_of
+from engine.cost import CostRow, Ledger, pass_flops
+from engine.grid import GRID, Grid, choose_of_grid
+from engine.heads import Head, heads_of, mask_of
+from engine.metrics import performance
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
+from engine.patching.reference import ReferencePatching
+from engine.patching.screening import ScreenedPatching, Screening
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
 from engine.search import STAGE as SEARCH
-from engine.search import SearchResult, SearchStep, Thresholds, search
-from engine.self_check import SelfCheck, self_check
-from engine.settings import Method, Settings
+from engine.search import SearchResult, SearchStep, Thresholds, search_all
+from engine.self_check import SelfCheck, known_check, self_check
+from engine.settings import Method, Mode, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
 from engine.verification import Verification, verify
@@ -41,7 +46,9 @@ class Discovery:
     """Everything one run found.
 
     ``complete`` is False after a cancel: the circuit is what had been found, and not verified.
-    ``pruning`` is None unless the sparsity was automatic.
+    ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
+    ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
+    ``steps`` and ``circuit`` are those of its chosen point.
     """
 
     settings: Settings
@@ -50,10 +57,12 @@ class Discovery:
     scores: HeadScores
     keep: Tensor  # [layer head]
     pruning: Pruning | None
-    check: SelfCheck
+    check: SelfCheck | None
     steps: tuple[SearchStep, ...]
     circuit: Circuit
     verification: Verification | None
+    screening: Screening | None
+    grid: Grid | None
     cost: tuple[CostRow, ...]
     complete: bool
 
@@ -75,12 +84,9 @@ def discover(
     else:
         pruning = None
     keep = keep_of(prepared, settings, pruning)
-    ledger = Ledger(forward_flops(model.parts, prepared.prompts))
-    watcher.step(SELF_CHECK, 0, 1)
-    with ledger.stage(SELF_CHECK):
-        check = self_check(model, prepared.activations)
-        ledger.add(check.passes * check.pairs / len(prepared.prompts) * ledger.flops_per_pass)
-    found = _search(prepared, settings, keep, ledger, watcher)
+    ledger = Ledger(pass_flops(model, prepared.prompts))
+    check = _check(prepared, ledger, watcher) if model.fast else None
+    found, screening, grid = _search(prepared, settings, keep, ledger, watcher)
     verification = _verify(prepared, settings, found.circuit, ledger, watcher) if found.complete else None
     return Discovery(
         settings=settings,
@@ -93,6 +99,8 @@ def discover(
         steps=found.steps,
         circuit=found.circuit,
         verification=verification,
+        screening=screening,
+        grid=grid,
         cost=(*prepared.cost, *(pruning.cost if pruning else ()), *ledger.rows()),
         complete=found.complete,
     )
@@ -109,14 +117,49 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     return pruning.choice.merge.mask
 
 
+def _check(prepared: Prepared, ledger: Ledger, watcher: Watcher) -> SelfCheck:
+    """Once for each model; what an earlier run found holds for this one."""
+    known = known_check(prepared.model)
+    if known is not None:
+        return known
+    watcher.step(SELF_CHECK, 0, 1)
+    with ledger.stage(SELF_CHECK):
+        check = self_check(prepared.model, prepared.activations)
+        ledger.add(check.flops)
+    return check
+
+
 def _search(
     prepared: Prepared, settings: Settings, keep: Tensor, ledger: Ledger, watcher: Watcher
-) -> SearchResult:
-    model = prepared.model
+) -> tuple[SearchResult, Screening | None, Grid | None]:
+    """The circuit; what was screened on the way; the grid it was chosen from."""
+    model, activations = prepared.model, prepared.activations
+    thresholds = GRID if settings.grid else (Thresholds(settings.threshold_scale, settings.min_effect),)
     with ledger.stage(SEARCH):
-        patching = PathPatching(model, prepared.activations, heads_of(keep), ledger, settings.memory_budget)
-        thresholds = Thresholds(settings.threshold_scale, settings.min_effect)
-        return search(patching.effects, model.n_layers, model.n_heads, model.group, thresholds, watcher)
+        patching = _patching(prepared, settings, keep, ledger)
+        results = search_all(patching.measure, model.n_layers, model.n_heads, model.group, thresholds, watcher)
+        screening = patching.screening if isinstance(patching, ScreenedPatching) else None
+        if not (settings.grid and results[0].complete):
+            return results[0], screening, None
+        ablator = Ablator(model, activations, ledger)
+
+        def evaluate(heads: tuple[Head, ...]) -> float:
+            watcher.step(SEARCH, 1, 1)
+            return performance(ablator.metric(mask_of(heads, model.n_layers, model.n_heads)), activations.clean)
+
+        grid = choose_of_grid(results, evaluate, keep.numel())
+    return results[grid.chosen], screening, grid
+
+
+def _patching(
+    prepared: Prepared, settings: Settings, keep: Tensor, ledger: Ledger
+) -> PathPatching | ScreenedPatching | ReferencePatching:
+    """How this run measures effects: a model whose parts are not known has one way only."""
+    model, activations, senders = prepared.model, prepared.activations, heads_of(keep)
+    if not model.fast:
+        return ReferencePatching(model, activations, senders, ledger)
+    exact = PathPatching(model, activations, senders, ledger, prepared.memory)
+    return ScreenedPatching(exact) if settings.mode is Mode.SCREENED else exact
 
 
 def _verify(
@@ -128,8 +171,8 @@ def _verify(
     with ledger.stage(VERIFICATION):
         if not prepared.custom:
             seed = settings.report_seed
-            activations = capture(model, task_prompts(model, settings, seed))
-            ledger.add(2 * ledger.flops_per_pass)
+            activations = capture(model, task_prompts(model, settings, seed), prepared.memory.rows)
+            ledger.add(2 * pass_flops(model, activations.prompts))
         keep = mask_of(circuit.heads, circuit.n_layers, circuit.n_heads)
         result = verify(activations, Ablator(model, activations, ledger), keep, seed)
     watcher.report(VERIFICATION, 1, 1)

@@ -9,12 +9,15 @@ from torch import Tensor
 
 from engine.activations import Activations, capture, run
 from engine.baseline import Baseline, measure_baseline
-from engine.cost import CostRow, Ledger, forward_flops
+from engine.cost import CostRow, Ledger, pass_flops
+from engine.hooked import end_logits
+from engine.memory import MemoryPlan, plan_memory
 from engine.models.model import Model
 from engine.progress import Watcher
 from engine.pruning import keep_mask
 from engine.scores import contrastive_flap_scores, flap_scores
 from engine.settings import Score, Settings
+from engine.speed import flops_per_second
 from engine.tasks.build import build_prompts
 from engine.tasks.prompts import Prompts
 
@@ -46,6 +49,8 @@ class Prepared:
     baseline: Baseline
     scores: HeadScores
     custom: bool
+    memory: MemoryPlan
+    flops_per_second: float  # this machine's matmul rate on the model's own shapes
     cost: tuple[CostRow, ...]
 
 
@@ -57,10 +62,11 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
     else:
         settings = replace(settings, pairs=len(prompts))
     watcher.step(CALIBRATION, 0, 2)
+    memory = plan_memory(model, prompts, settings.memory_budget)
     warm_up(model, prompts)
-    ledger = Ledger(forward_flops(model.parts, prompts))
+    ledger = Ledger(pass_flops(model, prompts))
     with ledger.stage(CALIBRATION):
-        activations = capture(model, prompts)
+        activations = capture(model, prompts, memory.rows)
         ledger.add(2 * ledger.flops_per_pass)
         watcher.step(CALIBRATION, 1, 2)
         scores = score_heads(model, activations)
@@ -73,14 +79,22 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
         baseline=measure_baseline(activations),
         scores=scores,
         custom=custom,
+        memory=memory,
+        flops_per_second=_rate(model, memory, ledger.rows()[0]),
         cost=ledger.rows(),
     )
+
+
+def _rate(model: Model, memory: MemoryPlan, calibration: CostRow) -> float:
+    """Hooked forwards have their own speed: that of the calibration, which is made of them."""
+    return flops_per_second(model, memory.rows) if model.fast else calibration.flops / calibration.seconds
 
 
 def warm_up(model: Model, prompts: Prompts) -> None:
     """Run one prompt: weights are read from disk at first use, which must not pass for speed of the machine."""
     with torch.no_grad():
-        run(model.parts, next(prompts.batches()).clean[:1].to(model.device))
+        tokens = next(prompts.batches()).clean[:1].to(model.device)
+        run(model.parts, tokens) if model.fast else end_logits(model, tokens)
 
 
 def task_prompts(model: Model, settings: Settings, seed: int) -> Prompts:
@@ -91,10 +105,10 @@ def task_prompts(model: Model, settings: Settings, seed: int) -> Prompts:
 def score_heads(model: Model, activations: Activations) -> HeadScores:
     """Both scores of METHOD section 2.2 for every layer."""
     flap, contrastive = [], []
-    for index, layer in enumerate(model.parts.layers):
-        w_o = layer.o.weight.to(model.device)  # z lies there
-        clean = [item.clean.z[index].flatten(-2) for item in activations.batches]
+    for index in range(model.n_layers):
+        weight = model.output_weight(index)
+        clean = [item.clean_z[index].flatten(-2) for item in activations.batches]
         corrupted = [item.corrupted_z[index].flatten(-2) for item in activations.batches]
-        flap.append(flap_scores(clean, w_o, model.n_heads))
-        contrastive.append(contrastive_flap_scores(clean, corrupted, w_o, model.n_heads))
+        flap.append(flap_scores(clean, weight, model.n_heads))
+        contrastive.append(contrastive_flap_scores(clean, corrupted, weight, model.n_heads))
     return HeadScores(torch.stack(flap), torch.stack(contrastive))

@@ -20,11 +20,13 @@ from engine.baseline import Baseline
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.cost import CostRow
 from engine.errors import HeadlightError
-from engine.heads import Head, check_head
+from engine.grid import Grid
+from engine.heads import Head, check_head, heads_of
 from engine.models.model import Model
+from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.prepare import HeadScores
-from engine.search import SearchStep
+from engine.search import MARGIN, SearchStep
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, Sweep
 from engine.tasks.prompts import Prompts
@@ -61,9 +63,14 @@ def discovery_json(model: Model, found: Discovery) -> Json:
     record |= {"complete": found.complete, "scores": scores_json(found.scores), "keep": found.keep.tolist()}
     if found.pruning is not None:
         record["sweep"] = sweep_json(found.pruning)
-    record["self_check"] = asdict(found.check)
+    record["path_patching"] = "fast" if model.fast else "reference"
+    record["self_check"] = asdict(found.check) if found.check is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
     record["steps"] = [step_json(step) for step in found.steps]
+    if found.screening is not None:
+        record["screening"] = screening_json(found.screening)
+    if found.grid is not None:
+        record["grid"] = grid_json(found.grid)
     record["circuit"] = circuit_json(found.circuit)
     if found.verification is not None:
         record["verification"] = verification_json(found.verification)
@@ -123,9 +130,37 @@ def step_json(step: SearchStep) -> Json:
         "receivers": [str(head) for head in step.receivers],
         "input": step.input.value,
         "effects": matrix(step.effects),
+        # First-order only: their numbers are estimates, all others exact. An important sender is never one.
+        "estimated": [str(head) for head in heads_of(step.estimated)],
         "thresholds": [_number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],
     }
+
+
+def screening_json(screening: Screening) -> Json:
+    """How many paths were estimated, how many of those recomputed, and how far the two were apart (in f)."""
+    return {
+        "estimated": screening.estimated,
+        "recomputed": screening.recomputed,
+        "largest_disagreement": _number(screening.largest),
+        "margin": MARGIN,
+    }
+
+
+def grid_json(grid: Grid) -> Json:
+    """Every pair of thresholds with its circuit's size, and the one taken."""
+    points = [
+        {
+            "threshold_scale": point.thresholds.scale,
+            "min_effect": point.thresholds.min_effect,
+            "heads": point.size,
+            "edges": point.edges,
+            "performance": _number(point.performance),
+            "chosen": index == grid.chosen,
+        }
+        for index, point in enumerate(grid.points)
+    ]
+    return {"points": points, "reason": grid.reason}
 
 
 def circuit_json(circuit: Circuit) -> Json:

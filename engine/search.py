@@ -13,7 +13,7 @@ The search sees effects only through a callable: fast, reference or made up for 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 from engine.circuit import Circuit, Edge, Input
 from engine.errors import Cancelled
 from engine.heads import Head, heads_of
+from engine.patching.effects import Decides, Effects, Tick
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
 
@@ -29,8 +30,12 @@ from engine.progress import Watcher
 LOGITS_THRESHOLD_SCALE = 2.0
 STAGE = "path patching"
 
-# (receiver, called with the share done) -> f [layer head], NaN where not measured
-Measure = Callable[[Receiver, Callable[[float], None]], Tensor]
+# An estimate is not trusted to decide from this share of its threshold on: what a first-order estimate
+# misses grows with the effect.
+MARGIN = 0.5
+
+# (receivers of one layer, or the logits alone; whose exact effect decides; called with the share done)
+Measure = Callable[[Sequence[Receiver], Decides, Tick], list[Effects]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class SearchStep:
     receivers: tuple[Head, ...]
     input: Input
     effects: Tensor  # [layer head], NaN = not measured
+    estimated: Tensor  # [layer head], True where the effect is first-order only
     thresholds: Tensor
     important: tuple[Head, ...]
 
@@ -87,83 +93,126 @@ def important_senders(effects: Tensor, limits: Tensor) -> tuple[Head, ...]:
     return heads_of(effects.nan_to_num().abs().double() > limits[:, None])
 
 
+def deciding_senders(effects: Tensor, top: int, thresholds: Thresholds) -> Tensor:
+    """Senders ``[layer head]`` whose effect is above the threshold or at least half of it.
+
+    Where no effect exceeds the smallest that counts, that is the threshold.
+    """
+    size = effects.nan_to_num().abs().double()
+    limits = layer_thresholds(effects, top, thresholds)
+    if limits.isinf().all():
+        limits[:top] = thresholds.min_effect
+    return (size >= MARGIN * limits[:, None]) & ~effects.isnan()
+
+
 def search(
     measure: Measure, n_layers: int, n_heads: int, group: int, thresholds: Thresholds, watcher: Watcher
 ) -> SearchResult:
     """Walk back from the logits; on cancel the result so far comes back with ``complete`` False."""
-    walk = _Walk(measure, n_layers, n_heads, thresholds, watcher)
+    return search_all(measure, n_layers, n_heads, group, [thresholds], watcher)[0]
+
+
+def search_all(
+    measure: Measure, n_layers: int, n_heads: int, group: int, settings: Sequence[Thresholds], watcher: Watcher
+) -> list[SearchResult]:
+    """One walk for each of ``settings``, side by side: effects do not depend on thresholds (SPEED item 9).
+
+    A receiver that several walks reach is measured once. The watcher is shown the first walk's circuit.
+    """
+    walks = [_Walk(n_layers, n_heads, group, thresholds) for thresholds in settings]
+    progress = _Progress(n_layers, watcher)
+    complete = False
     try:
-        walk.step((), LOGITS, Thresholds(LOGITS_THRESHOLD_SCALE, thresholds.min_effect))
-        for layer in range(n_layers - 1, 0, -1):
-            for receivers, receiver in _receivers_of(walk.heads_in(layer), group):
-                walk.step(receivers, receiver, thresholds)
-            walk.leave(layer)
+        for layer in range(n_layers, 0, -1):
+            wanted = sorted({receiver for walk in walks for receiver in walk.receivers_in(layer)})
+            if wanted:
+                measured = measure(wanted, _decides(walks), progress.within(layer))
+                for walk in walks:
+                    walk.take(layer, dict(zip(wanted, measured, strict=True)))
+                watcher.found(walks[0].circuit())
+            progress.leave(layer)
+        complete = True
     except Cancelled:
-        return SearchResult(walk.circuit(), tuple(walk.steps), complete=False)
-    return SearchResult(walk.circuit(), tuple(walk.steps), complete=True)
+        pass  # what was found is the result
+    return [SearchResult(walk.circuit(), tuple(walk.steps), complete) for walk in walks]
 
 
-def _receivers_of(heads: list[Head], group: int) -> list[tuple[tuple[Head, ...], Receiver]]:
-    """q of each head, then k and v of each KV head, with the circuit heads each stands for."""
-    found = [((head,), Receiver(Input.Q, head)) for head in heads]
-    for kv in sorted({head.index // group for head in heads}):
-        members = tuple(head for head in heads if head.index // group == kv)
-        name = Head(members[0].layer, kv * group)
-        found += [(members, Receiver(letter, name)) for letter in (Input.K, Input.V)]
-    return found
+def _decides(walks: Sequence[_Walk]) -> Decides:
+    """A sender's exact effect is needed if it decides in any walk that reaches the receiver."""
+
+    def decides(receiver: Receiver, effects: Tensor) -> Tensor:
+        asking = [walk for walk in walks if receiver in walk.receivers_in(walk.top(receiver))]
+        return torch.stack([walk.deciding(receiver, effects) for walk in asking]).any(dim=0)
+
+    return decides
 
 
 class _Walk:
-    """What the walk has found so far."""
+    """What one walk has found so far. The logits are the receiver "in layer" n_layers."""
 
-    def __init__(
-        self, measure: Measure, n_layers: int, n_heads: int, thresholds: Thresholds, watcher: Watcher
-    ) -> None:
-        self.measure, self.watcher, self.thresholds = measure, watcher, thresholds
-        self.n_layers, self.n_heads = n_layers, n_heads
+    def __init__(self, n_layers: int, n_heads: int, group: int, thresholds: Thresholds) -> None:
+        self.thresholds, self.n_layers, self.n_heads, self.group = thresholds, n_layers, n_heads, group
         self.heads: set[Head] = set()
         self.edges: list[Edge] = []
         self.steps: list[SearchStep] = []
-        self._walked = 0.0
 
-    def heads_in(self, layer: int) -> list[Head]:
-        return sorted(head for head in self.heads if head.layer == layer)
+    def receivers_in(self, layer: int) -> dict[Receiver, tuple[Head, ...]]:
+        """q of each circuit head, then k and v of each KV head, with the circuit heads each stands for."""
+        if layer == self.n_layers:
+            return {LOGITS: ()}
+        heads = sorted(head for head in self.heads if head.layer == layer)
+        found = {Receiver(Input.Q, head): (head,) for head in heads}
+        for kv in sorted({head.index // self.group for head in heads}):
+            members = tuple(head for head in heads if head.index // self.group == kv)
+            name = Head(layer, kv * self.group)
+            found |= {Receiver(letter, name): members for letter in (Input.K, Input.V)}
+        return found
 
-    def step(self, receivers: tuple[Head, ...], receiver: Receiver, thresholds: Thresholds) -> None:
-        """Measure one receiver and take in its important senders."""
-        top = self.n_layers if receiver.head is None else receiver.head.layer
-        effects = self.measure(receiver, lambda share: self.watcher.step(STAGE, self._done(receiver, share), 1))
-        limits = layer_thresholds(effects, top, thresholds)
-        important = important_senders(effects, limits)
-        self.heads.update(important)
-        shared = receiver.input in (Input.K, Input.V) and len(receivers) > 1
-        for sender in important:
-            f = float(effects[sender.layer, sender.index])
-            self.edges += [Edge(sender, head, receiver.input, f, shared) for head in receivers or (None,)]
-        self.steps.append(SearchStep(receivers, receiver.input, effects, limits, important))
-        self.watcher.found(self.circuit())
+    def top(self, receiver: Receiver) -> int:
+        return self.n_layers if receiver.head is None else receiver.head.layer
 
-    def leave(self, layer: int) -> None:
-        """All receivers of ``layer`` are searched."""
-        self._walked = self._share_above(layer)
-        self.watcher.step(STAGE, self._walked, 1)
+    def deciding(self, receiver: Receiver, effects: Tensor) -> Tensor:
+        return deciding_senders(effects, self.top(receiver), self._rule(receiver))
+
+    def take(self, layer: int, measured: dict[Receiver, Effects]) -> None:
+        """Take in the important senders of this layer's receivers."""
+        for receiver, heads in self.receivers_in(layer).items():
+            self._step(receiver, heads, measured[receiver])
 
     def circuit(self) -> Circuit:
         edges = sorted(self.edges, key=lambda edge: (edge.receiver or Head(self.n_layers, 0), edge.input, edge.sender))
         return Circuit(tuple(sorted(self.heads)), tuple(edges), self.n_layers, self.n_heads)
 
-    def _done(self, receiver: Receiver, share: float) -> float:
-        """Share of the walk done: receivers at one layer split what that layer is expected to take."""
-        if receiver.head is None:
-            return share * self._share_above(self.n_layers)
-        layer = receiver.head.layer
-        here = [step for step in self.steps if step.receivers and step.receivers[0].layer == layer]
-        expected = max(1, 3 * len(self.heads_in(layer)))
-        within = min(1.0, (len(here) + share) / expected)
-        return self._walked + within * (self._share_above(layer) - self._walked)
+    def _step(self, receiver: Receiver, receivers: tuple[Head, ...], measured: Effects) -> None:
+        limits = layer_thresholds(measured.f, self.top(receiver), self._rule(receiver))
+        important = important_senders(measured.f, limits)
+        self.heads.update(important)
+        shared = receiver.input in (Input.K, Input.V) and len(receivers) > 1
+        for sender in important:
+            f = float(measured.f[sender.layer, sender.index])
+            self.edges += [Edge(sender, head, receiver.input, f, shared) for head in receivers or (None,)]
+        self.steps.append(SearchStep(receivers, receiver.input, measured.f, measured.estimated, limits, important))
 
-    def _share_above(self, layer: int) -> float:
-        """Expected share of the work from the logits down to ``layer``: its senders x the layers above it."""
-        cost = [below * (self.n_layers - below) for below in range(self.n_layers)]
-        logits = sum(cost) * 0.05
-        return (logits + sum(cost[layer:])) / (logits + sum(cost))
+    def _rule(self, receiver: Receiver) -> Thresholds:
+        if receiver.head is None:
+            return Thresholds(LOGITS_THRESHOLD_SCALE, self.thresholds.min_effect)
+        return self.thresholds
+
+
+class _Progress:
+    """Share of the walk done: what each layer is expected to take, and how far within it."""
+
+    def __init__(self, n_layers: int, watcher: Watcher) -> None:
+        self._watcher, self._walked = watcher, 0.0
+        cost = [below * (n_layers - below) for below in range(n_layers)]
+        cost.append(max(1, round(0.05 * sum(cost))))  # the logits
+        self._share = {layer: sum(cost[layer:]) / sum(cost) for layer in range(n_layers + 1)}
+
+    def within(self, layer: int) -> Tick:
+        ahead = self._share[layer] - self._walked
+        return lambda share: self._watcher.step(STAGE, self._walked + share * ahead, 1)
+
+    def leave(self, layer: int) -> None:
+        """All receivers of ``layer`` are searched."""
+        self._walked = self._share[layer]
+        self._watcher.step(STAGE, self._walked, 1)

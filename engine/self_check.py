@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from engine.activations import Activations, capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost import Ledger, forward_flops, hooked_flops
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
-from engine.patching.reference import reference_effects
+from engine.patching.reference import reference_effects, reference_passes
 from engine.tasks.prompts import Prompts
 
 TOLERANCE = 1e-4  # in f
+SENDERS = (Head(0, 0),)
 PAIRS = 2  # a code path that is wrong is wrong on two pairs too, and hooked forwards are slow
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """``largest``: largest |f_fast - f_reference| over ``paths`` paths and ``pairs`` prompt pairs."""
+    """``largest``: largest |f_fast - f_reference| over ``paths`` paths and ``pairs`` prompt pairs.
+
+    ``flops`` of all it did, fast and hooked.
+    """
 
     paths: int
     pairs: int
     passes: int  # hooked forwards of those pairs
     largest: float
+    flops: float
+
+
+# Models checked in this process: their later runs need not open with another check.
+_checked: WeakKeyDictionary[Model, SelfCheck] = WeakKeyDictionary()
+
+
+def known_check(model: Model) -> SelfCheck | None:
+    """The check this very model has passed already, None if it has not been seen."""
+    return _checked.get(model)
 
 
 def self_check(model: Model, activations: Activations) -> SelfCheck:
@@ -35,24 +50,41 @@ def self_check(model: Model, activations: Activations) -> SelfCheck:
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
     activations = capture(model, _clearest_pairs(activations))
-    senders = [Head(0, 0)]
-    top = model.n_layers - 1
-    receivers = [LOGITS]
-    if top > 0:
-        receivers += [Receiver(letter, Head(top, model.n_heads - 1)) for letter in (Input.Q, Input.K, Input.V)]
+    receivers = _receivers(model)
     ledger = Ledger(1.0)
     with ledger.stage("self-check"):
-        patching = PathPatching(model, activations, senders, ledger)
-        largest = max(_difference(model, activations, patching, receiver, senders) for receiver in receivers)
+        patching = PathPatching(model, activations, SENDERS, ledger)
+        largest = max(_difference(model, activations, patching, receiver) for receiver in receivers)
     # A NaN compares false with everything, so ask for agreement rather than for disagreement.
     if not largest <= TOLERANCE:
         raise HeadlightError(
             f"Fast path patching disagrees with the hooked reference on {model.name} by {largest:.2g} (allowed "
             f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
         )
-    recordings = 2  # of clean and corrupted z, for each receiver
-    passes = sum(recordings + (1 if receiver == LOGITS else 2) * len(senders) for receiver in receivers)
-    return SelfCheck(len(receivers) * len(senders), len(activations.prompts), passes, largest)
+    passes, prompts = _passes(model), activations.prompts
+    flops = 2 * forward_flops(model.parts, prompts) + ledger.rows()[0].flops + passes * hooked_flops(model, prompts)
+    check = SelfCheck(len(receivers) * len(SENDERS), len(prompts), passes, largest, flops)
+    _checked[model] = check
+    return check
+
+
+def check_flops(model: Model, activations: Activations) -> float:
+    """What the check will take if this model needs one: its hooked passes, and the two runs of its pairs."""
+    if known_check(model) is not None:
+        return 0.0
+    prompts = activations.prompts
+    share = min(PAIRS, len(prompts)) / len(prompts)
+    return share * (2 * forward_flops(model.parts, prompts) + _passes(model) * hooked_flops(model, prompts))
+
+
+def _receivers(model: Model) -> list[Receiver]:
+    top = model.n_layers - 1
+    late = Head(top, model.n_heads - 1)
+    return [LOGITS, *(Receiver(letter, late) for letter in (Input.Q, Input.K, Input.V) if top > 0)]
+
+
+def _passes(model: Model) -> int:
+    return sum(reference_passes(receiver, len(SENDERS)) for receiver in _receivers(model))
 
 
 def _clearest_pairs(activations: Activations) -> Prompts:
@@ -65,9 +97,7 @@ def _clearest_pairs(activations: Activations) -> Prompts:
     return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
 
 
-def _difference(
-    model: Model, activations: Activations, patching: PathPatching, receiver: Receiver, senders: list[Head]
-) -> float:
+def _difference(model: Model, activations: Activations, patching: PathPatching, receiver: Receiver) -> float:
     fast = patching.effects(receiver)
-    slow = reference_effects(model, activations, receiver, senders)
-    return max(abs(float(fast[s.layer, s.index] - slow[s.layer, s.index])) for s in senders)
+    slow = reference_effects(model, activations, receiver, SENDERS)
+    return max(abs(float(fast[s.layer, s.index] - slow[s.layer, s.index])) for s in SENDERS)

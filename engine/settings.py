@@ -18,6 +18,17 @@ class Method(StrEnum):
     DENSE = "dense"
 
 
+class Mode(StrEnum):
+    """How effects on heads are measured.
+
+    exact     every one by running the patched model
+    screened  all by a first-order estimate, then exactly wherever that decides who is important
+    """
+
+    EXACT = "exact"
+    SCREENED = "screened"
+
+
 class Score(StrEnum):
     """Which head score makes the keep mask at a fixed sparsity; merged is the union of both masks."""
 
@@ -31,7 +42,8 @@ class Settings:
     """One run. Raises HeadlightError for values outside their range.
 
     ``sparsity`` None means automatic: cliff points of both scores, nine unions, the chosen one.
-    ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
+    ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
+    ``min_effect``. ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
     """
 
     model: str = "smollm2-135m"
@@ -41,8 +53,10 @@ class Settings:
     method: Method = Method.APP
     sparsity: float | None = None
     score: Score = Score.CONTRASTIVE_FLAP
+    mode: Mode = Mode.SCREENED
     threshold_scale: float = 2.0
     min_effect: float = 0.01
+    grid: bool = False
     metric: Metric | None = None
     prepend_bos: bool = False
     device: str = "cpu"

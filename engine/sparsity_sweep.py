@@ -17,7 +17,7 @@ from torch import Tensor
 
 from engine.ablation import Ablator
 from engine.cliffs import Cliffs, find_cliffs
-from engine.cost import CostRow, Ledger, forward_flops
+from engine.cost import CostRow, Ledger, pass_flops
 from engine.merge import Choice, Merge, choose, nine_merges
 from engine.metrics import faithfulness, performance
 from engine.prepare import Prepared
@@ -65,7 +65,7 @@ class Pruning:
 
 def prune(prepared: Prepared, watcher: Watcher) -> Pruning:
     """Sweep both scores and choose a union; the work of ``--sparsity auto``."""
-    ledger = Ledger(forward_flops(prepared.model.parts, prepared.prompts))
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts))
     scores = {"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap}
     total = len(scores) * len(SWEEP_SPARSITIES)
     with ledger.stage(STAGE):
@@ -109,7 +109,7 @@ def _sweep(
 
 def random_band(prepared: Prepared, watcher: Watcher) -> RandomBand:
     """Random head sets, nested within each draw and seeded by the run's seed."""
-    ledger = Ledger(forward_flops(prepared.model.parts, prepared.prompts))
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts))
     generator = torch.Generator().manual_seed(prepared.settings.seed)
     curves = []
     with ledger.stage(BAND_STAGE):

@@ -45,6 +45,7 @@ def _add_effects(commands) -> None:
     effects = _stage(commands, "effects", "exact path-patching effects of many heads on one receiver")
     effects.add_argument("--receiver", default="logits", help="logits (default), or a head's input such as 23.3.q")
     effects.add_argument("--senders", default="all", help="all, or heads such as 23.0,22.1 (default: all)")
+    _memory_option(effects)
     effects.add_argument("--reference", action="store_true", help="use the slow hooked implementation, the oracle")
 
 
@@ -53,11 +54,19 @@ def _add_discover(commands) -> None:
     discover.add_argument("--method", choices=("app", "dense"), default="app", help="app searches inside the keep mask")
     _mask_options(discover, default="auto")
     discover.add_argument(
+        "--mode", choices=("exact", "screened"), default="screened",
+        help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
+    )
+    discover.add_argument(
         "--threshold-scale", type=float, default=2.0, metavar="S", help="in standard deviations (default: 2)"
     )
     discover.add_argument(
         "--min-effect", type=float, default=0.01, metavar="F", help="smallest effect that counts (default: 0.01)"
     )
+    discover.add_argument(
+        "--grid", action="store_true", help="try 16 pairs of these two thresholds and take the best circuit"
+    )
+    _memory_option(discover)
 
 
 def _add_verify(commands) -> None:
@@ -90,6 +99,13 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     return stage
 
 
+def _memory_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--memory-budget", type=_bytes, metavar="SIZE",
+        help="what path patching may take beside the weights, such as 500M or 8G (default: a share of what is free)",
+    )
+
+
 def _mask_options(stage: argparse.ArgumentParser, default: str | None) -> None:
     stage.add_argument(
         "--sparsity", type=_sparsity, default=default, metavar="auto|P",
@@ -109,3 +125,12 @@ def _sparsity(text: str) -> str | float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected auto or a number from 0 to below 1, got {text!r}") from None
+
+
+def _bytes(text: str) -> float:
+    units = {"K": 1e3, "M": 1e6, "G": 1e9}
+    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1.0)
+    try:
+        return float(number) * unit
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected bytes such as 500M or 8G, got {text!r}") from None

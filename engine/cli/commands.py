@@ -10,19 +10,19 @@ from typing import Any
 from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.cli.console import Console
-from engine.cost import Ledger, forward_flops
+from engine.cost import Ledger, pass_flops
 from engine.errors import HeadlightError
 from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import Receiver
-from engine.patching.reference import reference_effects
+from engine.patching.reference import ReferencePatching
 from engine.pipeline import VERIFICATION, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
-from engine.settings import Method, Score, Settings
+from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
@@ -54,22 +54,23 @@ def effects(options: argparse.Namespace, console: Console) -> None:
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
     senders = _senders(options.senders, model, receiver)
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
-    ledger = Ledger(forward_flops(model.parts, prepared.prompts))
+    ledger = Ledger(pass_flops(model, prepared.prompts))
 
     def tick(share: float) -> None:
         console.step(EFFECTS, share, 1)
 
-    if not options.reference:
+    reference = options.reference or not model.fast
+    if not reference:
         self_check(model, prepared.activations)
     with ledger.stage(EFFECTS):
-        if options.reference:
-            values = reference_effects(model, prepared.activations, receiver, senders, tick)
-            ledger.add((1 if receiver.head is None else 2) * len(senders) * ledger.flops_per_pass)
+        if reference:
+            patching = ReferencePatching(model, prepared.activations, senders, ledger)
         else:
-            values = PathPatching(model, prepared.activations, senders, ledger).effects(receiver, tick)
+            patching = PathPatching(model, prepared.activations, senders, ledger, prepared.memory)
+        values = patching.effects(receiver, tick)
     result = _run_json(prepared)
     result["settings"] |= {
-        "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": options.reference,
+        "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": reference,
     }
     cost = record.cost_json((*prepared.cost, *ledger.rows()))
     _write(result | {"effects": record.matrix(values), "cost": cost}, out)
@@ -96,7 +97,7 @@ def verify(options: argparse.Namespace, console: Console) -> None:
     names = saved.heads if saved is not None else _names(options.heads)
     heads = record.parse_heads(names, model.n_layers, model.n_heads)
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
-    ledger = Ledger(forward_flops(model.parts, prepared.prompts))
+    ledger = Ledger(pass_flops(model, prepared.prompts))
     with ledger.stage(VERIFICATION):
         ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
         keep = mask_of(heads, model.n_layers, model.n_heads)
@@ -125,6 +126,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         "method": Method(options.method) if "method" in options else None,
         "sparsity": None if sparsity == "auto" else sparsity,
         "score": Score(options.score) if "score" in options else None,
+        "mode": Mode(options.mode) if "mode" in options else None,
+        "grid": getattr(options, "grid", None),
+        "memory_budget": getattr(options, "memory_budget", None),
         "threshold_scale": getattr(options, "threshold_scale", None),
         "min_effect": getattr(options, "min_effect", None),
     }
@@ -147,7 +151,10 @@ def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> 
 
 
 def _load(settings: Settings, console: Console) -> Model:
-    return load_model(settings.model, settings.device, settings.dtype, console.announce)
+    model = load_model(settings.model, settings.device, settings.dtype, console.announce)
+    if model.note:
+        console.announce(f"note: {model.note}")
+    return model
 
 
 def _prepare(options: argparse.Namespace, settings: Settings, console: Console) -> Prepared:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from engine.cli.console import Console
+from engine.models.architectures import SUPPORTED
 from engine.models.registry import MODELS
 from engine.models.sources import is_ready_offline
 from engine.tasks.task import TASKS
@@ -18,7 +19,11 @@ def print_models(options: argparse.Namespace, console: Console) -> None:
         heads = f"{card.n_layers} x {card.n_heads}"
         rows.append((card.name, card.title, heads, f"{card.parameters / 1e6:,.1f} M", "yes" if ready else "no", reason))
     _print(("name", "title", "layers x heads", "parameters", "offline", "how"), rows)
-    print("\nAny other causal model of a supported architecture works by Hugging Face id, folder or .gguf file.")
+    print(
+        "\nAny other causal model of these architectures works by Hugging Face id, folder or .gguf file: "
+        f"{', '.join(sorted(SUPPORTED))}.\nOthers that TransformerLens can hook run through hooked forwards: exact, "
+        "but slow."
+    )
 
 
 def print_tasks(options: argparse.Namespace, console: Console) -> None:

@@ -14,11 +14,32 @@ def boot(hf_model: Any, tokenizer: Any, folder: str) -> Any:
     """A TransformerBridge over ``hf_model``; importing transformer_lens takes seconds."""
     from transformer_lens.model_bridge import TransformerBridge
 
-    if not hf_model.config.architectures:  # a config.json may lack it, and the bridge goes by it
+    if not getattr(hf_model.config, "architectures", None):  # a config made in memory; the bridge asks for it
         hf_model.config.architectures = [type(hf_model).__name__]
     return TransformerBridge.boot_transformers(folder, hf_model=hf_model, tokenizer=tokenizer)
 
 
+def knows(model_type: str) -> bool:
+    """Whether the bridge has an adapter for the causal models of this type, and they have attention heads.
+
+    Asked of names alone, so a yes is not yet a promise: see ``engine/models/hooks.py``.
+    """
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    causal_classes: dict[str, Any] = dict(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    adapter = SUPPORTED_ARCHITECTURES.get(causal_classes.get(model_type, ""))
+    if adapter is None or not adapter.supports_generation:  # an encoder has a causal class too
+        return False
+    return hasattr(CONFIG_MAPPING[model_type](), "num_attention_heads")
+
+
 def hook_name(layer: int, point: str) -> str:
-    """Full name of an attention hook point: ``point`` is one of q, k, v (before rotary) or z."""
+    """Full name of an attention hook point: ``point`` is one of q, k, v (before rotary), z or pattern."""
     return f"blocks.{layer}.attn.hook_{point}"
+
+
+def written_name(layer: int) -> str:
+    """Full name of the hook point behind a layer's output projection."""
+    return f"blocks.{layer}.attn.o.hook_out"

@@ -1,47 +1,94 @@
-"""A loaded model: its shape, its parts, its hooks and the lock that guards them."""
+"""A loaded model: its shape, its parts or hooks, and the lock that guards the hooks."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from engine.errors import HeadlightError
 from engine.models import bridge
-from engine.models.architectures import parts_of
+from engine.models.architectures import known_parts, parts_of
+from engine.models.flops import MatmulCounter
+from engine.models.hooks import inspect
 from engine.models.parts import Parts
+from engine.models.shape import shape_of_parts
 
 
 class Model:
     """One causal LM, ready for scoring and patching.
 
     ``parts`` only reads weights and may be used from any thread. ``bridge`` is a hooked model, shared
-    mutable state: hold ``lock`` from adding the first hook to removing the last, or another thread's
-    plain forward comes back patched.
+    mutable state: hold ``lock`` from adding the first hook to removing the last (``hooking`` does), or
+    another thread's plain forward comes back patched. A model whose parts are not known has the hooks alone.
     """
 
-    def __init__(self, name: str, hf_model: Any, tokenizer: Any) -> None:
-        """Raises HeadlightError if the architecture's parts are not known."""
+    def __init__(self, name: str, hf_model: Any, tokenizer: Any, hooked: bool = False) -> None:
+        """``hooked``: use the hooks alone even where the parts are known.
+
+        Raises HeadlightError if neither parts nor hooks serve this architecture.
+        """
         self.name = name
         self.config = hf_model.config
         self.hf_model = hf_model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
-        self.parts: Parts = parts_of(hf_model)
         self.lock = threading.RLock()
         self._bridge: Any = None
+        self._pass_flops: dict[int, float] = {}
+        self._parts, self._output_weights = None, None
+        if hooked or not known_parts(self.config):
+            found = inspect(name, self.hf_model, lambda: self.bridge)
+            self.shape, self._output_weights = found.shape, found.output_weights
+        else:
+            self._parts = parts_of(hf_model)
+            self.shape = shape_of_parts(self._parts, self.config)
+
+    @property
+    def fast(self) -> bool:
+        """Whether the parts are known; else every stage runs hooked forwards."""
+        return self._parts is not None
+
+    @property
+    def parts(self) -> Parts:
+        """Raises HeadlightError for a model that has only hooks: what asks for parts is not available there."""
+        if self._parts is None:
+            raise HeadlightError(
+                f"This is not available for {self.name}: it needs the parts of the model, and those of the "
+                f"architecture {self.config.model_type} are not known. Choose a model of another architecture."
+            )
+        return self._parts
+
+    @property
+    def note(self) -> str:
+        """A sentence about how this model is run; empty if there is nothing to say."""
+        if self.fast:
+            return ""
+        return (
+            f"{self.config.model_type}: its parts are not known to the fast path, so every path runs through hooked "
+            "forwards: exact, but slow."
+        )
+
+    def output_weight(self, layer: int) -> Tensor:
+        """The attention output projection of a layer, ``[d_model head·d_head]``, where z lies."""
+        weight = self._output_weights[layer] if self._output_weights else self.parts.layers[layer].o.weight
+        return weight.to(self.device)
 
     @property
     def n_layers(self) -> int:
-        return len(self.parts.layers)
+        return self.shape.n_layers
 
     @property
     def n_heads(self) -> int:
         """Query heads a layer."""
-        return self.config.num_attention_heads
+        return self.shape.n_heads
 
     @property
     def n_kv_heads(self) -> int:
-        return self.parts.layers[0].k.weight.shape[0] // self.d_head
+        return self.shape.n_kv_heads
 
     @property
     def group(self) -> int:
@@ -50,29 +97,29 @@ class Model:
 
     @property
     def d_model(self) -> int:
-        return self.config.hidden_size
+        return self.shape.d_model
 
     @property
     def d_head(self) -> int:
-        return self.parts.layers[0].d_head
+        return self.shape.d_head
 
     @property
     def vocab_size(self) -> int:
-        return self.parts.unembedding.weight.shape[0]
+        return self.shape.vocab_size
 
     @property
     def max_positions(self) -> int:
         """Longest prompt in tokens."""
-        return self.config.max_position_embeddings
+        return self.shape.max_positions
 
     @property
     def device(self) -> torch.device:
         """Where activations live; the weights of a block may lie on another (engine/models/devices.py)."""
-        return self.parts.unembedding.weight.device
+        return next(self.hf_model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.parts.unembedding.weight.dtype
+        return next(self.hf_model.parameters()).dtype
 
     @property
     def bridge(self) -> Any:
@@ -81,3 +128,23 @@ class Model:
             if self._bridge is None:
                 self._bridge = bridge.boot(self.hf_model, self.tokenizer, self.tokenizer.name_or_path)
             return self._bridge
+
+    @contextmanager
+    def hooking(self) -> Iterator[Any]:
+        """The bridge under its lock, with every hook gone afterwards whatever happens."""
+        with self.lock:
+            hooked = self.bridge
+            try:
+                yield hooked
+            finally:
+                hooked.reset_hooks()
+
+    @torch.no_grad()
+    def counted_flops(self, length: int) -> float:
+        """Matmul FLOPs of a hooked forward of one prompt of ``length`` tokens, counted in a real one."""
+        with self.lock:
+            if length not in self._pass_flops:
+                with self.hooking() as hooked, MatmulCounter() as counter:
+                    hooked(torch.ones(1, length, dtype=torch.long, device=self.device))
+                self._pass_flops[length] = counter.flops
+            return self._pass_flops[length]

@@ -1,6 +1,6 @@
 """What is checked about a model folder before any weight is read.
 
-1. config: readable, an architecture whose parts are known, not quantised
+1. config: readable, an architecture whose parts are known or that can be hooked, not quantised
 2. tokenizer files
 3. weights: safetensors, all there, none cut off
 4. memory: parameters (counted from the config) x bytes each, against what is free
@@ -16,7 +16,8 @@ import psutil
 import torch
 
 from engine.errors import HeadlightError
-from engine.models.architectures import SUPPORTED, check_supported, copied_parameters
+from engine.models import bridge
+from engine.models.architectures import SUPPORTED, copied_parameters
 from engine.models.devices import free_cuda_bytes
 from engine.models.integrity import check_safetensors
 
@@ -42,7 +43,6 @@ def read_config(folder: Path, name: str) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever transformers finds wrong with the values
         raise HeadlightError(f"The config of {name} ({path}) is not valid: {error}") from error
-    check_supported(config)
     if getattr(config, "quantization_config", None) is not None:
         raise HeadlightError(
             f"{name} is stored quantised, and path patching needs plain weights. "
@@ -53,10 +53,11 @@ def read_config(folder: Path, name: str) -> Any:
 
 def check_architecture(name: str, model_type: str | None) -> None:
     """Raise HeadlightError unless the family is known: asked before transformers is, which may not know it either."""
-    if model_type not in SUPPORTED:
+    if model_type not in SUPPORTED and not (model_type and bridge.knows(model_type)):
         raise HeadlightError(
-            f"{name} has the architecture {model_type or 'unknown'}, which is not supported. Headlight patches paths "
-            f"exactly, so it runs only causal language models whose parts it knows: {', '.join(sorted(SUPPORTED))}."
+            f"{name} has the architecture {model_type or 'unknown'}, which is not supported. Headlight runs causal "
+            "language models made of attention heads whose parts it knows or TransformerLens can hook. The fast path "
+            f"knows: {', '.join(sorted(SUPPORTED))}."
         )
 
 

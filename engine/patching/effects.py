@@ -3,30 +3,44 @@
 The effect of a sender on a receiver is f of METHOD section 2.7. For the logits only the end
 position is carried through the layers, because with z frozen positions do not talk to each other
 (SPEED item 3); for a head's q, k and v everything from the first differing token on.
+
+All receivers of a layer are measured together: each chunk of the sweep is read, and normed, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import psutil
 import torch
 from torch import Tensor
 
-from engine.activations import Activations, read_metric
+from engine.activations import Activations, BatchActivations, read_metric
 from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.memory import MemoryPlan, plan_memory
 from engine.metrics import effect
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
-from engine.patching.receivers import received_metric
+from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import SenderSweep, Window, plan_sweeps
 
-# Share of the free memory that kept streams may take when no budget is given.
-MEMORY_SHARE = 0.25
-
 Tick = Callable[[float], None]  # called between chunks with the share done, 0 to 1; may raise Cancelled
+# (receiver, f [layer head]) -> [layer head], True for senders whose exact effect decides who is important
+Decides = Callable[[Receiver, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """f of every sender on one receiver; NaN where not measured, ``estimated`` where first-order only."""
+
+    f: Tensor  # [layer head]
+    estimated: Tensor  # [layer head], bool
+
+    @staticmethod
+    def exact(f: Tensor) -> Effects:
+        return Effects(f, torch.zeros_like(f, dtype=torch.bool))
 
 
 class PathPatching:
@@ -41,76 +55,164 @@ class PathPatching:
         activations: Activations,
         senders: Sequence[Head],
         ledger: Ledger,
-        memory_budget: float | None = None,
+        memory: MemoryPlan | None = None,
     ) -> None:
-        """``memory_budget``: bytes for kept streams (None: a quarter of what is free)."""
+        """``memory``: how the work is cut; planned for what is free if None."""
         check_effect_unit(activations)
         self.model, self.activations, self.ledger = model, activations, ledger
         self.senders = tuple(sorted(senders))
-        self._budget = MEMORY_SHARE * psutil.virtual_memory().available if memory_budget is None else memory_budget
+        self.memory = memory or plan_memory(model, activations.prompts)
         self._sweeps: list[SenderSweep] | None = None
 
-    @torch.no_grad()
     def effects(self, receiver: Receiver, tick: Tick = lambda share: None) -> Tensor:
-        """f ``[layer head]`` of every sender below the receiver; NaN where not measured."""
-        if receiver == LOGITS:
-            return self._to_logits(tick)
-        if receiver.head is None:
-            raise ValueError(f"No head in {receiver}")
-        layer = receiver.head.layer
-        metric = self._empty()
-        sweeps = self._shared_sweeps()
-        for done, sweep in enumerate(sweeps):
-            if sweep.below(layer):
-                stream = sweep.stream_into(layer)
-                values = received_metric(
-                    self.model.parts, sweep.item, sweep.window, receiver, stream, self.ledger
-                )
-                self._place(metric, sweep, sweep.below(layer), values)
-            tick((done + 1) / len(sweeps))
-        return self._as_effects(metric, layer)
+        """f ``[layer head]`` of every sender below one receiver; NaN where not measured."""
+        return self.measure([receiver], tick=tick)[0].f
+
+    @torch.no_grad()
+    def measure(
+        self,
+        receivers: Sequence[Receiver],
+        decides: Decides | None = None,  # every effect is exact, whatever it decides
+        tick: Tick = lambda share: None,
+    ) -> list[Effects]:
+        """Effects on the logits alone, or on receivers that share a layer, in their order."""
+        if list(receivers) == [LOGITS]:
+            return [Effects.exact(self._to_logits(tick))]
+        layer = layer_of(receivers)
+        everyone = torch.ones(self.model.n_layers, self.model.n_heads, dtype=torch.bool)
+        changes = self.changes(dict.fromkeys(receivers, everyone), tick)
+        return [Effects.exact(self.in_units_of_f(change, layer)) for change in changes.values()]
+
+    def changes(self, wanted: Mapping[Receiver, Tensor], tick: Tick = lambda share: None) -> dict[Receiver, Tensor]:
+        """Patched minus clean metric, summed over pairs: ``[layer head]`` by receiver, 0 where not wanted.
+
+        ``wanted [layer head]`` picks senders receiver by receiver; all receivers lie in one layer.
+        """
+        layer = layer_of(list(wanted))
+        totals = {receiver: self.nothing() for receiver in wanted}
+        sweeps = self.sweeps()
+        done = 0
+        for item in self.activations.batches:
+            queue = _ResumeQueue(self, item, layer, totals)
+            for sweep in (sweep for sweep in sweeps if sweep.item is item):
+                for receiver, senders, attn_out in self._patched(sweep, layer, wanted):
+                    queue.put(receiver, senders, attn_out, sweep.window)
+                done += 1
+                tick(done / len(sweeps))
+            queue.run()
+        return totals
+
+    def sweeps(self) -> list[SenderSweep]:
+        """The shared sweep, in chunks; planned at first use."""
+        if self._sweeps is None:
+            items = self.activations.batches
+            windows = [Window(item.first) for item in items]
+            self._sweeps = plan_sweeps(
+                self.model.parts, items, self.senders, windows, self.memory, self.ledger
+            )
+        return self._sweeps
+
+    def nothing(self) -> Tensor:
+        """Zero for every head: ``[layer head]``."""
+        return torch.zeros(self.model.n_layers, self.model.n_heads, dtype=torch.float64)
+
+    def in_units_of_f(self, change: Tensor, layer: int) -> Tensor:
+        """f of a summed change of the metric, for senders below ``layer``; NaN elsewhere: ``[layer head]``."""
+        activations = self.activations
+        mean = change / len(activations.prompts)
+        f = effect(activations.clean + mean, activations.clean, activations.corrupted)
+        measured = torch.zeros_like(f, dtype=torch.bool)
+        for sender in self.senders:
+            measured[sender.layer, sender.index] = sender.layer < layer
+        return f.where(measured, float("nan")).float()
+
+    def _patched(
+        self, sweep: SenderSweep, layer: int, wanted: Mapping[Receiver, Tensor]
+    ) -> Iterator[tuple[Receiver, list[Head], Tensor]]:
+        """For each receiver: its wanted senders of this chunk, and what attention writes under their patches."""
+        below = sweep.below(layer)
+        chosen = {r: [i for i, s in enumerate(below) if mask[s.layer, s.index]] for r, mask in wanted.items()}
+        if not any(chosen.values()):
+            return
+        parts, stream = self.model.parts, sweep.stream_into(layer)
+        needed = sorted({i for rows in chosen.values() for i in rows})
+        if len(needed) < len(below):
+            stream = stream[needed]
+        normed = parts.layers[layer].norm_attn(stream)
+        place = {row: i for i, row in enumerate(needed)}
+        for receiver, rows in chosen.items():
+            if rows:
+                own = normed if len(rows) == len(needed) else normed[[place[row] for row in rows]]
+                z, first = patched_z(parts, sweep.item, sweep.window, receiver, own, self.ledger)
+                attn_out = patched_attention(parts, sweep.item, sweep.window, layer, z, first, self.ledger)
+                yield receiver, [below[row] for row in rows], attn_out
 
     def _to_logits(self, tick: Tick) -> Tensor:
         parts, items = self.model.parts, self.activations.batches
         windows = [Window(item.batch.clean.shape[1] - 1) for item in items]
         # Each chunk is carried straight to the top: nothing needs keeping on the way.
-        sweeps = plan_sweeps(parts, items, self.senders, windows, 0, self.ledger)
-        metric = self._empty()
+        sweeps = plan_sweeps(parts, items, self.senders, windows, replace(self.memory, streams=0.0), self.ledger)
+        total = self.nothing()
         for done, sweep in enumerate(sweeps):
             resid = sweep.stream_into(self.model.n_layers)[:, :, -1]
             tokens = sweep.item.readout.tokens
             self.ledger.add(
                 unembed_flops(parts, resid[..., 0].numel(), self.model.vocab_size if tokens is None else len(tokens))
             )
-            self._place(metric, sweep, sweep.senders, read_metric(parts, sweep.item.readout, resid))
+            add_change(total, sweep.item, sweep.senders, read_metric(parts, sweep.item.readout, resid))
             tick((done + 1) / len(sweeps))
-        return self._as_effects(metric, self.model.n_layers)
+        return self.in_units_of_f(total, self.model.n_layers)
 
-    def _shared_sweeps(self) -> list[SenderSweep]:
-        if self._sweeps is None:
-            items = self.activations.batches
-            windows = [Window(item.first) for item in items]
-            self._sweeps = plan_sweeps(
-                self.model.parts, items, self.senders, windows, self._budget, self.ledger
-            )
-        return self._sweeps
 
-    def _empty(self) -> Tensor:
-        """Sum over pairs of the patched metric, by sender."""
-        return torch.zeros(self.model.n_layers, self.model.n_heads, dtype=torch.float64)
+class _ResumeQueue:
+    """Patched streams of one batch, resumed together once they fill a matmul."""
 
-    def _place(self, metric: Tensor, sweep: SenderSweep, senders: Sequence[Head], values: Tensor) -> None:
-        layers = [sender.layer for sender in senders]
-        indices = [sender.index for sender in senders]
-        metric[layers, indices] += values.double().sum(dim=1).cpu()
+    def __init__(
+        self, patching: PathPatching, item: BatchActivations, layer: int, totals: Mapping[Receiver, Tensor]
+    ) -> None:
+        self._patching, self._item, self._layer, self._totals = patching, item, layer, totals
+        self._waiting: list[tuple[Receiver, list[Head], Tensor]] = []
+        self._window = Window(0)
 
-    def _as_effects(self, metric: Tensor, layer: int) -> Tensor:
-        """f for the measured senders (those below ``layer``), NaN elsewhere."""
-        f = effect(metric / len(self.activations.prompts), self.activations.clean, self.activations.corrupted)
-        measured = torch.zeros_like(f, dtype=torch.bool)
-        for sender in self.senders:
-            measured[sender.layer, sender.index] = sender.layer < layer
-        return f.where(measured, float("nan")).float()
+    def put(self, receiver: Receiver, senders: list[Head], attn_out: Tensor, window: Window) -> None:
+        """``attn_out [sender batch pos d_model]`` of the receiver's layer."""
+        rows = sum(waiting[..., 0].numel() for _, _, waiting in self._waiting)
+        if rows and rows + attn_out[..., 0].numel() > self._patching.memory.rows:
+            self.run()
+        self._waiting.append((receiver, senders, attn_out))
+        self._window = window
+
+    def run(self) -> None:
+        """Resume what waits and add each receiver's changes to its total."""
+        if not self._waiting:
+            return
+        item, window = self._item, self._window
+        attn_out = torch.cat([waiting for _, _, waiting in self._waiting])
+        resid = window.of(item.clean.resid_pre[self._layer])
+        values = resume(
+            self._patching.model.parts, item, window, self._layer, resid, attn_out, self._patching.ledger
+        )
+        sizes = [len(senders) for _, senders, _ in self._waiting]
+        for (receiver, senders, _), part in zip(self._waiting, values.split(sizes), strict=True):
+            add_change(self._totals[receiver], item, senders, part)
+        self._waiting = []
+
+
+def add_change(total: Tensor, item: BatchActivations, senders: Sequence[Head], values: Tensor) -> None:
+    """Add the metric's change ``values [sender batch]`` - clean to ``total [layer head]``."""
+    layers = [sender.layer for sender in senders]
+    indices = [sender.index for sender in senders]
+    total[layers, indices] += (values.double() - item.clean_metric.double()).sum(dim=1).cpu()
+
+
+def layer_of(receivers: Sequence[Receiver]) -> int:
+    """The layer that heads' inputs share; raises ValueError if they do not."""
+    layers = {None if receiver.head is None else receiver.head.layer for receiver in receivers}
+    if len(layers) != 1 or None in layers:
+        raise ValueError(f"Expected inputs of heads of one layer, got {', '.join(map(str, receivers)) or 'none'}")
+    (layer,) = layers
+    assert layer is not None
+    return layer
 
 
 def check_effect_unit(activations: Activations) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
 from engine.circuit import Input
-from engine.cost import Ledger, attention_flops, head_flops, output_flops, unembed_flops
+from engine.cost import Ledger, attention_flops, block_flops, head_flops, output_flops, unembed_flops
 from engine.heads import Head
 from engine.models.attention import mix
 from engine.models.parts import Parts
@@ -22,26 +22,27 @@ from engine.patching.receiver import Receiver
 from engine.patching.sweep import Window
 
 
-def received_metric(
-    parts: Parts, item: BatchActivations, window: Window, receiver: Receiver, stream: Tensor, ledger: Ledger
+def patched_attention(
+    parts: Parts, item: BatchActivations, window: Window, index: int, z: Tensor, first_head: int, ledger: Ledger
 ) -> Tensor:
-    """Metric ``[sender batch]`` when only ``receiver`` sees ``stream [sender batch pos d_model]``.
+    """What layer ``index``'s attention writes, ``[sender batch pos d_model]``, for patched z of some heads.
 
-    ``stream`` is the stream into the receiver's layer at the window's positions.
+    ``z [sender batch pos head d_head]`` is that of heads ``first_head …``; all others stay clean.
     """
-    index = _head_of(receiver).layer
     layer, clean = parts.layers[index], item.clean
-    z, first_head = patched_z(parts, item, window, receiver, stream, ledger)
     clean_z = window.of(clean.z[index])
     change = z - clean_z[..., first_head : first_head + z.shape[-2], :]
-    attn_out = layer.changed_output(window.of(clean.attn_out[index]), change, first_head)
-    return resume(parts, item, window, index, window.of(clean.resid_pre[index]), attn_out, ledger)
+    ledger.add(output_flops(layer, change[..., 0, 0].numel(), change.shape[-2]))
+    return layer.changed_output(window.of(clean.attn_out[index]), change, first_head)
 
 
 def patched_z(
-    parts: Parts, item: BatchActivations, window: Window, receiver: Receiver, stream: Tensor, ledger: Ledger
+    parts: Parts, item: BatchActivations, window: Window, receiver: Receiver, normed: Tensor, ledger: Ledger
 ) -> tuple[Tensor, int]:
-    """z ``[sender batch pos head d_head]`` of the heads the receiver reaches, and the first of them."""
+    """z ``[sender batch pos head d_head]`` of the heads the receiver reaches, and the first of them.
+
+    ``normed [sender batch pos d_model]`` is what the receiver's attention sees at the window's positions.
+    """
     head = _head_of(receiver)
     layer, clean = parts.layers[head.layer], item.clean
     group = clean.q.shape[-2] // clean.k.shape[-2]
@@ -51,10 +52,12 @@ def patched_z(
     q = window.of(clean.q[head.layer])[..., heads, :]
 
     own = slice(head.index, head.index + 1) if receiver.input is Input.Q else kv
-    patched = layer.heads_input(receiver.input.value, own, layer.norm_attn(stream), window.first)
-    rows = stream[..., 0].numel()
-    ledger.add(2 * rows * stream.shape[-1] * layer.d_head)
-    ledger.add(head_flops(layer, rows, k.shape[-3], heads.stop - heads.start))
+    patched = layer.heads_input(receiver.input.value, own, normed, window.first)
+    rows = normed[..., 0].numel()
+    ledger.add(2 * rows * normed.shape[-1] * layer.d_head)
+    # A patched v is mixed by the clean pattern, which is computed once for all senders.
+    scored = q[..., 0, 0].numel() if receiver.input is Input.V else rows
+    ledger.add(head_flops(layer, (scored + rows) / 2, k.shape[-3], heads.stop - heads.start))
     if receiver.input is Input.V:
         return mix(layer.pattern(q, k), after_clean(v, patched, window)), heads.start
     if receiver.input is Input.Q:
@@ -83,7 +86,7 @@ def resume(
         layer = parts.layers[index]
         if index == last:
             resid, attn_out = resid[..., -1:, :], attn_out[..., -1:, :]
-        ledger.add(output_flops(layer, resid, attn_out))
+        ledger.add(block_flops(layer, resid, attn_out))
         resid = layer.output(resid, attn_out)
         if index == last:
             break

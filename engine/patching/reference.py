@@ -5,28 +5,29 @@
 2. Pass 2, for a head's q, k or v: record that input in pass 1, put it alone into a clean run with
    nothing frozen, read the metric.
 
-Slow on purpose: no sharing, no skipping, TransformerLens' own hooks. ``effects.py`` must agree.
+Slow on purpose: no sharing, no skipping, TransformerLens' own hooks. ``effects.py`` must agree. Models
+whose parts are not known have nothing else (``ReferencePatching``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.activations import Activations
+from engine.cost import Ledger, hooked_flops
 from engine.heads import Head
+from engine.hooked import end_logits, recorded_z
 from engine.metrics import Readout, effect
 from engine.models.bridge import hook_name
+from engine.models.hooks import Hook, recorder, replacing
 from engine.models.model import Model
-from engine.patching.effects import check_effect_unit
+from engine.patching.effects import Decides, Effects, Tick, check_effect_unit
 from engine.patching.receiver import Receiver
 from engine.tasks.prompts import PromptBatch
-
-Hook = tuple[str, Callable[..., Any]]
 
 
 @torch.no_grad()
@@ -35,40 +36,62 @@ def reference_effects(
     activations: Activations,
     receiver: Receiver,
     senders: Sequence[Head],
-    tick: Callable[[float], None] = lambda share: None,
+    tick: Tick = lambda share: None,
 ) -> Tensor:
     """f ``[layer head]`` of ``senders`` below the receiver, NaN elsewhere, by hooked forwards."""
     check_effect_unit(activations)
     top = model.n_layers if receiver.head is None else receiver.head.layer
     senders = [sender for sender in senders if sender.layer < top]
     total = torch.full((model.n_layers, model.n_heads), float("nan"), dtype=torch.float64)
-    with _unhooked(model) as bridge:
-        runs = [_Frozen(model, bridge, item.batch, item.readout) for item in activations.batches]
-        for done, sender in enumerate(senders):
-            total[sender.layer, sender.index] = sum(run.metric(sender, receiver).double().sum() for run in runs)
-            tick((done + 1) / len(senders))
+    runs = [_Frozen(model, item.batch, item.readout) for item in activations.batches]
+    for done, sender in enumerate(senders):
+        total[sender.layer, sender.index] = sum(run.metric(sender, receiver).double().sum() for run in runs)
+        tick((done + 1) / len(senders))
     return effect(total / len(activations.prompts), activations.clean, activations.corrupted).float()
 
 
-@contextmanager
-def _unhooked(model: Model):
-    """The bridge under its lock, with every hook gone afterwards whatever happens."""
-    with model.lock:
-        bridge = model.bridge
-        try:
-            yield bridge
-        finally:
-            bridge.reset_hooks()
+def reference_passes(receiver: Receiver, senders: int) -> int:
+    """Hooked forwards of all pairs, clean or corrupted, that ``reference_effects`` of so many senders runs."""
+    recordings = 2  # of clean and corrupted z
+    return recordings + senders * (1 if receiver.head is None else 2)
+
+
+class ReferencePatching:
+    """The same effects for a fixed set of senders, as ``PathPatching`` offers them: for models that have only hooks."""
+
+    def __init__(self, model: Model, activations: Activations, senders: Sequence[Head], ledger: Ledger) -> None:
+        check_effect_unit(activations)
+        self.model, self.activations, self.senders, self.ledger = model, activations, tuple(senders), ledger
+
+    def measure(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
+        """Effects on each receiver, all of them exact."""
+        return [
+            Effects.exact(self.effects(receiver, lambda share, i=i: tick((i + share) / len(receivers))))
+            for i, receiver in enumerate(receivers)
+        ]
+
+    def effects(self, receiver: Receiver, tick: Tick = lambda share: None) -> Tensor:
+        """f ``[layer head]`` of every sender below the receiver; NaN where not measured."""
+        below = [sender for sender in self.senders if receiver.head is None or sender.layer < receiver.head.layer]
+        flops = hooked_flops(self.model, self.activations.prompts)
+        recordings = reference_passes(receiver, 0)
+
+        def booked(share: float) -> None:
+            self.ledger.add((reference_passes(receiver, 1) - recordings) * flops)
+            tick(share)
+
+        self.ledger.add(recordings * flops)
+        return reference_effects(self.model, self.activations, receiver, below, booked)
 
 
 class _Frozen:
     """One batch's clean and corrupted z, recorded by hooks, and the patched runs made of them."""
 
-    def __init__(self, model: Model, bridge: Any, batch: PromptBatch, readout: Readout) -> None:
-        self.model, self.bridge, self.readout = model, bridge, readout
+    def __init__(self, model: Model, batch: PromptBatch, readout: Readout) -> None:
+        self.model, self.readout = model, readout
         self.tokens = batch.clean.to(model.device)
-        self.clean_z = self._record_z(self.tokens)
-        self.corrupted_z = self._record_z(batch.corrupted.to(model.device))
+        self.clean_z, _ = recorded_z(model, self.tokens)
+        self.corrupted_z, _ = recorded_z(model, batch.corrupted.to(model.device))
 
     def metric(self, sender: Head, receiver: Receiver) -> Tensor:
         """Patched metric ``[batch]`` of one path."""
@@ -77,47 +100,25 @@ class _Frozen:
             return self._read(frozen)
         point = hook_name(receiver.head.layer, receiver.input.value)
         recorded: dict[str, Tensor] = {}
-        self._read([*frozen, (point, _recorder(recorded, point))])
+        self._read([*frozen, recorder(recorded, point)])
         index = receiver.head.index
         if recorded[point].shape[-2] != self.model.n_heads:  # a grouped model's k and v
             index //= self.model.group
         return self._read([(point, _replace_head(recorded[point], index))])
 
-    def _record_z(self, tokens: Tensor) -> dict[str, Tensor]:
-        recorded: dict[str, Tensor] = {}
-        names = [hook_name(layer, "z") for layer in range(self.model.n_layers)]
-        self.bridge.run_with_hooks(tokens, fwd_hooks=[(name, _recorder(recorded, name)) for name in names])
-        return recorded
-
     def _freeze(self, sender: Head) -> list[Hook]:
         """Hooks that set every z to clean and the sender's to corrupted."""
         hooks: list[Hook] = []
         for layer in range(self.model.n_layers):
-            name = hook_name(layer, "z")
-            value = self.clean_z[name]
+            value = self.clean_z[layer]
             if layer == sender.layer:
                 value = value.clone()
-                value[..., sender.index, :] = self.corrupted_z[name][..., sender.index, :]
-            hooks.append((name, _replace(value)))
+                value[..., sender.index, :] = self.corrupted_z[layer][..., sender.index, :]
+            hooks.append(replacing(hook_name(layer, "z"), value))
         return hooks
 
     def _read(self, hooks: list[Hook]) -> Tensor:
-        # A model spread over GPUs may answer on another than it was asked on.
-        logits = self.bridge.run_with_hooks(self.tokens, fwd_hooks=hooks)[:, -1].to(self.model.device)
-        return self.readout(logits if self.readout.tokens is None else logits[:, self.readout.tokens])
-
-
-def _recorder(into: dict[str, Tensor], name: str) -> Callable[..., None]:
-    """A hook that stores a copy of what passes under ``name`` (TransformerLens resolves aliases to others)."""
-
-    def hook(value: Tensor, hook: Any) -> None:
-        into[name] = value.detach().clone()
-
-    return hook
-
-
-def _replace(new: Tensor) -> Callable[..., Tensor]:
-    return lambda value, hook: new.view_as(value)
+        return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks))
 
 
 def _replace_head(new: Tensor, index: int) -> Callable[..., Tensor]:

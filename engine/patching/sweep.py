@@ -20,12 +20,10 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.cost import Ledger, output_flops
+from engine.cost import Ledger, block_flops, output_flops
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.models.parts import Layer, Parts
-
-# Rows (sender x pair x position) of one matmul: enough to fill two cores, small enough for their caches.
-ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,14 @@ class SenderSweep:
         through = self._out_of(layer, stream, attn_out) if len(stream) else stream
         if not entering:
             return through
+        self._ledger.add(len(entering) * output_flops(layer, attn_out[..., 0].numel(), 1))
         change = self.window.of(self.item.corrupted_z[index] - clean.z[index])  # [batch pos head d_head]
         written = [layer.changed_output(attn_out, change[..., h : h + 1, :], h) for h in entering]
         entered = self._out_of(layer, self.window.of(clean.resid_pre[index]), torch.stack(written))
         return torch.cat((through, entered))
 
     def _out_of(self, layer: Layer, resid: Tensor, attn_out: Tensor) -> Tensor:
-        self._ledger.add(output_flops(layer, resid, attn_out))
+        self._ledger.add(block_flops(layer, resid, attn_out))
         return layer.output(resid, attn_out)
 
 
@@ -92,16 +91,16 @@ def plan_sweeps(
     items: Sequence[BatchActivations],
     senders: Sequence[Head],
     windows: Sequence[Window],
-    budget_bytes: float,
+    memory: MemoryPlan,
     ledger: Ledger,
 ) -> list[SenderSweep]:
-    """Chunks of at most ``ROWS`` rows for every batch, all with the smallest stride that fits the budget."""
+    """Chunks of at most ``memory.rows`` for every batch, all with the smallest stride whose streams fit."""
     senders = sorted(senders)
-    stride = _stride(parts, items, senders, windows, budget_bytes)
+    stride = _stride(parts, items, senders, windows, memory.streams)
     sweeps = []
     for item, window in zip(items, windows, strict=True):
         per_sender = window.of(item.batch.clean).numel()
-        size = max(1, ROWS // per_sender)
+        size = max(1, memory.rows // per_sender)
         sweeps += [
             SenderSweep(parts, item, senders[i : i + size], window, stride, ledger)
             for i in range(0, len(senders), size)

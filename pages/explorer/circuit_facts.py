@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.answer_keys import answer_keys
-from engine.estimate import dense_cost
+from engine.estimate import dense_flops
 from engine.heads import Head, mask_of
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
@@ -81,6 +81,7 @@ def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
     search = sum(row.flops for row in found.cost if row.stage == SEARCH)
     if found.settings.method is Method.APP and found.complete and search:
         receivers = [head for head in found.circuit.heads if head.layer > 0]
-        ratio = dense_cost(prepared, receivers).flops / search
+        recomputed = found.screening.recomputed / max(1, found.screening.estimated) if found.screening else 1.0
+        ratio = dense_flops(prepared, receivers, found.settings.mode, recomputed) / search
         words += f". The same receivers densely ≈ {ratio:.1f} × the search (estimate)"
     return look.Fact("Cost", f"{passes:,.0f}", "passes", words)

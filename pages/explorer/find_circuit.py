@@ -7,11 +7,12 @@ from torch import Tensor
 
 from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
-from engine.estimate import Estimate, estimate_search
+from engine.estimate import Estimate, estimate_run
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
 from engine.pipeline import Discovery, keep_of
 from engine.prepare import Prepared
+from engine.search import STAGE as SEARCH
 from engine.settings import Method, Score, Settings
 from engine.sparsity_sweep import Pruning
 from pages.shared import background, job_panel, look, state
@@ -102,13 +103,13 @@ def _offer(prepared: Prepared, settings: Settings, keep: Tensor | None, shot: Sn
     elif shot is not None and shot.result is None:
         look.verdict("Cancelled.", "The search was stopped before it had found anything.", "wait")
     if keep is None:
-        rough = estimate_search(prepared, prepared.scores.keep(Score.MERGED, FIXED_SPARSITY))
+        rough = estimate_run(prepared, prepared.scores.keep(Score.MERGED, FIXED_SPARSITY), settings)
         look.note(
             "The automatic choice waits for the performance curves; started now, the search begins when they are "
-            f"there. About {duration(rough.likely.seconds)} after that (estimate for {rough.senders} heads)."
+            f"there. About {duration(rough.stage(SEARCH).seconds)} after that (estimate for {rough.senders} heads)."
         )
     else:
-        _estimate(estimate_search(prepared, keep))
+        _estimate(estimate_run(prepared, keep, settings))
     if not prepared.baseline.capable:
         look.note("The model does not do this task, so what a search finds would explain guesses.")
     st.button(
@@ -122,7 +123,7 @@ def _start(settings: Settings) -> None:
 
 
 def _estimate(estimate: Estimate) -> None:
-    likely, most = estimate.likely, estimate.most
+    likely, most = estimate.stage(SEARCH), estimate.most
     speed = f"at most {duration(most.seconds)}, at this machine’s speed"
     look.facts(
         [
@@ -131,7 +132,8 @@ def _estimate(estimate: Estimate) -> None:
                 "Work, estimated", f"≈ {likely.forward_passes:,.0f}", "passes", "in forward passes over all pairs"
             ),
             look.Fact(
-                "The plain way", f"≈ {likely.reference_passes:,}", "passes", "hooked forward passes, without shortcuts"
+                "The plain way", f"≈ {estimate.reference_passes:,}", "passes",
+                "hooked forward passes, without shortcuts",
             ),
             look.Fact("Candidates", f"{estimate.senders}", "heads", "may send and receive"),
         ]
@@ -172,9 +174,24 @@ def _tell(shot: Snapshot) -> None:
     else:
         look.verdict(
             f"{size}, found in {duration(shot.seconds)}.",
-            f"{look.count(len(found.steps), 'receiver')} searched; the fast path agreed with the hooked reference to "
-            f"{found.check.largest:.0e} on {found.check.paths} paths.",
+            f"{look.count(len(found.steps), 'receiver')} searched. {_how_sure(found)}",
         )
+
+
+def _how_sure(found: Discovery) -> str:
+    """How the numbers were measured, in words."""
+    if found.check is None:
+        return "Every path ran through hooked forwards."
+    words = (
+        f"The fast path agreed with the hooked reference to {found.check.largest:.0e} on {found.check.paths} paths."
+    )
+    if found.screening is None:
+        return f"Every path was patched exactly. {words}"
+    screening = found.screening
+    return (
+        f"Of {screening.estimated:,} estimated paths {screening.recomputed:,} were recomputed exactly, every edge "
+        f"among them; the estimates were off by at most {screening.largest:.3f}. {words}"
+    )
 
 
 def _size(circuit: Circuit) -> str:

@@ -8,10 +8,12 @@ import torch
 from engine.activations import capture
 from engine.circuit import Input
 from engine.cost import Ledger
-from engine.estimate import dense_cost
+from engine.estimate import dense_flops
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
+from engine.settings import Mode
 from tests.engine.patching.test_effects import all_heads
 from tests.engine.random_prompts import random_prompts
 
@@ -25,12 +27,12 @@ def test_the_cost_of_given_receivers_is_the_ledgers(tiny_deep_models, kind):
     inputs += [Receiver(Input.K, group[0]), Receiver(Input.V, group[0])]
     ledger = Ledger(1.0)
     with ledger.stage("search"):
-        patching = PathPatching(model, activations, all_heads(model), ledger, memory_budget=1e12)
+        patching = PathPatching(model, activations, all_heads(model), ledger, MemoryPlan(2048, 2048, 1e12))
         for receiver in (LOGITS, *inputs):
             patching.effects(receiver)
     [booked] = ledger.rows()
     prepared = SimpleNamespace(
-        model=model, activations=activations, prompts=activations.prompts, cost=[booked],
+        model=model, activations=activations, prompts=activations.prompts,
         scores=SimpleNamespace(flap=torch.zeros(model.n_layers, model.n_heads)),
     )  # fmt: skip
-    assert booked.flops == pytest.approx(dense_cost(prepared, group).flops, rel=0.05)
+    assert dense_flops(prepared, group, Mode.EXACT, 0.0) == pytest.approx(booked.flops, rel=0.05)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from engine.cliffs import Cliff, CliffKind, Cliffs
 from engine.errors import HeadlightError
-from engine.merge import Merge, choose, knee, nine_merges, pareto_front
+from engine.merge import Merge, choose, nine_merges
+from engine.pareto import knee, pareto_front
 
 
 def cliffs_at(first: float, biggest: float, fixed: float) -> Cliffs:

@@ -9,7 +9,7 @@ import torch
 from engine import record
 from engine.circuit import Input
 from engine.errors import Cancelled, HeadlightError
-from engine.estimate import dense_cost, estimate_search
+from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
 from engine.models.sources import TOY_FOLDER
@@ -17,7 +17,7 @@ from engine.pipeline import discover, keep_of
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.search import STAGE
-from engine.settings import Method, Score, Settings
+from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune, random_band
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, seed=0)
@@ -60,7 +60,8 @@ def test_the_known_circuit_is_found_exactly(toy_model, known, settings):
     assert found.check.largest < 1e-4
 
 
-def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning):
+def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning, monkeypatch):
+    monkeypatch.setattr("engine.self_check._checked", {})  # a model not seen before
     found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
     stages = [row.stage for row in found.cost]
     assert stages == ["calibration", "sparsity sweep", "self-check", STAGE, "verification"]
@@ -102,14 +103,27 @@ def test_the_random_band_is_seeded_and_ordered(prepared):
     assert len(band.sparsities) == len(band.median) and band.draws > 1
 
 
-def test_the_estimate_brackets_the_search(toy_model, prepared):
-    estimate = estimate_search(prepared, torch.ones_like(prepared.scores.flap, dtype=torch.bool))
-    found = discover(toy_model, replace(SETTINGS, method=Method.DENSE), Watcher(), prepared)
-    cost = next(row for row in found.cost if row.stage == STAGE)
-    assert estimate.likely.flops < estimate.most.flops
-    assert cost.flops <= estimate.most.flops * 1.01
+def measured(found, stage):
+    return next(row for row in found.cost if row.stage == stage)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_cost_of_a_search_is_known_once_its_receivers_are(toy_model, prepared, mode):
+    found = discover(toy_model, replace(SETTINGS, method=Method.DENSE, mode=mode), Watcher(), prepared)
     receivers = [head for head in found.circuit.heads if head.layer > 0]
-    assert cost.flops == pytest.approx(dense_cost(prepared, receivers).flops, rel=0.15)
+    recomputed = found.screening.recomputed / found.screening.estimated if found.screening else 1.0
+    assert dense_flops(prepared, receivers, mode, recomputed) == pytest.approx(measured(found, STAGE).flops, rel=0.02)
+    assert estimate_run(prepared, found.keep, found.settings).most.flops >= measured(found, STAGE).flops
+
+
+def test_stages_without_a_choice_are_predicted(toy_model, prepared):
+    """The nine unions are left out of the sweep's prediction, and the circuit's ablation is counted as a whole pass."""
+    settings = replace(SETTINGS, sparsity=None)
+    found = discover(toy_model, settings, Watcher(), prepared)
+    estimate = estimate_run(prepared, found.keep, settings)
+    assert estimate.stage("sparsity sweep").flops == pytest.approx(measured(found, "sparsity sweep").flops, rel=0.15)
+    assert estimate.stage("verification").flops == pytest.approx(measured(found, "verification").flops, rel=0.3)
+    assert all(row.seconds > 0 for row in estimate.likely if row.flops)
 
 
 class CancelIn(Watcher):

@@ -9,6 +9,7 @@ import torch
 
 from engine.circuit import Circuit, Edge, Input
 from engine.heads import Head
+from engine.patching.effects import Effects
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
 from engine.search import LOGITS_THRESHOLD_SCALE, Thresholds, important_senders, layer_thresholds, search
@@ -45,9 +46,9 @@ def test_the_scale_is_the_receivers_and_the_logits_step_keeps_two():
         effects[(1, 3) if receiver == LOGITS else (0, 4)] = -0.5
         return effects
 
-    strict = search(measure, 2, 20, 1, Thresholds(100.0, 0.01), Watcher())
+    strict = search(one_by_one(measure), 2, 20, 1, Thresholds(100.0, 0.01), Watcher())
     assert strict.circuit.heads == (Head(1, 3),) and [edge.input for edge in strict.circuit.edges] == [Input.LOGITS]
-    lax = search(measure, 2, 20, 1, Thresholds(1.0, 0.01), Watcher())
+    lax = search(one_by_one(measure), 2, 20, 1, Thresholds(1.0, 0.01), Watcher())
     assert lax.circuit.heads == (Head(0, 4), Head(1, 3)) and len(lax.circuit.edges) == 4
 
 
@@ -56,6 +57,11 @@ def test_a_positive_effect_counts_as_much_as_a_negative_one():
     thresholds = Thresholds(1.0, 0.01)
     for signed in (effects, -effects):
         assert important_senders(signed, layer_thresholds(signed, 1, thresholds)) == (Head(0, 1),)
+
+
+def one_by_one(measure):
+    """A search's way of asking for a layer at once, answered receiver by receiver."""
+    return lambda receivers, decides, tick: [Effects.exact(measure(receiver, tick)) for receiver in receivers]
 
 
 class MadeUp:
@@ -107,7 +113,7 @@ def paper_queue(measure: MadeUp, thresholds: Thresholds, shuffle: random.Random)
 def test_walking_down_finds_what_the_papers_queue_finds_in_any_order(seed, group):
     thresholds = Thresholds(1.0, 0.01)
     measure = MadeUp(seed, 7, 6, group)
-    found = search(measure, 7, 6, group, thresholds, Watcher())
+    found = search(one_by_one(measure), 7, 6, group, thresholds, Watcher())
     assert found.complete and len(measure.asked) == len(set(measure.asked))  # nothing measured twice
     assert found.circuit.heads
     for order in range(3):
@@ -135,7 +141,7 @@ def test_a_kv_head_with_one_query_head_in_the_circuit_is_not_shared():
             effects[0, 4] = -0.3
         return effects
 
-    found = search(measure, 2, 20, 10, Thresholds(1.0, 0.01), Watcher())
+    found = search(one_by_one(measure), 2, 20, 10, Thresholds(1.0, 0.01), Watcher())
     assert found.circuit.edges == (
         Edge(Head(0, 4), Head(1, 3), Input.V, pytest.approx(-0.3), shared=False),
         Edge(Head(1, 3), None, Input.LOGITS, pytest.approx(-0.5)),
@@ -154,7 +160,7 @@ def test_sharing_is_marked_when_two_query_heads_of_one_group_are_in():
             effects[0, 4] = -0.3
         return effects
 
-    found = search(measure, 2, 20, 10, Thresholds(1.0, 0.01), Watcher())
+    found = search(one_by_one(measure), 2, 20, 10, Thresholds(1.0, 0.01), Watcher())
     keys = [edge for edge in found.circuit.edges if edge.input is Input.K]
     assert [(edge.receiver, edge.effect, edge.shared) for edge in keys] == [
         (Head(1, 3), pytest.approx(-0.3), True),
@@ -171,7 +177,7 @@ def test_layer_zero_heads_are_not_searched():
         effects[0, 5] = -1.0
         return effects
 
-    found = search(measure, 2, 12, 1, Thresholds(1.0, 0.01), Watcher())
+    found = search(one_by_one(measure), 2, 12, 1, Thresholds(1.0, 0.01), Watcher())
     assert found.circuit.heads == (Head(0, 5),) and len(found.steps) == 1
 
 
@@ -191,16 +197,17 @@ class StopAfter(Watcher):
 
 
 def test_cancel_keeps_what_was_found_and_says_so():
-    whole = search(MadeUp(1, 7, 6, 1), 7, 6, 1, Thresholds(1.0, 0.01), Watcher())
-    watcher = StopAfter(4)
-    part = search(MadeUp(1, 7, 6, 1), 7, 6, 1, Thresholds(1.0, 0.01), watcher)
-    assert not part.complete and len(part.steps) == 4 < len(whole.steps)
+    whole = search(one_by_one(MadeUp(1, 7, 6, 1)), 7, 6, 1, Thresholds(1.0, 0.01), Watcher())
+    watcher = StopAfter(2)  # the logits and one layer
+    part = search(one_by_one(MadeUp(1, 7, 6, 1)), 7, 6, 1, Thresholds(1.0, 0.01), watcher)
+    assert not part.complete and 1 < len(part.steps) < len(whole.steps)
+    assert len({step.receivers[0].layer for step in part.steps[1:]}) == 1
     assert part.circuit == watcher.seen[-1]
     assert set(part.circuit.edges) < set(whole.circuit.edges)
 
 
 def test_progress_never_goes_back_and_ends_at_one():
     watcher = StopAfter(10**6)
-    search(MadeUp(3, 7, 6, 3), 7, 6, 3, Thresholds(1.0, 0.01), watcher)
+    search(one_by_one(MadeUp(3, 7, 6, 3)), 7, 6, 3, Thresholds(1.0, 0.01), watcher)
     assert watcher.shares == sorted(watcher.shares)
     assert watcher.shares[-1] == pytest.approx(1.0)

@@ -3,7 +3,10 @@ import pytest
 from engine.activations import capture
 from engine.errors import HeadlightError
 from engine.patching.receivers import patched_z
+from engine.pipeline import discover
+from engine.progress import Watcher
 from engine.self_check import self_check
+from engine.settings import Settings
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import TINY_KINDS
 
@@ -21,6 +24,15 @@ def test_a_fast_path_that_is_wrong_stops_the_run(tiny_model, monkeypatch):
         z, first = patched_z(*args)
         return 1.5 * z, first
 
-    monkeypatch.setattr("engine.patching.receivers.patched_z", scaled)
+    monkeypatch.setattr("engine.patching.effects.patched_z", scaled)
     with pytest.raises(HeadlightError, match="disagrees with the hooked reference"):
         self_check(model, activations)
+
+
+def test_a_model_is_checked_once(toy_model, monkeypatch):
+    monkeypatch.setattr("engine.self_check._checked", {})
+    settings = Settings(model="toy-induction", task="induction-random", pairs=4, sparsity=0.5)
+    first = discover(toy_model, settings, Watcher())
+    again = discover(toy_model, settings, Watcher())
+    assert "self-check" in [row.stage for row in first.cost]
+    assert "self-check" not in [row.stage for row in again.cost] and again.check == first.check

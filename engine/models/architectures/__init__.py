@@ -60,6 +60,15 @@ def check_supported(config: Any) -> None:
         raise HeadlightError(f"This {kind} model uses {reason}, which Headlight's exact path patching does not know.")
 
 
+def known_parts(config: Any) -> bool:
+    """Whether all parts of this config are known; if not, only hooks can serve it."""
+    try:
+        check_supported(config)
+    except HeadlightError:
+        return False
+    return True
+
+
 def parts_of(hf_model: Any) -> Parts:
     """The parts of a supported Hugging Face causal LM; raises HeadlightError otherwise."""
     check_supported(hf_model.config)
@@ -67,8 +76,8 @@ def parts_of(hf_model: Any) -> Parts:
 
 
 def copied_parameters(config: Any) -> int:
-    """Parameters that the parts of a supported config hold a second time, beside the model's own."""
-    return _FAMILIES[config.model_type].copied_parameters(config)
+    """Parameters that the known parts of a config hold a second time, beside the model's own."""
+    return _FAMILIES[config.model_type].copied_parameters(config) if known_parts(config) else 0
 
 
 def _unknown_part(config: Any) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.activations import run
-from engine.cost import mlp_flops, output_flops
+from engine.cost import block_flops, mlp_flops
 from engine.errors import HeadlightError
 from engine.models.architectures import check_supported, copied_parameters, parts_of
 from engine.models.attention import pattern, softcapped
@@ -48,10 +48,10 @@ def test_what_the_heads_add_to_the_stream_is_what_attention_adds(tiny_model, kin
 def test_a_parallel_mlp_is_computed_and_booked_once_for_all_senders(tiny_model):
     layer = tiny_model("gpt_neox").parts.layers[0]
     shared, own = torch.ones(2, 3, 32), torch.ones(5, 2, 3, 32)
-    assert output_flops(layer, shared, own) == mlp_flops(layer, 2 * 3)
-    assert output_flops(layer, own, shared) == mlp_flops(layer, 5 * 2 * 3)
+    assert block_flops(layer, shared, own) == mlp_flops(layer, 2 * 3)
+    assert block_flops(layer, own, shared) == mlp_flops(layer, 5 * 2 * 3)
     sequential = tiny_model("gpt_neox-sequential").parts.layers[0]
-    assert output_flops(sequential, shared, own) == mlp_flops(sequential, 5 * 2 * 3)
+    assert block_flops(sequential, shared, own) == mlp_flops(sequential, 5 * 2 * 3)
     resid, attn_out = run(tiny_model("gpt_neox").parts, TOKENS).resid_pre[0], torch.zeros(7, 2, 9, 32)
     by_hand = resid + layer.mlp(layer.norm_mlp(resid))
     torch.testing.assert_close(layer.output(resid, attn_out), by_hand.expand(7, -1, -1, -1), atol=1e-6, rtol=0)

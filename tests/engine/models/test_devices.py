@@ -18,14 +18,16 @@ from engine.circuit import Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.metrics import Readout
 from engine.models import devices, loading
 from engine.models.architectures import parts_of
 from engine.models.loading import load_model
 from engine.models.parts import Parts
 from engine.models.preflight import free_bytes
+from engine.patching.gradients import z_gradients
 from engine.patching.receiver import Receiver
-from engine.patching.receivers import received_metric
+from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import Window, plan_sweeps
 from engine.tasks.prompts import Metric
 from tests.engine.random_prompts import random_prompts
@@ -48,19 +50,21 @@ def fake_parts(kind: str, mode: FakeTensorMode, device: torch.device) -> Parts:
 
 
 def spread_parts(kind: str, mode: FakeTensorMode) -> Parts:
-    """Embedding and second block on the other GPU; first block, rotary tables and unembedding at home."""
+    """Embedding, second block and unembedding on the other GPU; first block and rotary tables at home."""
     home, away = fake_parts(kind, mode, HOME), fake_parts(kind, mode, AWAY)
     second = replace(away.layers[1], rotary=home.layers[1].rotary)
-    return replace(home, embed=away.embed, layers=(home.layers[0], second), final_norm=away.final_norm)
+    return replace(away, layers=(home.layers[0], second))
 
 
 def patched(parts: Parts, item: BatchActivations, letter: Input) -> torch.Tensor:
     """One path's metric, from a sender of block 0 into a head of block 1."""
-    ledger, window = Ledger(1.0), Window(2)
+    ledger, window, receiver = Ledger(1.0), Window(2), Receiver(letter, Head(1, 1))
     with ledger.stage("test"):
-        [sweep] = plan_sweeps(parts, [item], [Head(0, 0), Head(0, 3)], [window], 0, ledger)
-        receiver = Receiver(letter, Head(1, 1))
-        return received_metric(parts, item, window, receiver, sweep.stream_into(1), ledger)
+        [sweep] = plan_sweeps(parts, [item], [Head(0, 0), Head(0, 3)], [window], MemoryPlan(2048, 2048, 0.0), ledger)
+        normed = parts.layers[1].norm_attn(sweep.stream_into(1))
+        z, first = patched_z(parts, item, window, receiver, normed, ledger)
+        attn_out = patched_attention(parts, item, window, 1, z, first, ledger)
+        return resume(parts, item, window, 1, window.of(item.clean.resid_pre[1]), attn_out, ledger)
 
 
 @pytest.mark.parametrize("kind", TINY_KINDS)
@@ -86,8 +90,11 @@ def test_paths_cross_gpus(kind, letter):
         parts = spread_parts(kind, mode)
         clean = run(parts, mode.from_tensor(batch.clean).to(HOME))
         marks = [mode.from_tensor(x).to(HOME) for x in (readout.tokens, readout.answers, readout.distractors)]
-        item = BatchActivations(batch, Readout(readout.metric, *marks), clean, clean.z, clean.z, clean.z)
+        item = BatchActivations(batch, Readout(readout.metric, *marks), clean.z, clean.z, clean.z, clean.z, clean)
         assert patched(parts, item, letter).device == HOME
+        ledger = Ledger(1.0)
+        with ledger.stage("test"):
+            assert z_gradients(parts, item, 2048, ledger).device == HOME
 
 
 def gpus(monkeypatch, count: int, with_bfloat16: int = 9):

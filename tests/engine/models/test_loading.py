@@ -139,7 +139,7 @@ def test_a_marker_without_an_embedding_is_no_mismatch(folder):
         load_model(str(folder))
 
 
-@pytest.mark.parametrize("kind", ["bert", "mamba", "gpt_oss", "something-new", None])
+@pytest.mark.parametrize("kind", ["bert", "mamba", "helium", "something-new", None])
 def test_unsupported_architecture_is_named(folder, weights_never_read, kind):
     edit_config(folder, model_type=kind)
     known = "gpt2, gpt_neox, gptj, llama, .* qwen2"

@@ -1,0 +1,60 @@
+"""Whole forwards through hooks: how a model whose parts are not known is captured and ablated.
+
+1. Recording: a plain run that keeps every layer's z, and the logits of the end position.
+2. Ablation: a run in which z of each layer is replaced where the mask does not keep it.
+
+Nothing is shared or skipped; every call is one forward of the bridge, hooks added and removed under the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.models.bridge import hook_name
+from engine.models.hooks import Hook, recorder
+from engine.models.model import Model
+
+
+def end_logits(model: Model, tokens: Tensor, hooks: Sequence[Hook] = ()) -> Tensor:
+    """Logits ``[batch vocab]`` after ``tokens [batch pos]`` with ``hooks`` in place, where ``tokens`` lie."""
+    with model.hooking() as bridge:
+        return bridge.run_with_hooks(tokens, fwd_hooks=list(hooks))[:, -1].to(tokens.device)
+
+
+def recorded_z(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """z ``[layer batch pos head d_head]`` of a plain run of ``tokens [batch pos]``, and its end logits."""
+    recorded: dict[str, Tensor] = {}
+    names = [hook_name(layer, "z") for layer in range(model.n_layers)]
+    logits = end_logits(model, tokens, [recorder(recorded, name) for name in names])
+    return torch.stack([recorded[name].to(model.device) for name in names]), logits
+
+
+def ablated_logits(model: Model, tokens: Tensor, keep: Tensor, stand_in: Tensor) -> Tensor:
+    """End logits ``[batch vocab]`` with z of the heads outside ``keep [layer head]`` taken from ``stand_in``.
+
+    ``stand_in [layer batch pos head d_head]``.
+    """
+    hooks = [
+        (hook_name(layer, "z"), _keeping(keep[layer].to(model.device)[:, None], stand_in[layer]))
+        for layer in range(model.n_layers)
+    ]
+    return end_logits(model, tokens, hooks)
+
+
+def _keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
+    return lambda value, hook: torch.where(keep.to(value.device), value, stand_in.to(value.device))
+
+
+def attention_probabilities(model: Model, tokens: Tensor, layer: int) -> Tensor | None:
+    """A layer's attention ``[batch head query key]``; None where the bridge has no hook on it."""
+    recorded: dict[str, Tensor] = {}
+    name = hook_name(layer, "pattern")
+    with model.hooking() as bridge:
+        try:
+            bridge.run_with_hooks(tokens, fwd_hooks=[recorder(recorded, name)])
+        except KeyError:  # no hook of that name
+            return None
+    return recorded.get(name)
