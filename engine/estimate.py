@@ -172,7 +172,7 @@ def _sender_flops(model: Model, items: Sequence[BatchActivations], senders: Sequ
         for item in items:
             pairs, length = item.batch.clean.shape
             carried = pairs * (1 + (length - item.first if index < top else 0))
-            # A parallel block's MLP does not see what enters beside it, and runs once for all of it.
+            # A parallel block's MLP does not see what its own senders wrote, so they share one.
             changed = entered - entering + min(entering, 1) if layer.parallel else entered
             total += mlp_flops(layer, changed * carried) + output_flops(layer, entering * carried, 1)
     return total + len(senders) * sum(_logits_flops(model, item) for item in items)
@@ -192,7 +192,7 @@ def _resume_flops(model: Model, item: BatchActivations, layer_index: int, letter
     total = output_flops(layers[layer_index], rows, _reached(model, letter)) + _logits_flops(model, item)
     for index in range(layer_index, len(layers)):
         live = rows if index < len(layers) - 1 else pairs
-        if index > layer_index or not layers[index].parallel:
+        if index > layer_index or not layers[index].parallel:  # there its senders share one
             total += mlp_flops(layers[index], live)
         if index > layer_index:
             total += attention_flops(layers[index], live, rows, length)

@@ -38,13 +38,14 @@ def ablated_logits(model: Model, tokens: Tensor, keep: Tensor, stand_in: Tensor)
     ``stand_in [layer batch pos head d_head]``.
     """
     hooks = [
-        (hook_name(layer, "z"), _keeping(keep[layer].to(model.device)[:, None], stand_in[layer]))
+        (hook_name(layer, "z"), keeping(keep[layer].to(model.device)[:, None], stand_in[layer]))
         for layer in range(model.n_layers)
     ]
     return end_logits(model, tokens, hooks)
 
 
-def _keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
+def keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
+    """What to put in a layer's place: its own z ``[batch pos head d_head]`` where ``keep [head 1]``, else ``stand_in``."""
     return lambda value, hook: torch.where(keep.to(value.device), value, stand_in.to(value.device))
 
 

@@ -106,7 +106,7 @@ def score_heads(model: Model, activations: Activations) -> HeadScores:
     """Both scores of METHOD section 2.2 for every layer."""
     flap, contrastive = [], []
     for index in range(model.n_layers):
-        weight = model.output_weight(index)
+        weight = model.output_weight(index).to(model.device)  # z lies there
         clean = [item.clean_z[index].flatten(-2) for item in activations.batches]
         corrupted = [item.corrupted_z[index].flatten(-2) for item in activations.batches]
         flap.append(flap_scores(clean, weight, model.n_heads))

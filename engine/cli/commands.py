@@ -83,7 +83,10 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    _write(record.discovery_json(model, find_circuit(model, prepared.settings, console, prepared)), out)
+    found = find_circuit(model, prepared.settings, console, prepared)
+    if not found.complete:
+        console.announce("Interrupted. What was found by then is written, not verified.")
+    _write(record.discovery_json(model, found), out)
 
 
 def verify(options: argparse.Namespace, console: Console) -> None:

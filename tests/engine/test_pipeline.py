@@ -13,7 +13,7 @@ from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
 from engine.models.sources import TOY_FOLDER
-from engine.pipeline import discover, keep_of
+from engine.pipeline import SELF_CHECK, VERIFICATION, discover, keep_of
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.search import STAGE
@@ -144,9 +144,50 @@ def test_cancelled_in_the_search_the_part_found_comes_back_marked(toy_model, pre
     assert json.loads(text)["complete"] is False
 
 
-def test_cancelled_before_the_search_there_is_nothing_to_keep(toy_model, prepared):
+@pytest.mark.parametrize("stage", ["sparsity sweep", SELF_CHECK, STAGE, VERIFICATION])
+def test_cancelled_in_any_stage_what_came_before_is_kept(toy_model, prepared, pruning, stage, monkeypatch):
+    monkeypatch.setattr("engine.self_check._checked", {})
+    given = None if stage == "sparsity sweep" else pruning
+    found = discover(toy_model, SETTINGS, CancelAtOnce(stage), prepared, given)
+    assert not found.complete and found.verification is None
+    assert torch.equal(found.scores.flap, prepared.scores.flap)
+    assert bool(found.keep.any()) == (stage != "sparsity sweep")
+    assert bool(found.circuit.heads) == (stage in (STAGE, VERIFICATION))  # the logits step was over
+    saved = json.loads(record.dumps(record.discovery_json(toy_model, found)))
+    assert saved["complete"] is False and saved["scores"]["flap"]
+
+
+def test_cancelled_before_the_prompts_have_run_there_is_nothing_to_keep(toy_model):
     with pytest.raises(Cancelled):
-        discover(toy_model, SETTINGS, CancelIn("sparsity sweep"), prepared)
+        discover(toy_model, SETTINGS, CancelAtOnce("calibration"))
+
+
+@pytest.mark.parametrize("stage", ["sparsity sweep", STAGE, VERIFICATION])
+def test_a_cancelled_stage_stops_at_the_next_piece_of_work(toy_model, prepared, pruning, stage):
+    """However long a chunk is: the ledger asks with every layer it books."""
+    watcher = CancelAtOnce(stage)
+    discover(toy_model, SETTINGS, watcher, prepared, None if stage == "sparsity sweep" else pruning)
+    assert watcher.asked_after <= 1
+
+
+class CancelAtOnce(Watcher):
+    """Cancels from the first report of ``stage`` on, without raising there: only the next check can stop the work."""
+
+    def __init__(self, stage):
+        self.stage, self.reached, self.asked_after = stage, False, 0
+
+    def report(self, stage, done, total):
+        self.reached |= stage == self.stage
+
+    def step(self, stage, done, total):
+        reached = self.reached
+        self.report(stage, done, total)
+        if reached:
+            self.check()
+
+    def cancelled(self):
+        self.asked_after += self.reached
+        return self.reached
 
 
 def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepared, pruning, tmp_path):

@@ -194,3 +194,26 @@ def test_interrupted_is_exit_code_130_and_what_was_found_is_written(tmp_path):
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, "".join(lines) + rest
     assert "Traceback" not in rest and "Interrupted" in rest
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert saved["complete"] is False and saved["circuit"]["heads"] == [] and saved["scores"]["flap"]
+
+
+def test_a_model_that_has_only_hooks_says_so_and_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.models.model.known_parts", lambda config: False)
+    out = tmp_path / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(out)]) == 0
+    assert "note: gpt2: its parts are not known to the fast path" in capsys.readouterr().err
+    run = json.loads(out.read_text(encoding="utf-8"))
+    assert run["path_patching"] == "reference" and run["circuit"]["heads"] == ["0.1", "1.2"]
+    below = sum(run["keep"][0])
+    expected = (2 + sum(map(sum, run["keep"]))) + 3 * (2 + 2 * below)  # the logits, then q, k and v of 1.2
+    assert run["cost"]["path patching"]["forward_passes"] == pytest.approx(expected)
+    effects = run_json(capsys, "effects", *TOY, "--receiver", "1.0.q", "--senders", "0.1")
+    assert effects["settings"]["reference"] is True
+    assert effects["cost"]["effects"]["forward_passes"] == pytest.approx(2 + 2)
+
+
+def test_the_list_of_models_names_the_architectures_that_run_fast(capsys):
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"architectures .*gpt2.*llama", text) and "hooked forwards: exact, but slow" in text

@@ -18,10 +18,12 @@ from engine.circuit import Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.hooked import keeping
 from engine.memory import MemoryPlan
 from engine.metrics import Readout
 from engine.models import devices, loading
 from engine.models.architectures import parts_of
+from engine.models.hooks import replacing
 from engine.models.loading import load_model
 from engine.models.parts import Parts
 from engine.models.preflight import free_bytes
@@ -95,6 +97,14 @@ def test_paths_cross_gpus(kind, letter):
         ledger = Ledger(1.0)
         with ledger.stage("test"):
             assert z_gradients(parts, item, 2048, ledger).device == HOME
+
+
+def test_what_hooks_put_in_goes_where_the_layer_is():
+    with FakeTensorMode():
+        home, away = torch.ones(1, 2, 4, 8, device=HOME), torch.ones(1, 2, 4, 8, device=AWAY)
+        _, replace_it = replacing("z", home)
+        assert replace_it(away, None).device == AWAY
+        assert keeping(torch.ones(4, 1, dtype=torch.bool, device=HOME), home)(away, None).device == AWAY
 
 
 def gpus(monkeypatch, count: int, with_bfloat16: int = 9):
