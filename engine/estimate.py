@@ -116,6 +116,7 @@ def search_flops(
     total = _sender_flops(model, items, senders, max((head.layer for head in receivers), default=0))
     if mode is Mode.SCREENED and receivers:
         total += sum(_gradient_flops(model, item) for item in items)
+    total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in receivers} for item in items)
     for (layer, letter), visits in _visits(model, receivers).items():
         below = sum(sender.layer < layer for sender in senders)
         path = sum(_path_flops(model, item, layer, letter) for item in items)
@@ -207,6 +208,13 @@ def _resume_flops(model: Model, item: BatchActivations, layer_index: int, letter
         if index > layer_index:
             total += attention_flops(layers[index], live, rows, length)
     return total
+
+
+def _shared_flops(model: Model, item: BatchActivations, layer_index: int) -> float:
+    """A parallel block's MLP on the clean stream into a receiver's layer: once for all senders and receivers."""
+    layer = model.parts.layers[layer_index]
+    live = _rows(item) if layer_index < model.n_layers - 1 else len(item.batch.pairs)
+    return mlp_flops(layer, live) if layer.parallel else 0.0
 
 
 def _rows(item: BatchActivations) -> int:

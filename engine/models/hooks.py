@@ -84,7 +84,7 @@ def recorder(into: dict[str, Tensor], name: str) -> Hook:
 
 def replacing(name: str, new: Tensor) -> Hook:
     """A hook that puts ``new`` in the place of what passes under ``name``."""
-    return name, lambda value, hook: new.view_as(value)
+    return name, lambda value, hook: new.view_as(value).to(value.device)
 
 
 class _Probe:

@@ -73,8 +73,9 @@ class Model:
         )
 
     def output_weight(self, layer: int) -> Tensor:
-        """The attention output projection of a layer, ``[d_model head·d_head]``."""
-        return self._output_weights[layer] if self._output_weights else self.parts.layers[layer].o.weight
+        """The attention output projection of a layer, ``[d_model head·d_head]``, where z lies."""
+        weight = self._output_weights[layer] if self._output_weights else self.parts.layers[layer].o.weight
+        return weight.to(self.device)
 
     @property
     def n_layers(self) -> int:
@@ -114,7 +115,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where activations live; the weights of a block may lie on another (engine/models/devices.py)."""
-        return self.parts.unembedding.weight.device if self.fast else next(self.hf_model.parameters()).device
+        return next(self.hf_model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:

@@ -199,8 +199,13 @@ class Parts:
 
     def unembed(self, resid: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Logits of ``tokens`` (all if None) for the last residual stream: ``... token``."""
-        weight, bias = self.unembedding.weight, self.unembedding.bias
-        if tokens is not None:
-            weight, bias = weight[tokens], None if bias is None else bias[tokens]
-        logits = F.linear(self.final_norm(resid), weight, bias)
+        logits = self.project(self.final_norm(resid), tokens, with_bias=True)
         return logits if self.logit_softcap is None else softcapped(logits, self.logit_softcap)
+
+    def project(self, normed: Tensor, tokens: Tensor | None = None, with_bias: bool = False) -> Tensor:
+        """Directions ``... d_model`` as logits of ``tokens`` (all if None), before a soft cap: ``... token``."""
+        weight, bias = self.unembedding.weight, self.unembedding.bias if with_bias else None
+        if tokens is not None:
+            tokens = tokens.to(weight.device)
+            weight, bias = weight[tokens], None if bias is None else bias[tokens]
+        return F.linear(normed.to(weight.device), weight, bias).to(normed.device)

@@ -118,8 +118,7 @@ class _Frozen:
         return hooks
 
     def _read(self, hooks: list[Hook]) -> Tensor:
-        # A model spread over GPUs may answer on another than it was asked on.
-        return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks).to(self.model.device))
+        return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks))
 
 
 def _replace_head(new: Tensor, index: int) -> Callable[..., Tensor]:

@@ -32,7 +32,7 @@ def test_the_cost_of_given_receivers_is_the_ledgers(tiny_deep_models, kind):
             patching.effects(receiver)
     [booked] = ledger.rows()
     prepared = SimpleNamespace(
-        model=model, activations=activations, prompts=activations.prompts, cost=[booked],
+        model=model, activations=activations, prompts=activations.prompts,
         scores=SimpleNamespace(flap=torch.zeros(model.n_layers, model.n_heads)),
     )  # fmt: skip
     # How many chunks share the MLP of a parallel block is not predicted.

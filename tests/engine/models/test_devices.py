@@ -18,13 +18,16 @@ from engine.circuit import Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.hooked import keeping
 from engine.memory import MemoryPlan
 from engine.metrics import Readout
 from engine.models import devices, loading
 from engine.models.architectures import parts_of
+from engine.models.hooks import replacing
 from engine.models.loading import load_model
 from engine.models.parts import Parts
 from engine.models.preflight import free_bytes
+from engine.patching.gradients import z_gradients
 from engine.patching.receiver import Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import Window, plan_sweeps
@@ -49,21 +52,21 @@ def fake_parts(kind: str, mode: FakeTensorMode, device: torch.device) -> Parts:
 
 
 def spread_parts(kind: str, mode: FakeTensorMode) -> Parts:
-    """Embedding and second block on the other GPU; first block, rotary tables and unembedding at home."""
+    """Embedding, second block and unembedding on the other GPU; first block and rotary tables at home."""
     home, away = fake_parts(kind, mode, HOME), fake_parts(kind, mode, AWAY)
     second = replace(away.layers[1], rotary=home.layers[1].rotary)
-    return replace(home, embed=away.embed, layers=(home.layers[0], second), final_norm=away.final_norm)
+    return replace(away, layers=(home.layers[0], second))
 
 
 def patched(parts: Parts, item: BatchActivations, letter: Input) -> torch.Tensor:
     """One path's metric, from a sender of block 0 into a head of block 1."""
-    ledger, window = Ledger(1.0), Window(2)
+    ledger, window, receiver = Ledger(1.0), Window(2), Receiver(letter, Head(1, 1))
     with ledger.stage("test"):
         [sweep] = plan_sweeps(parts, [item], [Head(0, 0), Head(0, 3)], [window], MemoryPlan(2048, 2048, 0.0), ledger)
         normed = parts.layers[1].norm_attn(sweep.stream_into(1))
-        z, first = patched_z(parts, item, window, Receiver(letter, Head(1, 1)), normed, ledger)
+        z, first = patched_z(parts, item, window, receiver, normed, ledger)
         attn_out = patched_attention(parts, item, window, 1, z, first, ledger)
-        return resume(parts, item, window, 1, item.clean.resid_pre[1][:, window.first :], attn_out, ledger)
+        return resume(parts, item, window, 1, window.of(item.clean.resid_pre[1]), attn_out, ledger)
 
 
 @pytest.mark.parametrize("kind", TINY_KINDS)
@@ -91,6 +94,17 @@ def test_paths_cross_gpus(kind, letter):
         marks = [mode.from_tensor(x).to(HOME) for x in (readout.tokens, readout.answers, readout.distractors)]
         item = BatchActivations(batch, Readout(readout.metric, *marks), clean.z, clean.z, clean.z, clean.z, clean)
         assert patched(parts, item, letter).device == HOME
+        ledger = Ledger(1.0)
+        with ledger.stage("test"):
+            assert z_gradients(parts, item, 2048, ledger).device == HOME
+
+
+def test_what_hooks_put_in_goes_where_the_layer_is():
+    with FakeTensorMode():
+        home, away = torch.ones(1, 2, 4, 8, device=HOME), torch.ones(1, 2, 4, 8, device=AWAY)
+        _, replace_it = replacing("z", home)
+        assert replace_it(away, None).device == AWAY
+        assert keeping(torch.ones(4, 1, dtype=torch.bool, device=HOME), home)(away, None).device == AWAY
 
 
 def gpus(monkeypatch, count: int, with_bfloat16: int = 9):
