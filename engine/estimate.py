@@ -15,6 +15,7 @@ A model whose parts are not known pays whole hooked passes instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ from engine.cost import (
     pass_flops,
     unembed_flops,
 )
+from engine.grid import SCALES
 from engine.heads import Head, heads_of
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
@@ -51,8 +53,6 @@ from engine.verification import STAGE as VERIFICATION
 # Of the candidates, those a search visits: the fewer there are, the more of them matter.
 LIKELY_SHARE = 1 / 3
 LIKELY_MOST = 1 / 8  # of all heads
-# Of the estimated paths, those a screened search recomputes.
-LIKELY_RECOMPUTED = 0.15
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {CALIBRATION: 0.6, SPARSITY_SWEEP: 0.6, SELF_CHECK: 0.6, SEARCH: 0.8, VERIFICATION: 0.6}
 
@@ -94,7 +94,7 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
-    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, LIKELY_RECOMPUTED)
+    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings))
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)
     return Estimate(
@@ -103,6 +103,15 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
         senders=len(senders),
         reference_passes=round(_reference_passes(prepared.model, senders, likely)),
     )
+
+
+def likely_recomputed(settings: Settings) -> float:
+    """Of the estimated paths, the share a screened search recomputes: fewer, the higher the threshold.
+
+    Fitted to the bundled model on two tasks, s from 1 to 2.5: .31, .11, .035, .012.
+    """
+    scale = min(SCALES) if settings.grid else settings.threshold_scale
+    return min(1.0, math.exp(1.0 - 2.17 * scale))
 
 
 def search_flops(

@@ -45,7 +45,7 @@ def ablated_logits(model: Model, tokens: Tensor, keep: Tensor, stand_in: Tensor)
 
 
 def keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
-    """What to put in a layer's place: its own z ``[batch pos head d_head]`` where ``keep [head 1]``, else ``stand_in``."""
+    """A hook that leaves z ``[batch pos head d_head]`` where ``keep [head 1]`` and puts ``stand_in`` elsewhere."""
     return lambda value, hook: torch.where(keep.to(value.device), value, stand_in.to(value.device))
 
 

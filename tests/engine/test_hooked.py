@@ -216,7 +216,7 @@ def test_what_needs_parts_says_so_and_attention_is_shown(hooked, forced, tiny_mo
 
 
 def test_threads_do_not_see_each_others_hooks(hooked, monkeypatch):
-    def dawdling(keep, stand_in, keeping=hooked_runs._keeping):
+    def dawdling(keep, stand_in, keeping=hooked_runs.keeping):
         inner = keeping(keep, stand_in)
 
         def slow(value, hook):
@@ -225,7 +225,7 @@ def test_threads_do_not_see_each_others_hooks(hooked, monkeypatch):
 
         return slow
 
-    monkeypatch.setattr(hooked_runs, "_keeping", dawdling)
+    monkeypatch.setattr(hooked_runs, "keeping", dawdling)
     model = hooked("gpt_neo")
     prompts = random_prompts(seed=3)
     alone = capture(model, prompts).by_pair("clean_metric")
