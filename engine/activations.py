@@ -10,7 +10,7 @@ A model whose parts are not known gives z and the metric alone, by hooks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -134,32 +134,41 @@ def _hooked_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchAc
 
 
 def _capture_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchActivations:
-    clean = run(model.parts, batch.clean.to(model.device))
-    corrupted = run(model.parts, batch.corrupted.to(model.device))
+    """Clean and corrupted prompts run as one batch: larger matmuls."""
+    pairs = len(batch.pairs)
+    tokens = torch.cat((batch.clean, batch.corrupted)).to(model.device)
+    both = run(model.parts, tokens, pairs)
+    metric = read_metric(model.parts, readout.repeated(2), both.resid_final[:, -1])
+    clean = replace(both, resid_final=both.resid_final[:pairs].clone(), z=both.z[:, :pairs])
     return BatchActivations(
         batch=batch,
         readout=readout,
         clean_z=clean.z,
-        corrupted_z=corrupted.z,
-        clean_metric=read_metric(model.parts, readout, clean.resid_final[:, -1]),
-        corrupted_metric=read_metric(model.parts, readout, corrupted.resid_final[:, -1]),
+        corrupted_z=both.z[:, pairs:],
+        clean_metric=metric[:pairs],
+        corrupted_metric=metric[pairs:],
         run=clean,
     )
 
 
-def run(parts: Parts, tokens: Tensor) -> Run:
-    """A plain forward of ``tokens [batch pos]`` that keeps what patching needs."""
+def run(parts: Parts, tokens: Tensor, keep: int | None = None) -> Run:
+    """A plain forward of ``tokens [batch pos]`` that keeps what patching needs.
+
+    ``keep``: of the first so many prompts alone (all if None), but for z and the final stream.
+    """
     resid = parts.embed(tokens)
-    kept: dict[str, list[Tensor]] = {name: [] for name in ("resid_pre", "attn_out", "q", "k", "v", "z")}
+    kept: dict[str, list[Tensor]] = {name: [] for name in ("resid_pre", "attn_out", "q", "k", "v")}
+    zs = []
     for layer in parts.layers:
         normed = layer.norm_attn(resid)
         q, k, v = layer.queries(normed, 0), layer.keys(normed, 0), layer.values(normed)
         z = layer.attend(q, k, v)
         attn_out = layer.attention_output(z)
-        for name, value in zip(kept, (resid, attn_out, q, k, v, z), strict=True):
-            kept[name].append(value)
+        for name, value in zip(kept, (resid, attn_out, q, k, v), strict=True):
+            kept[name].append(value[:keep])
+        zs.append(z)
         resid = layer.output(resid, attn_out)
-    return Run(resid_final=resid, **{name: torch.stack(values) for name, values in kept.items()})
+    return Run(resid_final=resid, z=torch.stack(zs), **{name: torch.stack(values) for name, values in kept.items()})
 
 
 def read_metric(parts: Parts, readout: Readout, resid_end: Tensor) -> Tensor:

@@ -45,6 +45,10 @@ class Readout:
         """The readout of some of the batch's pairs."""
         return replace(self, answers=self.answers[pairs], distractors=self.distractors[pairs])
 
+    def repeated(self, times: int) -> Readout:
+        """The readout of the batch's pairs so many times in a row."""
+        return replace(self, answers=self.answers.repeat(times, 1), distractors=self.distractors.repeat(times, 1))
+
     def of_vocabulary(self, logits: Tensor) -> Tensor:
         """Metric ``[batch]`` of all logits ``[batch vocab]``."""
         return self(logits if self.tokens is None else logits[:, self.tokens])

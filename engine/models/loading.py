@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from engine.allocator import keep_freed_memory
 from engine.errors import HeadlightError
 from engine.models.devices import check_device, check_dtype
 from engine.models.gguf import prepared_folder
@@ -42,6 +43,7 @@ def load_model(
     torch_dtype = check_dtype(dtype, device)
     source = resolve(spec)
     configure_threads()
+    keep_freed_memory()
     with quiet_libraries():
         check = partial(_check_config, source.name, device, torch_dtype)
         folder = _folder_of(source, check, announce)
