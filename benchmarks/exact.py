@@ -18,10 +18,11 @@ from torch import Tensor
 from benchmarks.models import Subject, bundled, gpt2_like, gpt2_shape, ioi_prompts, random_prompts, toy, warm
 from benchmarks.reference import SAMPLE, evenly, pass_two_seconds, senders_below, time_reference
 from benchmarks.timing import square_rate, timed
-from engine.activations import capture
+from engine.activations import Activations, capture
 from engine.circuit import Input
 from engine.cost import Ledger, forward_flops
 from engine.heads import Head
+from engine.memory import ROWS, MemoryPlan
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.gradients import z_gradients
@@ -35,7 +36,7 @@ from engine.tasks.prompts import Prompts
 PAIRS = 16
 LONG = 60  # tokens
 SINGLE_SHARE = 3  # q, k and v one by one get this part of the repeats
-EVERYTHING = float("inf")  # memory budget: keep every stream
+EVERYTHING = MemoryPlan(ROWS, ROWS, streams=float("inf"))  # keep every stream
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,14 @@ def pass_two(model: Model, prompts: Prompts, exact: dict[Receiver, Tensor], repe
                 reference.append(pass_two_seconds(model, prompts, receiver) * len(senders))
                 seconds, measured = timed(lambda r=receiver: patching.measure([r], _nobody))
                 estimates.append(seconds)
-                gradients.append(timed(lambda: [z_gradients(model.parts, i, ledger) for i in activations.batches])[0])
+                gradients.append(timed(lambda: _gradients(model, activations, ledger))[0])
                 gap = float((measured[0].f - exact[receiver]).nan_to_num().abs().max())
             yield PassTwo(model.name, str(receiver), len(senders), reference, estimates, gradients, gap)
+
+
+def _gradients(model: Model, activations: Activations, ledger: Ledger) -> None:
+    for item in activations.batches:
+        z_gradients(model.parts, item, ROWS, ledger)
 
 
 def _nobody(receiver: Receiver, f: Tensor) -> Tensor:
@@ -203,7 +209,7 @@ def sweep_rate(model: Model, prompts: Prompts, receiver: Receiver, repeats: int)
     seconds, rates, layers, squares = [], [], [], []
     for _ in range(repeats):
         squares.append(square_rate())
-        layers.append(flops_per_second(model))
+        layers.append(flops_per_second(model, ROWS))
         ledger = Ledger(1.0)
         with ledger.stage("sweep"):
             for sweep in PathPatching(model, activations, senders, ledger).sweeps():

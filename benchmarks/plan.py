@@ -20,20 +20,15 @@ from benchmarks.paper import FIRST_DIFFERENCE, NAME, TOKENS, Paper, on_paper, pa
 from benchmarks.tables import table
 from engine.ablation import masked_flops
 from engine.cost import Ledger, hooked_flops
-from engine.estimate import (
-    LIKELY_MOST,
-    LIKELY_RECOMPUTED,
-    LIKELY_SHARE,
-    hooked_passes,
-    path_patching_flops,
-)
+from engine.estimate import LIKELY_MOST, LIKELY_SHARE, hooked_passes, likely_recomputed, path_patching_flops
 from engine.heads import Head
+from engine.memory import ROWS, gradient_row_bytes, kept_bytes, row_bytes
 from engine.models.model import Model
 from engine.models.preflight import parameter_count
 from engine.patching.gradients import z_gradients
-from engine.patching.sweep import Window, chunk_rows, kept_bytes
+from engine.patching.sweep import Window, stream_bytes
 from engine.pruning import SWEEP_SPARSITIES
-from engine.settings import Mode
+from engine.settings import Mode, Settings
 
 PLAN = Path(__file__).parent / "PLAN.md"
 PAIRS = (16, 100)
@@ -42,6 +37,7 @@ SCORES = 2  # curves of the sparsity sweep
 PAPER_CIRCUIT = 221  # heads of the dense circuit on IOI in table 2 of arXiv 2511.05442
 STRIDES = (1, 2, 4, 7, 14, 28)
 ASSUMED_RATE = 20e12  # FLOPs a second
+RECOMPUTED = likely_recomputed(Settings())  # of the estimated paths, at the thresholds a run has by default
 BYTES = {"float32": 4, "bfloat16": 2}
 GIGA, TERA = 1e9, 1e12
 
@@ -92,19 +88,33 @@ def _values(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors)
 
 
-def stream_values(paper: Paper, search: Search, stride: int) -> int:
-    """Numbers in the streams of the shared sweep when every ``stride``-th layer's are kept."""
-    windows = [Window(item.first) for item in paper.items]
-    item_bytes = paper.items[0].clean.resid_pre.element_size()
-    return kept_bytes(paper.model.n_layers, paper.items, search.senders, windows, stride) // item_bytes
+def memory_values(paper: Paper, parameters: int) -> dict[str, float]:
+    """Numbers held, by what for: the bounds a run's memory is planned with, and below them what was counted."""
+    model, positions = paper.model, len(paper.prompts) * TOKENS
+    size = model.dtype.itemsize
+    rows, backward = _chunk(paper), min(ROWS, positions)
+    return {
+        "weights": parameters,
+        "kept throughout, at most": kept_bytes(model, positions) / size,
+        "of these, both runs for the search, counted": activation_values(paper),
+        f"one chunk of {rows:,} rows, at most": rows * row_bytes(model, TOKENS) / size,
+        f"one backward pass of {backward:,} rows, at most": backward * gradient_row_bytes(model, TOKENS) / size,
+        "of these, what autograd saves, counted": graph_values(paper),
+    }
 
 
-def chunk_values(paper: Paper) -> int:
-    """Numbers one chunk of the sweep works on: two as wide as the MLP, four as wide as the stream."""
+def _chunk(paper: Paper) -> int:
+    """Rows (sender x pair x position) of one chunk of the sweep: whole senders."""
     (item,) = paper.items
     per_sender = Window(item.first).of(item.batch.clean).numel()
-    rows = per_sender * max(1, chunk_rows(paper.model.parts) // per_sender)
-    return rows * (2 * paper.model.config.intermediate_size + 4 * paper.model.d_model)
+    return per_sender * max(1, ROWS // per_sender)
+
+
+def stream_values(paper: Paper, search: Search, stride: int) -> float:
+    """Numbers in the streams of the shared sweep when every ``stride``-th layer's are kept."""
+    windows = [Window(item.first) for item in paper.items]
+    total = stream_bytes(paper.model.n_layers, paper.items, search.senders, windows, stride)
+    return total / paper.model.dtype.itemsize
 
 
 def graph_values(paper: Paper) -> int:
@@ -120,7 +130,7 @@ def graph_values(paper: Paper) -> int:
     ledger = Ledger(1.0)
     with ledger.stage("gradients"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         for item in paper.items:
-            z_gradients(paper.model.parts, item, ledger)
+            z_gradients(paper.model.parts, item, ROWS, ledger)
     return sum(saved.values())
 
 
@@ -145,7 +155,7 @@ def stages(paper: Paper, search: Search) -> dict[str, float]:
         "shared sweep of the senders": sweep,
         "gradients": gradients,
         "estimates": estimates,
-        f"recomputed exactly, {LIKELY_RECOMPUTED:.0%} assumed": LIKELY_RECOMPUTED * recomputed,
+        f"recomputed exactly, {RECOMPUTED:.1%} assumed": RECOMPUTED * recomputed,
         "verification": 3 * paper.pass_flops,
     }
 
@@ -173,23 +183,14 @@ def _introduction(model: Model) -> list[str]:
         "",
         "Assumed, as by the estimate before every run: of the candidates a search visits "
         f"{visited[0]} heads when dense and {visited[1]} in an APP mask of a quarter of all heads, each on q, k and v; "
-        f"of the estimated paths {LIKELY_RECOMPUTED:.0%} are recomputed. A forward pass is all pairs through the whole "
-        f"model. Seconds assume {ASSUMED_RATE / TERA:.0f} TFLOP/s, which no one has measured here.",
+        f"of the estimated paths {RECOMPUTED:.1%} are recomputed, a share fitted to the bundled model. A forward pass is "
+        f"all pairs through the whole model. Seconds assume {ASSUMED_RATE / TERA:.0f} TFLOP/s, which no one has measured here.",
         "",
     ]
 
 
 def _memory(paper: Paper, parameters: int) -> list[str]:
-    (item,) = paper.items
-    corrupted = _values(vars(item.clean).values()) - item.clean.z.numel()
-    values = {
-        "weights": parameters,
-        "activations kept": activation_values(paper),
-        "beside them while they are captured": corrupted,
-        "one chunk of the sweep": chunk_values(paper),
-        "gradients of every z": item.clean.z.numel(),
-        "held by autograd while these are computed": graph_values(paper),
-    }
+    values = memory_values(paper, parameters)
     return [
         "Memory in GB:",
         "",
@@ -213,7 +214,7 @@ def _streams(paper: Paper) -> list[str]:
     ]
 
 
-def _gigabytes(values: int) -> list[str]:
+def _gigabytes(values: float) -> list[str]:
     return [f"{values * size / GIGA:,.2f}" for size in BYTES.values()]
 
 
@@ -257,7 +258,7 @@ def _as_in_the_paper(paper: Paper, dense: Search) -> str:
     """The dense search when it visits as many heads as the published circuit has."""
     share = PAPER_CIRCUIT / len(dense.senders)
     larger = Search("dense", dense.senders, dict.fromkeys(dense.senders, share))
-    screened = _path_patching(paper, larger, larger.receivers, Mode.SCREENED, LIKELY_RECOMPUTED)
+    screened = _path_patching(paper, larger, larger.receivers, Mode.SCREENED, RECOMPUTED)
     passes = hooked_passes(paper.model, larger.senders, larger.receivers)
     return (
         f"If the dense search visited as many heads as the published dense circuit has ({PAPER_CIRCUIT}): "

@@ -13,6 +13,7 @@ A model whose parts are not known runs one whole hooked forward a mask instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -40,7 +41,8 @@ class Ablator:
 
     def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
         self.kind, self._activations = kind, activations
-        self._runs = [_run_of(model, item, _stand_in(item, kind), ledger) for item in activations.batches]
+        pairs = zip(activations.batches, _stand_ins(activations.batches, kind), strict=True)
+        self._runs = [_run_of(model, item, stand_in, ledger) for item, stand_in in pairs]
 
     @torch.no_grad()
     def by_pair(self, keep: Tensor) -> Tensor:
@@ -55,18 +57,28 @@ class Ablator:
         return float(self.by_pair(keep).mean())
 
 
-def _stand_in(item: BatchActivations, kind: Ablation) -> Tensor:
-    """What replaces z: ``[layer batch pos head d_head]``."""
+def _stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[Tensor]:
+    """What replaces z in each batch: ``[layer batch pos head d_head]``."""
     if kind is Ablation.ZERO:
-        return torch.zeros_like(item.corrupted_z)
+        return [torch.zeros_like(item.corrupted_z) for item in items]
     if kind is Ablation.RESAMPLE:
-        return item.corrupted_z
-    groups = torch.tensor([pair.template_group for pair in item.batch.pairs], device=item.corrupted_z.device)
-    means = torch.empty_like(item.corrupted_z)
-    for group in groups.unique():
-        members = groups == group
-        means[:, members] = item.corrupted_z[:, members].mean(dim=1, keepdim=True)
-    return means
+        return [item.corrupted_z for item in items]
+    means = _group_means(items)
+    return [torch.stack([means[key] for key in _groups(item)], dim=1) for item in items]
+
+
+def _group_means(items: Sequence[BatchActivations]) -> dict[tuple[int, int], Tensor]:
+    """Mean corrupted z ``[layer pos head d_head]`` of each length and template group, whichever batches it fills."""
+    members: dict[tuple[int, int], list[Tensor]] = {}
+    for item in items:
+        for row, key in enumerate(_groups(item)):
+            members.setdefault(key, []).append(item.corrupted_z[:, row])
+    return {key: torch.stack(rows).mean(dim=0) for key, rows in members.items()}
+
+
+def _groups(item: BatchActivations) -> list[tuple[int, int]]:
+    """Length and template group of each pair."""
+    return [(item.batch.clean.shape[1], pair.template_group) for pair in item.batch.pairs]
 
 
 def masked_flops(model: Model, activations: Activations, keep: Tensor, last: Tensor | None) -> float:

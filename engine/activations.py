@@ -90,12 +90,15 @@ class Activations:
 
 
 @torch.no_grad()
-def capture(model: Model, prompts: Prompts) -> Activations:
-    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it."""
+def capture(model: Model, prompts: Prompts, max_rows: int | None = None) -> Activations:
+    """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it.
+
+    ``max_rows`` (pair x position) run together, all of one length if None; everything that follows keeps to it.
+    """
     _check_prompts(model, prompts)
     one = _capture_batch if model.fast else _hooked_batch
     batches = []
-    for batch in prompts.batches():
+    for batch in prompts.batches(max_rows):
         readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
         batches.append(one(model, readout, batch))
     return Activations(prompts, tuple(batches))

@@ -9,7 +9,7 @@ all of them at every position. Dense and APP are measured with the same ledger.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -34,9 +34,10 @@ class CostRow:
 class Ledger:
     """Adds up cost by stage; not shared between threads."""
 
-    def __init__(self, flops_per_pass: float) -> None:
-        """``flops_per_pass``: see ``forward_flops``."""
-        self.flops_per_pass = flops_per_pass
+    def __init__(self, flops_per_pass: float, on_work: Callable[[], None] = lambda: None) -> None:
+        """``flops_per_pass``: see ``forward_flops``. ``on_work`` is called with every piece of work booked, layer
+        by layer: a stage stops there when it raises Cancelled."""
+        self.flops_per_pass, self._on_work = flops_per_pass, on_work
         self._seconds: dict[str, float] = {}
         self._flops: dict[str, float] = {}
         self._stage: str | None = None
@@ -59,6 +60,7 @@ class Ledger:
         if self._stage is None:
             raise RuntimeError("No stage is open to book FLOPs under")
         self._flops[self._stage] += flops
+        self._on_work()
 
     def rows(self) -> tuple[CostRow, ...]:
         """One row a stage, in the order they were first entered."""

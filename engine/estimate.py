@@ -15,6 +15,7 @@ A model whose parts are not known pays whole hooked passes instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,23 +36,23 @@ from engine.cost import (
     pass_flops,
     unembed_flops,
 )
+from engine.grid import SCALES
 from engine.heads import Head, heads_of
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_passes
-from engine.pipeline import SELF_CHECK, VERIFICATION
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
 from engine.search import STAGE as SEARCH
+from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
 from engine.settings import Method, Mode, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
+from engine.verification import STAGE as VERIFICATION
 
 # Of the candidates, those a search visits: the fewer there are, the more of them matter.
 LIKELY_SHARE = 1 / 3
 LIKELY_MOST = 1 / 8  # of all heads
-# Of the estimated paths, those a screened search recomputes.
-LIKELY_RECOMPUTED = 0.15
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {CALIBRATION: 0.6, SPARSITY_SWEEP: 0.6, SELF_CHECK: 0.6, SEARCH: 0.8, VERIFICATION: 0.6}
 
@@ -68,6 +69,16 @@ class Estimate:
     senders: int
     reference_passes: int
 
+    @property
+    def seconds(self) -> float:
+        """The whole run, likely."""
+        return sum(row.seconds for row in self.likely)
+
+    @property
+    def forward_passes(self) -> float:
+        """The whole run, likely."""
+        return sum(row.forward_passes for row in self.likely)
+
     def stage(self, name: str) -> CostRow:
         """The likely cost of one stage."""
         return next(row for row in self.likely if row.stage == name)
@@ -81,9 +92,9 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
     stages = {CALIBRATION: prepared.cost[0].flops}
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
-    if prepared.model.fast:
-        stages[SELF_CHECK] = check_flops(prepared.model, prepared.activations)
-    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, LIKELY_RECOMPUTED)
+    if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
+        stages[SELF_CHECK] = check
+    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings))
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)
     return Estimate(
@@ -92,6 +103,15 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
         senders=len(senders),
         reference_passes=round(hooked_passes(prepared.model, senders, likely)),
     )
+
+
+def likely_recomputed(settings: Settings) -> float:
+    """Of the estimated paths, the share a screened search recomputes: fewer, the higher the threshold.
+
+    Fitted to the bundled model on two tasks, s from 1 to 2.5: .31, .11, .035, .012.
+    """
+    scale = min(SCALES) if settings.grid else settings.threshold_scale
+    return min(1.0, math.exp(1.0 - 2.17 * scale))
 
 
 def search_flops(
@@ -117,6 +137,7 @@ def path_patching_flops(
     total = _sender_flops(model, items, senders, max((head.layer for head in receivers), default=0))
     if mode is Mode.SCREENED and receivers:
         total += sum(_gradient_flops(model, item) for item in items)
+    total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in receivers} for item in items)
     for (layer, letter), visits in _visits(model, receivers).items():
         below = sum(sender.layer < layer for sender in senders)
         path = sum(_path_flops(model, item, layer, letter) for item in items)
@@ -183,8 +204,8 @@ def _sender_flops(model: Model, items: Sequence[BatchActivations], senders: Sequ
         for item in items:
             pairs, length = item.batch.clean.shape
             carried = pairs * (1 + (length - item.first if index < top else 0))
-            # A parallel block's MLP does not see what enters beside it.
-            changed = entered - entering if layer.parallel else entered
+            # A parallel block's MLP does not see what its own senders wrote, so they share one.
+            changed = entered - entering + min(entering, 1) if layer.parallel else entered
             total += mlp_flops(layer, changed * carried) + output_flops(layer, entering * carried, 1)
     return total + len(senders) * sum(_logits_flops(model, item) for item in items)
 
@@ -203,11 +224,18 @@ def _resume_flops(model: Model, item: BatchActivations, layer_index: int, letter
     total = output_flops(layers[layer_index], rows, _reached(model, letter)) + _logits_flops(model, item)
     for index in range(layer_index, len(layers)):
         live = rows if index < len(layers) - 1 else pairs
-        if index > layer_index or not layers[index].parallel:
+        if index > layer_index or not layers[index].parallel:  # there its senders share one
             total += mlp_flops(layers[index], live)
         if index > layer_index:
             total += attention_flops(layers[index], live, rows, length)
     return total
+
+
+def _shared_flops(model: Model, item: BatchActivations, layer_index: int) -> float:
+    """A parallel block's MLP on the clean stream into a receiver's layer: once for all senders and receivers."""
+    layer = model.parts.layers[layer_index]
+    live = _rows(item) if layer_index < model.n_layers - 1 else len(item.batch.pairs)
+    return mlp_flops(layer, live) if layer.parallel else 0.0
 
 
 def _rows(item: BatchActivations) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from engine.activations import run
@@ -67,7 +66,7 @@ def head_writes(prepared: Prepared, head: Head, count: int = 10) -> tuple[list[W
         written = layer.heads_output(z, head.index)
         added = layer.reaching_stream(written, item.clean.attn_out[head.layer, :, -1])
         normed = model.parts.final_norm.as_scaled(added, item.clean.resid_final[:, -1])
-        total += F.linear(normed, model.parts.unembedding.weight).sum(dim=0)
+        total += model.parts.project(normed).sum(dim=0)
     mean = (total / len(prepared.prompts)).cpu()
     return _tokens(model, mean.topk(count)), _tokens(model, mean.topk(count, largest=False))
 

@@ -19,9 +19,9 @@ from engine.models.model import Model
 
 
 def end_logits(model: Model, tokens: Tensor, hooks: Sequence[Hook] = ()) -> Tensor:
-    """Logits ``[batch vocab]`` after ``tokens [batch pos]`` with ``hooks`` in place."""
+    """Logits ``[batch vocab]`` after ``tokens [batch pos]`` with ``hooks`` in place, where ``tokens`` lie."""
     with model.hooking() as bridge:
-        return bridge.run_with_hooks(tokens, fwd_hooks=list(hooks))[:, -1]
+        return bridge.run_with_hooks(tokens, fwd_hooks=list(hooks))[:, -1].to(tokens.device)
 
 
 def recorded_z(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,7 +29,7 @@ def recorded_z(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
     recorded: dict[str, Tensor] = {}
     names = [hook_name(layer, "z") for layer in range(model.n_layers)]
     logits = end_logits(model, tokens, [recorder(recorded, name) for name in names])
-    return torch.stack([recorded[name] for name in names]), logits
+    return torch.stack([recorded[name].to(model.device) for name in names]), logits
 
 
 def ablated_logits(model: Model, tokens: Tensor, keep: Tensor, stand_in: Tensor) -> Tensor:
@@ -38,14 +38,15 @@ def ablated_logits(model: Model, tokens: Tensor, keep: Tensor, stand_in: Tensor)
     ``stand_in [layer batch pos head d_head]``.
     """
     hooks = [
-        (hook_name(layer, "z"), _keeping(keep[layer].to(model.device)[:, None], stand_in[layer]))
+        (hook_name(layer, "z"), keeping(keep[layer].to(model.device)[:, None], stand_in[layer]))
         for layer in range(model.n_layers)
     ]
     return end_logits(model, tokens, hooks)
 
 
-def _keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
-    return lambda value, hook: torch.where(keep, value, stand_in)
+def keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
+    """A hook that leaves z ``[batch pos head d_head]`` where ``keep [head 1]`` and puts ``stand_in`` elsewhere."""
+    return lambda value, hook: torch.where(keep.to(value.device), value, stand_in.to(value.device))
 
 
 def attention_probabilities(model: Model, tokens: Tensor, layer: int) -> Tensor | None:

@@ -4,13 +4,15 @@
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
 3. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
+4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once.
+   What the run will take is predicted before it
 5. verification: the circuit's heads alone, on fresh prompts
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,7 +21,10 @@ from engine.ablation import Ablator
 from engine.activations import capture
 from engine.baseline import Baseline
 from engine.circuit import Circuit
+from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
+from engine.errors import Cancelled
+from engine.estimate import estimate_run
 from engine.grid import GRID, Grid, choose_of_grid
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
@@ -31,24 +36,23 @@ from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
 from engine.search import STAGE as SEARCH
 from engine.search import SearchResult, SearchStep, Thresholds, search_all
+from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
-from engine.settings import Method, Mode, Settings
+from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
+from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
-
-SELF_CHECK = "self-check"
-VERIFICATION = "verification"
 
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
     """Everything one run found.
 
-    ``complete`` is False after a cancel: the circuit is what had been found, and not verified.
+    ``complete`` is False after a cancel: the circuit is what had been found by then, and not verified.
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
     ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
-    ``steps`` and ``circuit`` are those of its chosen point.
+    ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
     """
 
     settings: Settings
@@ -63,8 +67,16 @@ class Discovery:
     verification: Verification | None
     screening: Screening | None
     grid: Grid | None
+    predicted: tuple[CostRow, ...]
     cost: tuple[CostRow, ...]
     complete: bool
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those the circuit was found with: of the grid the pair taken, or its first if that was cancelled."""
+        if not self.settings.grid:
+            return Thresholds(self.settings.threshold_scale, self.settings.min_effect)
+        return GRID[0] if self.grid is None else self.grid.points[self.grid.chosen].thresholds
 
 
 def discover(
@@ -76,34 +88,18 @@ def discover(
 ) -> Discovery:
     """Find and verify a circuit. ``prepared`` and ``pruning`` of the same settings save doing them again.
 
-    Their cost is booked either way. Raises Cancelled if stopped before the search has begun.
+    Their cost is booked either way. Stopped in any stage after the prompts have run, what was found by
+    then comes back, marked not complete; stopped before that, raises Cancelled.
     """
-    prepared = prepared or prepare(model, settings, watcher)
-    if settings.method is Method.APP and settings.sparsity is None:
-        pruning = pruning or prune(prepared, watcher)
-    else:
-        pruning = None
-    keep = keep_of(prepared, settings, pruning)
-    ledger = Ledger(pass_flops(model, prepared.prompts))
-    check = _check(prepared, ledger, watcher) if model.fast else None
-    found, screening, grid = _search(prepared, settings, keep, ledger, watcher)
-    verification = _verify(prepared, settings, found.circuit, ledger, watcher) if found.complete else None
-    return Discovery(
-        settings=settings,
-        prompts=prepared.prompts,
-        baseline=prepared.baseline,
-        scores=prepared.scores,
-        keep=keep,
-        pruning=pruning,
-        check=check,
-        steps=found.steps,
-        circuit=found.circuit,
-        verification=verification,
-        screening=screening,
-        grid=grid,
-        cost=(*prepared.cost, *(pruning.cost if pruning else ()), *ledger.rows()),
-        complete=found.complete,
-    )
+    run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
+    try:
+        run.confine(pruning)
+        run.check_fast_path()
+        run.search()
+        run.verify()
+    except Cancelled:
+        return run.discovery(complete=False)
+    return run.discovery(complete=True)
 
 
 def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
@@ -117,63 +113,110 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     return pruning.choice.merge.mask
 
 
-def _check(prepared: Prepared, ledger: Ledger, watcher: Watcher) -> SelfCheck:
-    """Once for each model; what an earlier run found holds for this one."""
-    known = known_check(prepared.model)
-    if known is not None:
-        return known
-    watcher.step(SELF_CHECK, 0, 1)
-    with ledger.stage(SELF_CHECK):
-        check = self_check(prepared.model, prepared.activations)
-        ledger.add(check.flops)
-    return check
+def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    if settings.method is Method.APP and settings.sparsity is None and pruning is None:
+        return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
+    return keep_of(prepared, settings, pruning)
 
 
-def _search(
-    prepared: Prepared, settings: Settings, keep: Tensor, ledger: Ledger, watcher: Watcher
-) -> tuple[SearchResult, Screening | None, Grid | None]:
-    """The circuit; what was screened on the way; the grid it was chosen from."""
-    model, activations = prepared.model, prepared.activations
-    thresholds = GRID if settings.grid else (Thresholds(settings.threshold_scale, settings.min_effect),)
-    with ledger.stage(SEARCH):
-        patching = _patching(prepared, settings, keep, ledger)
-        results = search_all(patching.measure, model.n_layers, model.n_heads, model.group, thresholds, watcher)
-        screening = patching.screening if isinstance(patching, ScreenedPatching) else None
-        if not (settings.grid and results[0].complete):
-            return results[0], screening, None
-        ablator = Ablator(model, activations, ledger)
+class _Run:
+    """What one run has found so far, stage by stage."""
 
-        def evaluate(heads: tuple[Head, ...]) -> float:
-            watcher.step(SEARCH, 1, 1)
-            return performance(ablator.metric(mask_of(heads, model.n_layers, model.n_heads)), activations.clean)
+    def __init__(self, prepared: Prepared, settings: Settings, watcher: Watcher) -> None:
+        self.prepared, self.settings, self.watcher = prepared, settings, watcher
+        self.model, self.activations = prepared.model, prepared.activations
+        self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.check)
+        self.keep = torch.zeros_like(prepared.scores.flap, dtype=torch.bool)
+        self.pruning: Pruning | None = None
+        self.fast_path: SelfCheck | None = None
+        self.steps: tuple[SearchStep, ...] = ()
+        self.circuit = Circuit((), (), self.model.n_layers, self.model.n_heads)
+        self.screening: Screening | None = None
+        self.grid: Grid | None = None
+        self.verification: Verification | None = None
+        self.predicted: tuple[CostRow, ...] = ()
 
-        grid = choose_of_grid(results, evaluate, keep.numel())
-    return results[grid.chosen], screening, grid
+    def confine(self, pruning: Pruning | None) -> None:
+        """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
+        if self.settings.method is Method.APP and self.settings.sparsity is None:
+            self.pruning = pruning or prune(self.prepared, self.watcher)
+        self.keep = keep_of(self.prepared, self.settings, self.pruning)
+        self.predicted = estimate_run(self.prepared, self.keep, self.settings).likely
 
+    def check_fast_path(self) -> None:
+        """Once for each model; what an earlier run found holds for this one."""
+        if not self.model.fast:
+            return
+        self.fast_path = known_check(self.model)
+        if self.fast_path is None:
+            self.watcher.step(SELF_CHECK, 0, 1)
+            with self.ledger.stage(SELF_CHECK):
+                self.fast_path = self_check(self.model, self.activations, self.watcher.check)
+                self.ledger.add(self.fast_path.flops)
 
-def _patching(
-    prepared: Prepared, settings: Settings, keep: Tensor, ledger: Ledger
-) -> PathPatching | ScreenedPatching | ReferencePatching:
-    """How this run measures effects: a model whose parts are not known has one way only."""
-    model, activations, senders = prepared.model, prepared.activations, heads_of(keep)
-    if not model.fast:
-        return ReferencePatching(model, activations, senders, ledger)
-    exact = PathPatching(model, activations, senders, ledger, settings.memory_budget)
-    return ScreenedPatching(exact) if settings.mode is Mode.SCREENED else exact
+    def search(self) -> None:
+        """The circuit; with the grid, that of the point taken."""
+        model, settings = self.model, self.settings
+        thresholds = GRID if settings.grid else (Thresholds(settings.threshold_scale, settings.min_effect),)
+        with self.ledger.stage(SEARCH):
+            patching = self._patching()
+            results = search_all(patching.measure, model.n_layers, model.n_heads, model.group, thresholds, self.watcher)
+            self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
+            self._take(results[0])
+            if settings.grid:
+                ablator = Ablator(model, self.activations, self.ledger)
+                self.grid = choose_of_grid(results, partial(self._performance, ablator), self.keep.numel())
+                self._take(results[self.grid.chosen])
 
+    def verify(self) -> None:
+        """On prompts of another seed; a custom task has no others, so on its own."""
+        activations, seed = self.activations, self.settings.seed
+        self.watcher.step(VERIFICATION, 0, 1)
+        with self.ledger.stage(VERIFICATION):
+            if not self.prepared.custom:
+                seed = self.settings.report_seed
+                prompts = task_prompts(self.model, self.settings, seed)
+                activations = capture(self.model, prompts, self.prepared.memory.rows)
+                self.ledger.add(2 * pass_flops(self.model, prompts))
+            keep = mask_of(self.circuit.heads, self.model.n_layers, self.model.n_heads)
+            self.verification = verify(activations, Ablator(self.model, activations, self.ledger), keep, seed)
+        self.watcher.report(VERIFICATION, 1, 1)
 
-def _verify(
-    prepared: Prepared, settings: Settings, circuit: Circuit, ledger: Ledger, watcher: Watcher
-) -> Verification:
-    """On prompts of another seed; a custom task has no others, so on its own."""
-    model, activations, seed = prepared.model, prepared.activations, settings.seed
-    watcher.report(VERIFICATION, 0, 1)
-    with ledger.stage(VERIFICATION):
-        if not prepared.custom:
-            seed = settings.report_seed
-            activations = capture(model, task_prompts(model, settings, seed))
-            ledger.add(2 * pass_flops(model, activations.prompts))
-        keep = mask_of(circuit.heads, circuit.n_layers, circuit.n_heads)
-        result = verify(activations, Ablator(model, activations, ledger), keep, seed)
-    watcher.report(VERIFICATION, 1, 1)
-    return result
+    def discovery(self, complete: bool) -> Discovery:
+        pruning_cost = self.pruning.cost if self.pruning is not None else ()
+        return Discovery(
+            settings=self.settings,
+            prompts=self.prepared.prompts,
+            baseline=self.prepared.baseline,
+            scores=self.prepared.scores,
+            keep=self.keep,
+            pruning=self.pruning,
+            check=self.fast_path,
+            steps=self.steps,
+            circuit=self.circuit,
+            verification=self.verification,
+            screening=self.screening,
+            grid=self.grid,
+            predicted=self.predicted,
+            cost=(*self.prepared.cost, *pruning_cost, *self.ledger.rows()),
+            complete=complete,
+        )
+
+    def _take(self, result: SearchResult) -> None:
+        self.steps, self.circuit = result.steps, result.circuit
+        if not result.complete:
+            raise Cancelled(SEARCH)
+
+    def _performance(self, ablator: Ablator, heads: tuple[Head, ...]) -> float:
+        """Of a circuit on the prompts it was found on, in percent."""
+        keep = mask_of(heads, self.model.n_layers, self.model.n_heads)
+        return performance(ablator.metric(keep), self.activations.clean)
+
+    def _patching(self) -> PathPatching | ScreenedPatching | ReferencePatching:
+        """How this run measures effects: a model whose parts are not known has one way only."""
+        senders = heads_of(self.keep)
+        if not self.model.fast:
+            return ReferencePatching(self.model, self.activations, senders, self.ledger)
+        exact = PathPatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
+        return ScreenedPatching(exact) if self.settings.mode is Mode.SCREENED else exact

@@ -11,6 +11,7 @@ from engine.activations import Activations, capture, run
 from engine.baseline import Baseline, measure_baseline
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.hooked import end_logits
+from engine.memory import MemoryPlan, plan_memory
 from engine.models.model import Model
 from engine.progress import Watcher
 from engine.pruning import keep_mask
@@ -48,6 +49,7 @@ class Prepared:
     baseline: Baseline
     scores: HeadScores
     custom: bool
+    memory: MemoryPlan
     flops_per_second: float  # this machine's matmul rate on the model's own shapes
     cost: tuple[CostRow, ...]
 
@@ -60,10 +62,11 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
     else:
         settings = replace(settings, pairs=len(prompts))
     watcher.step(CALIBRATION, 0, 2)
+    memory = plan_memory(model, prompts, settings.memory_budget)
     warm_up(model, prompts)
     ledger = Ledger(pass_flops(model, prompts))
     with ledger.stage(CALIBRATION):
-        activations = capture(model, prompts)
+        activations = capture(model, prompts, memory.rows)
         ledger.add(2 * ledger.flops_per_pass)
         watcher.step(CALIBRATION, 1, 2)
         scores = score_heads(model, activations)
@@ -76,14 +79,15 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
         baseline=measure_baseline(activations),
         scores=scores,
         custom=custom,
-        flops_per_second=_rate(model, ledger.rows()[0]),
+        memory=memory,
+        flops_per_second=_rate(model, memory, ledger.rows()[0]),
         cost=ledger.rows(),
     )
 
 
-def _rate(model: Model, calibration: CostRow) -> float:
+def _rate(model: Model, memory: MemoryPlan, calibration: CostRow) -> float:
     """Hooked forwards have their own speed: that of the calibration, which is made of them."""
-    return flops_per_second(model) if model.fast else calibration.flops / calibration.seconds
+    return flops_per_second(model, memory.rows) if model.fast else calibration.flops / calibration.seconds
 
 
 def warm_up(model: Model, prompts: Prompts) -> None:
@@ -102,7 +106,7 @@ def score_heads(model: Model, activations: Activations) -> HeadScores:
     """Both scores of METHOD section 2.2 for every layer."""
     flap, contrastive = [], []
     for index in range(model.n_layers):
-        weight = model.output_weight(index)
+        weight = model.output_weight(index).to(model.device)  # z lies there
         clean = [item.clean_z[index].flatten(-2) for item in activations.batches]
         corrupted = [item.corrupted_z[index].flatten(-2) for item in activations.batches]
         flap.append(flap_scores(clean, weight, model.n_heads))

@@ -33,5 +33,9 @@ class Watcher:
     def step(self, stage: str, done: float, total: float) -> None:
         """Report, then raise Cancelled if asked to stop: the call to make between chunks."""
         self.report(stage, done, total)
+        self.check()
+
+    def check(self) -> None:
+        """Raise Cancelled if asked to stop; cheap enough to call within every layer."""
         if self.cancelled():
-            raise Cancelled(stage)
+            raise Cancelled

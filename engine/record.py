@@ -74,6 +74,7 @@ def discovery_json(model: Model, found: Discovery) -> Json:
     record["circuit"] = circuit_json(found.circuit)
     if found.verification is not None:
         record["verification"] = verification_json(found.verification)
+    record["predicted"] = cost_json(found.predicted)
     record["cost"] = cost_json(found.cost)
     return record
 

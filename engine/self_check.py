@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
 from engine.tasks.prompts import Prompts
 
+STAGE = "self-check"
 TOLERANCE = 1e-4  # in f
 SENDERS = (Head(0, 0),)
 PAIRS = 2  # a code path that is wrong is wrong on two pairs too, and hooked forwards are slow
@@ -44,17 +46,18 @@ def known_check(model: Model) -> SelfCheck | None:
     return _checked.get(model)
 
 
-def self_check(model: Model, activations: Activations) -> SelfCheck:
+def self_check(model: Model, activations: Activations, on_work: Callable[[], None] = lambda: None) -> SelfCheck:
     """Patch one early head into the logits and into a late head's q, k and v both ways.
 
+    ``on_work`` is called between forwards, and may raise Cancelled.
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
     activations = capture(model, _clearest_pairs(activations))
     receivers = _receivers(model)
-    ledger = Ledger(1.0)
-    with ledger.stage("self-check"):
+    ledger = Ledger(1.0, on_work)
+    with ledger.stage(STAGE):
         patching = PathPatching(model, activations, SENDERS, ledger)
-        largest = max(_difference(model, activations, patching, receiver) for receiver in receivers)
+        largest = max(_difference(activations, patching, receiver, on_work) for receiver in receivers)
     # A NaN compares false with everything, so ask for agreement rather than for disagreement.
     if not largest <= TOLERANCE:
         raise HeadlightError(
@@ -97,7 +100,9 @@ def _clearest_pairs(activations: Activations) -> Prompts:
     return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
 
 
-def _difference(model: Model, activations: Activations, patching: PathPatching, receiver: Receiver) -> float:
+def _difference(
+    activations: Activations, patching: PathPatching, receiver: Receiver, on_work: Callable[[], None]
+) -> float:
     fast = patching.effects(receiver)
-    slow = reference_effects(model, activations, receiver, SENDERS)
+    slow = reference_effects(patching.model, activations, receiver, SENDERS, lambda share: on_work())
     return max(abs(float(fast[s.layer, s.index] - slow[s.layer, s.index])) for s in SENDERS)

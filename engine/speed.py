@@ -8,7 +8,6 @@ import torch
 
 from engine.cost import mlp_flops
 from engine.models.model import Model
-from engine.patching.sweep import chunk_rows
 
 # Work of one trial: long enough to time, short enough not to be noticed.
 TRIAL_FLOPS = 1e10
@@ -16,11 +15,11 @@ TRIALS = 3
 
 
 @torch.no_grad()
-def flops_per_second(model: Model) -> float:
-    """Best of a few runs of one layer's norms and MLP, on as many rows as a sweep takes; fast models only."""
+def flops_per_second(model: Model, rows: int) -> float:
+    """Best of a few runs of one layer's norms and MLP on a chunk of ``rows``; fast models only."""
     parts = model.parts
     layer = parts.layers[len(parts.layers) // 2]
-    rows = int(min(chunk_rows(parts), max(16, TRIAL_FLOPS / mlp_flops(layer, 1))))
+    rows = int(min(rows, max(16, TRIAL_FLOPS / mlp_flops(layer, 1))))
     stream = torch.randn(rows, model.d_model, device=model.device, dtype=model.dtype)
     nothing = torch.zeros_like(stream)
     best = min(_seconds(lambda: layer.output(stream, nothing), model.device) for _ in range(TRIALS))

@@ -10,6 +10,8 @@ from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
 from engine.metrics import faithfulness, performance
 
+STAGE = "verification"
+
 
 @dataclass(frozen=True)
 class Verification:

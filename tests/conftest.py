@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """``tiny_model_folder(kind)``: a folder with a tiny random "gpt2", "llama" or "qwen2" model, made once.
+    """``tiny_model_folder(kind)``: a folder with a tiny random model, made once; for kinds see tests/tiny.py.
 
     Shared by the whole session: copy it before changing anything in it.
     """

@@ -61,6 +61,7 @@ _OWN = {
 
 
 def model_type_of(kind: str) -> str:
+    """As transformers names it."""
     return kind.partition("-")[0]
 
 

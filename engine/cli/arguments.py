@@ -93,7 +93,7 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
         "--metric", choices=("logit_diff", "logit_diff_max", "prob_diff"), help="default: the task's own"
     )
     stage.add_argument("--bos", action="store_true", default=None, help="put the beginning-of-sequence token first")
-    stage.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
+    stage.add_argument("--device", default="cpu", help="cpu, cuda, mps, or auto: all GPUs (default: cpu)")
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
     stage.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
     return stage

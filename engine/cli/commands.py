@@ -11,22 +11,26 @@ from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
+from engine.duration import duration
 from engine.errors import HeadlightError
+from engine.estimate import estimate_run
 from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
-from engine.pipeline import VERIFICATION, keep_of
+from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
+from engine.search import STAGE as SEARCH
 from engine.self_check import self_check
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
+from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
 
 EFFECTS = "effects"
@@ -66,7 +70,7 @@ def effects(options: argparse.Namespace, console: Console) -> None:
         if reference:
             patching = ReferencePatching(model, prepared.activations, senders, ledger)
         else:
-            patching = PathPatching(model, prepared.activations, senders, ledger, settings.memory_budget)
+            patching = PathPatching(model, prepared.activations, senders, ledger, prepared.memory)
         values = patching.effects(receiver, tick)
     result = _run_json(prepared)
     result["settings"] |= {
@@ -83,7 +87,35 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    _write(record.discovery_json(model, find_circuit(model, prepared.settings, console, prepared)), out)
+    console.announce(_estimate(prepared))
+    found = find_circuit(model, prepared.settings, console, prepared)
+    console.announce(_outcome(found))
+    if not found.complete:
+        console.announce("Interrupted. What was found by then is written, not verified.")
+    _write(record.discovery_json(model, found), out)
+
+
+def _estimate(prepared: Prepared) -> str:
+    """What a run will take, in words."""
+    estimate = estimate_run(prepared, likely_keep(prepared, prepared.settings, None), prepared.settings)
+    search = estimate.stage(SEARCH)
+    return (
+        f"estimate: about {duration(estimate.seconds)} and {estimate.forward_passes:,.0f} forward passes over all "
+        f"pairs, of these {duration(search.seconds)} and {search.forward_passes:,.0f} passes for path patching among "
+        f"about {estimate.senders} heads"
+    )
+
+
+def _outcome(found: Discovery) -> str:
+    """What a run took, and how far the estimates of its effects were off."""
+    seconds, passes = sum(row.seconds for row in found.cost), sum(row.forward_passes for row in found.cost)
+    verb = "took" if found.complete else "stopped after"
+    words = f"{verb} {duration(seconds)} and {passes:,.0f} forward passes over all pairs"
+    if found.screening is None:
+        return words
+    screening = found.screening
+    off = f", largest disagreement {screening.largest:.4f}" if screening.recomputed else ""
+    return f"{words}; {screening.recomputed:,} of {screening.estimated:,} estimated paths recomputed{off}"
 
 
 def verify(options: argparse.Namespace, console: Console) -> None:

@@ -20,7 +20,7 @@ def print_models(options: argparse.Namespace, console: Console) -> None:
         rows.append((card.name, card.title, heads, f"{card.parameters / 1e6:,.1f} M", "yes" if ready else "no", reason))
     _print(("name", "title", "layers x heads", "parameters", "offline", "how"), rows)
     print(
-        "\nAny other causal model of these architectures works by Hugging Face id, folder or .gguf file: "
+        "\nAny other causal model of these architectures works by Hugging Face id or folder: "
         f"{', '.join(sorted(SUPPORTED))}.\nOthers that TransformerLens can hook run through hooked forwards: exact, "
         "but slow."
     )

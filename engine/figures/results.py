@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from engine.circuit import Input
 from engine.cliffs import Cliffs
+from engine.heads import Head
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SweepLike(Protocol):
@@ -38,4 +43,60 @@ class BandLike(Protocol):
     def draws(self) -> int: ...
 
 
+class StepLike(Protocol):
+    """One receiver searched: effects and which of them are estimates, ``[layer head]``."""
+
+    @property
+    def receivers(self) -> Sequence[Head]: ...
+    @property
+    def input(self) -> Input: ...
+    @property
+    def effects(self) -> Tensor: ...
+    @property
+    def estimated(self) -> Tensor: ...
+    @property
+    def important(self) -> Sequence[Head]: ...
+
+
+class ThresholdsLike(Protocol):
+    @property
+    def scale(self) -> float: ...
+    @property
+    def min_effect(self) -> float: ...
+
+
+class GridPointLike(Protocol):
+    """A pair of thresholds, and the size (heads), edges and performance (percent) of its circuit."""
+
+    @property
+    def thresholds(self) -> ThresholdsLike: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def edges(self) -> int: ...
+    @property
+    def performance(self) -> float: ...
+
+
+class GridLike(Protocol):
+    @property
+    def points(self) -> Sequence[GridPointLike]: ...
+    @property
+    def chosen(self) -> int: ...
+
+
+class CostLike(Protocol):
+    """What one stage takes."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def forward_passes(self) -> float: ...
+    @property
+    def flops(self) -> float: ...
+
+
+KINDS = ("exact", "estimate")  # of an effect, by whether it is first-order only
 SCORE_NAMES = {"flap": "FLAP", "contrastive_flap": "C-FLAP"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.circuit import Circuit
-from engine.figures.results import SCORE_NAMES, BandLike, SweepLike
+from engine.circuit import LOGITS_NODE, Circuit, Input
+from engine.figures.results import KINDS, SCORE_NAMES, BandLike, CostLike, GridLike, StepLike, SweepLike
 from engine.heads import Head, heads_of
 from engine.pruning import drop_sparsity
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Row = dict[str, str | float | int | bool | None]
+
+COST_UNITS: dict[str, Callable[[CostLike], float]] = {
+    "s": lambda cost: cost.seconds,
+    "passes": lambda cost: cost.forward_passes,
+    "GFLOP": lambda cost: cost.flops / 1e9,
+}
 
 
 def score_rows(scores: Mapping[str, Tensor]) -> list[Row]:
@@ -62,8 +68,11 @@ def edge_rows(circuit: Circuit, min_effect: float = 0.0) -> list[Row]:
     ]
 
 
-def effect_rows(effects: Tensor, thresholds: Tensor, important: Sequence[Head]) -> list[Row]:
-    """One row a measured sender of one search step, in layer order; the threshold is None where it is infinite."""
+def effect_rows(effects: Tensor, estimated: Tensor, thresholds: Tensor, important: Sequence[Head]) -> list[Row]:
+    """One row a measured sender of one search step, in layer order; the threshold is None where it is infinite.
+
+    ``estimated [layer head]`` marks effects that are first-order only.
+    """
     chosen = set(important)
     rows: list[Row] = []
     for head in heads_of(~effects.isnan()):
@@ -72,11 +81,79 @@ def effect_rows(effects: Tensor, thresholds: Tensor, important: Sequence[Head]) 
             {
                 "sender": str(head),
                 "effect": float(effects[head.layer, head.index]),
+                "kind": KINDS[bool(estimated[head.layer, head.index])],
                 "threshold": None if limit == float("inf") else limit,
                 "important": head in chosen,
             }
         )
     return rows
+
+
+def head_rows(steps: Sequence[StepLike], circuit: Circuit, head: Head) -> list[Row]:
+    """Every effect one head was measured to have, and the edges it receives, strongest first.
+
+    Edges are exact; what did not become one may be an estimate.
+    """
+    rows = [row for step in steps for row in _sent_rows(step, head)]
+    rows += [
+        _head_row("hears from", str(edge.sender), edge.input, edge.effect, False, True, edge.shared)
+        for edge in circuit.edges
+        if edge.receiver == head
+    ]
+    return sorted(rows, key=lambda row: -abs(float(row["effect"] or 0.0)))
+
+
+def _sent_rows(step: StepLike, head: Head) -> list[Row]:
+    """What the head does to the receivers of one step; nothing where it was not measured."""
+    effect, shared = float(step.effects[head.layer, head.index]), len(step.receivers) > 1
+    if effect != effect:
+        return []
+    guess, important = bool(step.estimated[head.layer, head.index]), head in step.important
+    names = [str(receiver) for receiver in step.receivers] or [LOGITS_NODE]
+    return [_head_row("sends to", name, step.input, effect, guess, important, shared) for name in names]
+
+
+def _head_row(
+    direction: str, other: str, entry: Input, effect: float, guess: bool, in_circuit: bool, shared: bool
+) -> Row:
+    return {
+        "direction": direction, "other": other, "input": entry.value, "effect": effect, "kind": KINDS[guess],
+        "in the circuit": in_circuit, "shared by its KV group": shared,
+    }  # fmt: skip
+
+
+def grid_rows(grid: GridLike) -> list[Row]:
+    """One row a pair of thresholds; performance in percent, on the prompts searched."""
+    return [
+        {
+            "threshold scale s": point.thresholds.scale, "smallest effect": point.thresholds.min_effect,
+            "heads": point.size, "edges": point.edges, "performance %": point.performance,
+            "taken": index == grid.chosen,
+        }
+        for index, point in enumerate(grid.points)
+    ]  # fmt: skip
+
+
+def cost_rows(predicted: Sequence[CostLike], measured: Sequence[CostLike]) -> list[Row]:
+    """One row a stage, predicted beside measured, in the order predicted; None where a side has nothing.
+
+    The last row is the whole run's, whose measured side stays empty until every predicted stage is measured.
+    """
+    before, after = ({row.stage: row for row in rows} for rows in (predicted, measured))
+    rows = [_cost_row(name, before.get(name), after.get(name)) for name in {**before, **after}]
+    whole: Row = {"stage": "whole run"}
+    for name in list(rows[0])[1:] if rows else ():
+        known = [float(row[name] or 0.0) for row in rows]
+        whole[name] = None if name.startswith("measured") and before.keys() - after.keys() else sum(known)
+    return [*rows, whole]
+
+
+def _cost_row(stage: str, predicted: CostLike | None, measured: CostLike | None) -> Row:
+    row: Row = {"stage": stage}
+    for unit, read in COST_UNITS.items():
+        row[f"predicted {unit}"] = None if predicted is None else read(predicted)
+        row[f"measured {unit}"] = None if measured is None else read(measured)
+    return row
 
 
 def attention_rows(pattern: Tensor, tokens: Sequence[str]) -> list[Row]:

@@ -3,7 +3,7 @@
 Before anything relies on the hooks of TransformerLens' bridge, one short prompt asks whether they hold:
 
 1. the bridge gives the plain model's logits, and a later token does not change an earlier position
-2. each layer records q, k, v and z head by head, in the same shape
+2. each layer records q, k, v and z head by head, as many in each layer
 3. its output projection turns the recorded z into what is recorded behind it
 4. replacing any of the four in the first and the last layer reaches the logits
 
@@ -49,14 +49,21 @@ def inspect(name: str, hf_model: Any, boot: Callable[[], Any]) -> Hooked:
     """Probe the bridge that ``boot`` makes around ``hf_model``; raises HeadlightError if it cannot be relied on."""
     parameter = next(hf_model.parameters())
     tokens = torch.arange(1, PROBE_LENGTH + 1, device=parameter.device)[None] % hf_model.config.vocab_size
-    plain = hf_model(tokens).logits  # before the bridge wraps its modules
     try:
+        plain = _plain_logits(hf_model, tokens)  # before the bridge wraps its modules
         return _Probe(_booted(boot), tokens, plain, TOLERANCES[parameter.dtype]).hooked(hf_model.config)
     except UnusableHooks as error:
         raise HeadlightError(
             f"{name} ({hf_model.config.model_type}) cannot be patched: its parts are not known to the fast path, and "
             f"the hooks of TransformerLens do not serve it: {error}. Choose a model of another architecture."
         ) from error
+
+
+def _plain_logits(hf_model: Any, tokens: Tensor) -> Tensor:
+    try:
+        return hf_model(tokens, use_cache=False).logits
+    except Exception as error:  # layers of a kind that do not run from a short prompt alone
+        raise UnusableHooks(f"not even a plain forward works ({error})") from error
 
 
 def _booted(boot: Callable[[], Any]) -> Any:
@@ -77,7 +84,7 @@ def recorder(into: dict[str, Tensor], name: str) -> Hook:
 
 def replacing(name: str, new: Tensor) -> Hook:
     """A hook that puts ``new`` in the place of what passes under ``name``."""
-    return name, lambda value, hook: new.view_as(value)
+    return name, lambda value, hook: new.view_as(value).to(value.device)
 
 
 class _Probe:
@@ -109,19 +116,19 @@ class _Probe:
             raise UnusableHooks("with them in place the model computes something else")
         other = self.tokens.clone()
         other[:, -1] = 0
-        if float((self.bridge(other) - logits)[:, :-1].abs().max()) > self.close:
+        if float((self._run([], other) - logits)[:, :-1].abs().max()) > self.close:
             raise UnusableHooks("it is not causal, a later token changes an earlier position")
 
     def _shape(self, config: Any) -> Shape:
-        shapes = {point: {tuple(self.recorded[hook_name(i, point)].shape) for i in range(self.n_layers)}
-                  for point in POINTS}
-        n_heads, d_head = config.num_attention_heads, next(iter(shapes["z"]))[-1]
+        n_heads = config.num_attention_heads
         n_kv_heads = getattr(self.bridge.cfg, "n_key_value_heads", None) or n_heads
-        for point in POINTS:
-            heads = n_heads if point in "qz" else n_kv_heads
-            expected = (1, PROBE_LENGTH, heads, d_head)
-            if shapes[point] != {expected}:
-                raise UnusableHooks(f"expected {point} as [batch pos head d_head] {expected}, got {shapes[point]}")
+        for layer in range(self.n_layers):
+            for point in POINTS:
+                expected = (1, PROBE_LENGTH, n_heads if point in "qz" else n_kv_heads)
+                got = tuple(self.recorded[hook_name(layer, point)].shape)
+                if len(got) != 4 or got[:3] != expected:
+                    raise UnusableHooks(f"expected {point} as [batch pos head] {list(expected)} + [d_head], got {got}")
+        d_head = self.recorded[hook_name(0, "z")].shape[-1]
         return Shape(
             n_layers=self.n_layers, n_heads=n_heads, n_kv_heads=n_kv_heads,
             d_model=self.recorded[written_name(0)].shape[-1], d_head=d_head, vocab_size=self.plain.shape[-1],
@@ -141,16 +148,19 @@ class _Probe:
         raise UnusableHooks(f"in layer {layer}, what attention writes is not its output projection of z")
 
     def _check_reaches(self, name: str) -> None:
-        """Other values at random, because some attentions would answer a constant with what they had."""
+        """What was recorded changes nothing; noise as large as it, at random, does."""
         recorded = self.recorded[name]
-        other = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0)).to(recorded)
+        noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0)).to(recorded)
         if self._change(self._run([replacing(name, recorded)])) > self.close:
             raise UnusableHooks(f"putting what {name} recorded back in its place changes the logits")
-        if not self._change(self._run([replacing(name, recorded + other)])) > 0:
+        if self._change(self._run([replacing(name, recorded + recorded.std() * noise)])) <= self.close:
             raise UnusableHooks(f"what is put in at {name} does not reach the logits")
 
-    def _run(self, hooks: Sequence[Hook]) -> Tensor:
-        return self.bridge.run_with_hooks(self.tokens, fwd_hooks=list(hooks))
+    def _run(self, hooks: Sequence[Hook], tokens: Tensor | None = None) -> Tensor:
+        try:
+            return self.bridge.run_with_hooks(self.tokens if tokens is None else tokens, fwd_hooks=list(hooks))
+        except Exception as error:  # a hook point that does not exist, or an adapter that does not fit
+            raise UnusableHooks(f"a forward through them fails ({error})") from error
 
     def _change(self, logits: Tensor) -> float:
         return float((logits - self.plain).abs().max())

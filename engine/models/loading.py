@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from engine.errors import HeadlightError
+from engine.models.devices import check_device, check_dtype
 from engine.models.gguf import prepared_folder
 from engine.models.model import Model
 from engine.models.preflight import check_memory, check_tokenizer, check_weights, held_parameters, read_config
@@ -24,13 +25,6 @@ from engine.models.quiet import quiet_libraries
 from engine.models.registry import Kind
 from engine.models.sources import ModelSource, resolve
 
-DEVICES = ("cpu", "cuda", "mps")
-DTYPES = {
-    "auto": torch.float32,  # also on a GPU: effects are differences of nearly equal numbers
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 THREADS_VARIABLE = "HEADLIGHT_THREADS"
 
 Announce = Callable[[str], None]
@@ -44,7 +38,8 @@ def load_model(
     ``announce`` gets a sentence before each slow step (a download, the one-time unpacking). Raises
     HeadlightError, before anything heavy, for whatever cannot work, with what to do about it.
     """
-    torch_dtype = check_dtype(dtype, check_device(device))
+    device = check_device(device)
+    torch_dtype = check_dtype(dtype, device)
     source = resolve(spec)
     configure_threads()
     with quiet_libraries():
@@ -55,33 +50,8 @@ def load_model(
         check_weights(folder, source.name)
         tokenizer = _read_tokenizer(folder, source.name, config)
         announce(f"Loading {source.name} …")
-        hf_model = _read_weights(folder, source.name, torch_dtype).to(device)
+        hf_model = _read_weights(folder, source.name, torch_dtype, device)
     return Model(source.name, hf_model, tokenizer)
-
-
-def check_device(device: str) -> str:
-    """Return ``device`` if torch can use it here; raises HeadlightError otherwise."""
-    if device not in DEVICES:
-        raise HeadlightError(f"Expected a device out of {', '.join(DEVICES)}, got {device!r}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise HeadlightError(
-            "This machine offers no CUDA device to torch. Use cpu, or install a torch build with CUDA for your GPU."
-        )
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise HeadlightError("This machine offers no Apple GPU (mps) to torch. Use cpu.")
-    return device
-
-
-def check_dtype(dtype: str, device: str) -> torch.dtype:
-    """The torch dtype of a name; raises HeadlightError for an unknown one and for half precision on a CPU."""
-    if dtype not in DTYPES:
-        raise HeadlightError(f"Expected a dtype out of {', '.join(DTYPES)}, got {dtype!r}.")
-    chosen = DTYPES[dtype]
-    if device == "cpu" and chosen != torch.float32:
-        raise HeadlightError(
-            f"{dtype} is hundreds of times slower than float32 on a CPU. Use auto or float32 there, or a GPU."
-        )
-    return chosen
 
 
 def configure_threads() -> int:
@@ -154,15 +124,16 @@ def _words_without_embedding(tokenizer: Any, vocab_size: int) -> bool:
     return any(index >= vocab_size and index not in markers for index in tokenizer.get_vocab().values())
 
 
-def _read_weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
-    """The causal LM of ``folder``; raises HeadlightError rather than filling gaps with random numbers."""
+def _read_weights(folder: Path, name: str, dtype: torch.dtype, device: str) -> Any:
+    """The causal LM of ``folder`` on ``device``; raises HeadlightError rather than filling gaps with random numbers."""
     from transformers import AutoModelForCausalLM
 
     loader: Any = AutoModelForCausalLM  # its stubs do not know that two values come back
+    placement = {"device_map": "auto"} if device == "auto" else {}
     try:
         hf_model, report = loader.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False,
-            output_loading_info=True,
+            output_loading_info=True, **placement,
         )
     except Exception as error:  # shapes that do not fit, unreadable tensors
         raise HeadlightError(f"The weights of {name} in {folder} do not fit its config: {error}") from error
@@ -172,4 +143,18 @@ def _read_weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
             f"{name} is no complete causal language model: its files lack {len(missing)} weights, "
             f"{missing[0]} among them. Fetch it again, or choose a causal LM."
         )
+    if device != "auto":
+        return hf_model.to(device)
+    check_placement(name, hf_model)
     return hf_model
+
+
+def check_placement(name: str, hf_model: Any) -> None:
+    """Raise HeadlightError if parts of a model spread over GPUs lie elsewhere, for lack of memory."""
+    elsewhere = sorted(part for part, place in hf_model.hf_device_map.items() if place in ("cpu", "disk"))
+    if elsewhere:
+        raise HeadlightError(
+            f"{name} does not fit into the memory of this machine's GPUs: {len(elsewhere)} of its parts, "
+            f"{elsewhere[0]} among them, found no place. Close other programs that use a GPU, choose a smaller model, "
+            "or use cpu."
+        )

@@ -57,8 +57,8 @@ class Model:
         """Raises HeadlightError for a model that has only hooks: what asks for parts is not available there."""
         if self._parts is None:
             raise HeadlightError(
-                f"This is not available for {self.name}: it needs the parts of the model, and those of the "
-                f"architecture {self.config.model_type} are not known. Choose a model of another architecture."
+                f"This is not available for {self.name}: it needs the parts of the model, and those of this "
+                f"{self.config.model_type} model are not known to the fast path. Choose another architecture."
             )
         return self._parts
 
@@ -73,8 +73,9 @@ class Model:
         )
 
     def output_weight(self, layer: int) -> Tensor:
-        """The attention output projection of a layer, ``[d_model head·d_head]``."""
-        return self._output_weights[layer] if self._output_weights else self.parts.layers[layer].o.weight
+        """The attention output projection of a layer, ``[d_model head·d_head]``, where z lies."""
+        weight = self._output_weights[layer] if self._output_weights else self.parts.layers[layer].o.weight
+        return weight.to(self.device)
 
     @property
     def n_layers(self) -> int:
@@ -113,6 +114,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
+        """Where activations live; the weights of a block may lie on another (engine/models/devices.py)."""
         return next(self.hf_model.parameters()).device
 
     @property

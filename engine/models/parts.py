@@ -10,7 +10,8 @@ the unembedding of a few tokens. One block does, each step where the architectur
    are parallel; its output, normed, added too
 
 ``engine/models/architectures`` fills these in from a Hugging Face model. Nothing here is changed
-afterwards, so threads may share it without a lock.
+afterwards, so threads may share it without a lock. What comes in is moved to where a block's weights
+lie and what goes out back to where it came from, which costs nothing where that is one device.
 
 Axes: ``... pos d_model`` for residual streams, ``... pos head d_head`` for q and z,
 ``... pos kv_head d_head`` for k and v.
@@ -48,7 +49,7 @@ class Linear:
 class Norm:
     """LayerNorm, or RMSNorm where ``centred`` is False; over the last axis.
 
-    A weight of higher precision than ``x`` is applied in its own, and the result given back in that of ``x``.
+    The weight is applied where it lies and in its own precision; the result is given back in that of ``x``.
     """
 
     weight: Tensor
@@ -57,16 +58,17 @@ class Norm:
     centred: bool
 
     def __call__(self, x: Tensor) -> Tensor:
-        precise = x.to(self.weight.dtype)
+        there = x.to(self.weight)
         if self.centred:
-            return F.layer_norm(precise, self.weight.shape, self.weight, self.bias, self.eps).to(x.dtype)
-        return F.rms_norm(precise, self.weight.shape, self.weight, self.eps).to(x.dtype)
+            return F.layer_norm(there, self.weight.shape, self.weight, self.bias, self.eps).to(x)
+        return F.rms_norm(there, self.weight.shape, self.weight, self.eps).to(x)
 
     def as_scaled(self, part: Tensor, whole: Tensor) -> Tensor:
         """What a summand ``part`` of ``whole`` becomes under the norm of ``whole``: linear, no bias."""
+        summand, total = part.to(self.weight), whole.to(self.weight)
         if self.centred:
-            part, whole = part - part.mean(-1, keepdim=True), whole - whole.mean(-1, keepdim=True)
-        return (part * self.weight * torch.rsqrt(whole.square().mean(-1, keepdim=True) + self.eps)).to(part.dtype)
+            summand, total = summand - summand.mean(-1, keepdim=True), total - total.mean(-1, keepdim=True)
+        return (summand * self.weight * torch.rsqrt(total.square().mean(-1, keepdim=True) + self.eps)).to(part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class Rotary:
     def __call__(self, x: Tensor, first: int) -> Tensor:
         """Rotate ``[... pos head d_head]`` whose first position is ``first``."""
         positions = torch.arange(first, first + x.shape[-3], device=x.device)
-        cos, sin = (table.unsqueeze(-2).to(x.dtype) for table in self.tables(positions))
+        cos, sin = (table.unsqueeze(-2).to(x) for table in self.tables(positions))
         width = cos.shape[-1]
         turning, rest = x[..., :width], x[..., width:]
         turned = turning * cos + self._quarter_turn(turning) * sin
@@ -119,23 +121,28 @@ class Layer:
     norm_after_attn: Norm | None = None  # of what attention writes, before it is added
     norm_after_mlp: Norm | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """Of all weights of the block."""
+        return self.o.weight.device
+
     def queries(self, normed: Tensor, first: int) -> Tensor:
         """q ``... pos head d_head`` of the normed stream ``... pos d_model`` from position ``first`` on."""
-        return self._by_head("q", self.q(normed), first)
+        return self._by_head("q", self.q, normed, first)
 
     def keys(self, normed: Tensor, first: int) -> Tensor:
         """k ``... pos kv_head d_head``, like ``queries``."""
-        return self._by_head("k", self.k(normed), first)
+        return self._by_head("k", self.k, normed, first)
 
     def values(self, normed: Tensor) -> Tensor:
         """v ``... pos kv_head d_head``."""
-        return self._by_head("v", self.v(normed), 0)
+        return self._by_head("v", self.v, normed, 0)
 
     def heads_input(self, letter: str, heads: slice, normed: Tensor, first: int) -> Tensor:
         """q of some query heads, or k or v of some KV heads, alone: ``... pos head d_head``."""
         whole = {"q": self.q, "k": self.k, "v": self.v}[letter]
         some = whole.rows(heads.start * self.d_head, (heads.stop - heads.start) * self.d_head)
-        return self._by_head(letter, some(normed), first)
+        return self._by_head(letter, some, normed, first)
 
     def pattern(self, q: Tensor, k: Tensor) -> Tensor:
         """Attention probabilities ``[... kv_head group qpos kpos]``: see ``engine/models/attention.py``."""
@@ -150,12 +157,12 @@ class Layer:
 
         ``output`` applies the norm after attention, if there is one: up to here everything is linear in z.
         """
-        return self.o(z.flatten(-2))
+        return self.o(z.flatten(-2).to(self.device)).to(z.device)
 
     def heads_output(self, z: Tensor, first: int) -> Tensor:
         """What heads ``first …`` write for ``z [... head d_head]``: ``... d_model``, no bias."""
         channels = slice(first * self.d_head, (first + z.shape[-2]) * self.d_head)
-        return F.linear(z.flatten(-2), self.o.weight[:, channels])
+        return F.linear(z.flatten(-2).to(self.device), self.o.weight[:, channels]).to(z.device)
 
     def changed_output(self, attn_out: Tensor, change: Tensor, first: int) -> Tensor:
         """``attn_out`` once z of heads ``first …`` has changed by ``change [... head d_head]``."""
@@ -167,16 +174,17 @@ class Layer:
 
     def output(self, resid: Tensor, attn_out: Tensor) -> Tensor:
         """The stream out of the block, for the stream into it and its ``attention_output``."""
+        home, resid, attn_out = resid.device, resid.to(self.device), attn_out.to(self.device)
         resid_mid = resid + (attn_out if self.norm_after_attn is None else self.norm_after_attn(attn_out))
         mlp_out = self.mlp(self.norm_mlp(resid if self.parallel else resid_mid))
-        return resid_mid + (mlp_out if self.norm_after_mlp is None else self.norm_after_mlp(mlp_out))
+        return (resid_mid + (mlp_out if self.norm_after_mlp is None else self.norm_after_mlp(mlp_out))).to(home)
 
-    def _by_head(self, letter: str, x: Tensor, first: int) -> Tensor:
+    def _by_head(self, letter: str, projection: Linear, normed: Tensor, first: int) -> Tensor:
         """A projection's output by head, ready for attention: ``... pos head d_head``."""
-        x = x.unflatten(-1, (-1, self.d_head))
+        x = projection(normed.to(self.device)).unflatten(-1, (-1, self.d_head))
         norm = {"q": self.q_norm, "k": self.k_norm, "v": None}[letter]
         x = x if norm is None else norm(x)
-        return x if letter == "v" or self.rotary is None else self.rotary(x, first)
+        return (x if letter == "v" or self.rotary is None else self.rotary(x, first)).to(normed.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +199,13 @@ class Parts:
 
     def unembed(self, resid: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Logits of ``tokens`` (all if None) for the last residual stream: ``... token``."""
-        weight, bias = self.unembedding.weight, self.unembedding.bias
-        if tokens is not None:
-            weight, bias = weight[tokens], None if bias is None else bias[tokens]
-        logits = F.linear(self.final_norm(resid), weight, bias)
+        logits = self.project(self.final_norm(resid), tokens, with_bias=True)
         return logits if self.logit_softcap is None else softcapped(logits, self.logit_softcap)
+
+    def project(self, normed: Tensor, tokens: Tensor | None = None, with_bias: bool = False) -> Tensor:
+        """Directions ``... d_model`` as logits of ``tokens`` (all if None), before a soft cap: ``... token``."""
+        weight, bias = self.unembedding.weight, self.unembedding.bias if with_bias else None
+        if tokens is not None:
+            tokens = tokens.to(weight.device)
+            weight, bias = weight[tokens], None if bias is None else bias[tokens]
+        return F.linear(normed.to(weight.device), weight, bias).to(normed.device)

@@ -18,6 +18,7 @@ import torch
 from engine.errors import HeadlightError
 from engine.models import bridge
 from engine.models.architectures import SUPPORTED, copied_parameters
+from engine.models.devices import free_cuda_bytes
 from engine.models.integrity import check_safetensors
 
 WEIGHTS = "model.safetensors"
@@ -125,8 +126,8 @@ def check_memory(name: str, parameters: int, bytes_each: int, device: str = "cpu
 
 def free_bytes(device: str) -> int:
     """Memory free for a model on ``device``, in bytes; a container's own limit counts too."""
-    if device == "cuda":
-        return torch.cuda.mem_get_info()[0]
+    if device in ("cuda", "auto"):
+        return free_cuda_bytes(device)
     return min(psutil.virtual_memory().available, _container_free_bytes())
 
 

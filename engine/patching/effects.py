@@ -10,9 +10,8 @@ All receivers of a layer are measured together: each chunk of the sweep is read,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -20,14 +19,12 @@ from engine.activations import Activations, BatchActivations, read_metric
 from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.memory import MemoryPlan, plan_memory
 from engine.metrics import effect
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
-from engine.patching.sweep import SenderSweep, Window, chunk_rows, plan_sweeps
-
-# Share of the free memory that kept streams may take when no budget is given.
-MEMORY_SHARE = 0.25
+from engine.patching.sweep import SenderSweep, Window, plan_sweeps
 
 Tick = Callable[[float], None]  # called between chunks with the share done, 0 to 1; may raise Cancelled
 # (receiver, f [layer head]) -> [layer head], True for senders whose exact effect decides who is important
@@ -58,13 +55,13 @@ class PathPatching:
         activations: Activations,
         senders: Sequence[Head],
         ledger: Ledger,
-        memory_budget: float | None = None,
+        memory: MemoryPlan | None = None,
     ) -> None:
-        """``memory_budget``: bytes for kept streams (None: a quarter of what is free)."""
+        """``memory``: how the work is cut; planned for what is free if None."""
         check_effect_unit(activations)
         self.model, self.activations, self.ledger = model, activations, ledger
         self.senders = tuple(sorted(senders))
-        self._budget = MEMORY_SHARE * psutil.virtual_memory().available if memory_budget is None else memory_budget
+        self.memory = memory or plan_memory(model, activations.prompts)
         self._sweeps: list[SenderSweep] | None = None
 
     def effects(self, receiver: Receiver, tick: Tick = lambda share: None) -> Tensor:
@@ -96,7 +93,7 @@ class PathPatching:
         sweeps = self.sweeps()
         done = 0
         for item in self.activations.batches:
-            queue = _ResumeQueue(self.model, item, layer, self.ledger, totals)
+            queue = _ResumeQueue(self, item, layer, totals)
             for sweep in (sweep for sweep in sweeps if sweep.item is item):
                 for receiver, senders, attn_out in self._patched(sweep, layer, wanted):
                     queue.put(receiver, senders, attn_out, sweep.window)
@@ -111,7 +108,7 @@ class PathPatching:
             items = self.activations.batches
             windows = [Window(item.first) for item in items]
             self._sweeps = plan_sweeps(
-                self.model.parts, items, self.senders, windows, self._budget, self.ledger
+                self.model.parts, items, self.senders, windows, self.memory, self.ledger
             )
         return self._sweeps
 
@@ -154,7 +151,7 @@ class PathPatching:
         parts, items = self.model.parts, self.activations.batches
         windows = [Window(item.batch.clean.shape[1] - 1) for item in items]
         # Each chunk is carried straight to the top: nothing needs keeping on the way.
-        sweeps = plan_sweeps(parts, items, self.senders, windows, 0, self.ledger)
+        sweeps = plan_sweeps(parts, items, self.senders, windows, replace(self.memory, streams=0.0), self.ledger)
         total = self.nothing()
         for done, sweep in enumerate(sweeps):
             resid = sweep.stream_into(self.model.n_layers)[:, :, -1]
@@ -171,16 +168,16 @@ class _ResumeQueue:
     """Patched streams of one batch, resumed together once they fill a matmul."""
 
     def __init__(
-        self, model: Model, item: BatchActivations, layer: int, ledger: Ledger, totals: Mapping[Receiver, Tensor]
+        self, patching: PathPatching, item: BatchActivations, layer: int, totals: Mapping[Receiver, Tensor]
     ) -> None:
-        self._model, self._item, self._layer, self._ledger, self._totals = model, item, layer, ledger, totals
+        self._patching, self._item, self._layer, self._totals = patching, item, layer, totals
         self._waiting: list[tuple[Receiver, list[Head], Tensor]] = []
         self._window = Window(0)
 
     def put(self, receiver: Receiver, senders: list[Head], attn_out: Tensor, window: Window) -> None:
         """``attn_out [sender batch pos d_model]`` of the receiver's layer."""
         rows = sum(waiting[..., 0].numel() for _, _, waiting in self._waiting)
-        if rows and rows + attn_out[..., 0].numel() > chunk_rows(self._model.parts):
+        if rows and rows + attn_out[..., 0].numel() > self._patching.memory.rows:
             self.run()
         self._waiting.append((receiver, senders, attn_out))
         self._window = window
@@ -192,7 +189,9 @@ class _ResumeQueue:
         item, window = self._item, self._window
         attn_out = torch.cat([waiting for _, _, waiting in self._waiting])
         resid = window.of(item.clean.resid_pre[self._layer])
-        values = resume(self._model.parts, item, window, self._layer, resid, attn_out, self._ledger)
+        values = resume(
+            self._patching.model.parts, item, window, self._layer, resid, attn_out, self._patching.ledger
+        )
         sizes = [len(senders) for _, senders, _ in self._waiting]
         for (receiver, senders, _), part in zip(self._waiting, values.split(sizes), strict=True):
             add_change(self._totals[receiver], item, senders, part)

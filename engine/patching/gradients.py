@@ -12,13 +12,15 @@ from torch import Tensor
 from engine.activations import BatchActivations, read_metric
 from engine.cost import Ledger, gradient_flops
 from engine.models.parts import Parts
-from engine.patching.sweep import chunk_rows
 
 
-def z_gradients(parts: Parts, item: BatchActivations, ledger: Ledger) -> Tensor:
-    """d metric / d z of each clean prompt: ``[layer batch pos head d_head]``."""
+def z_gradients(parts: Parts, item: BatchActivations, max_rows: int, ledger: Ledger) -> Tensor:
+    """d metric / d z of each clean prompt, ``[layer batch pos head d_head]``.
+
+    ``max_rows`` (pair x position) are run at once.
+    """
     tokens = item.batch.clean.to(item.clean.z.device)
-    size = max(1, chunk_rows(parts) // tokens.shape[1])
+    size = max(1, max_rows // tokens.shape[1])
     chunks = [
         _gradients(parts, item, slice(first, first + size), tokens[first : first + size])
         for first in range(0, len(tokens), size)

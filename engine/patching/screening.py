@@ -111,7 +111,8 @@ class ScreenedPatching:
     def _gradient(self, place: int) -> Tensor:
         if place not in self._gradients:
             item: BatchActivations = self._exact.activations.batches[place]
-            self._gradients[place] = z_gradients(self._exact.model.parts, item, self._exact.ledger)
+            rows = self._exact.memory.gradient_rows
+            self._gradients[place] = z_gradients(self._exact.model.parts, item, rows, self._exact.ledger)
         return self._gradients[place]
 
 

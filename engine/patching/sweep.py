@@ -22,10 +22,8 @@ from torch import Tensor
 from engine.activations import BatchActivations
 from engine.cost import Ledger, block_flops, output_flops
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.models.parts import Layer, Parts
-
-# Rows (sender x pair x position) of one matmul: enough to fill two cores, small enough for their caches.
-ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -88,26 +86,21 @@ class SenderSweep:
         return layer.output(resid, attn_out)
 
 
-def chunk_rows(parts: Parts) -> int:
-    """Most rows (sender x pair x position) of one matmul."""
-    return ROWS
-
-
 def plan_sweeps(
     parts: Parts,
     items: Sequence[BatchActivations],
     senders: Sequence[Head],
     windows: Sequence[Window],
-    budget_bytes: float,
+    memory: MemoryPlan,
     ledger: Ledger,
 ) -> list[SenderSweep]:
-    """Chunks of at most ``chunk_rows`` for every batch, all with the smallest stride that fits the budget."""
+    """Chunks of at most ``memory.rows`` for every batch, all with the smallest stride whose streams fit."""
     senders = sorted(senders)
-    stride = _stride(parts, items, senders, windows, budget_bytes)
+    stride = _stride(parts, items, senders, windows, memory.streams)
     sweeps = []
     for item, window in zip(items, windows, strict=True):
         per_sender = window.of(item.batch.clean).numel()
-        size = max(1, chunk_rows(parts) // per_sender)
+        size = max(1, memory.rows // per_sender)
         sweeps += [
             SenderSweep(parts, item, senders[i : i + size], window, stride, ledger)
             for i in range(0, len(senders), size)
@@ -124,12 +117,12 @@ def _stride(
 ) -> int:
     n_layers = len(parts.layers)
     for stride in range(1, n_layers + 1):
-        if kept_bytes(n_layers, items, senders, windows, stride) <= budget_bytes:
+        if stream_bytes(n_layers, items, senders, windows, stride) <= budget_bytes:
             return stride
     return n_layers + 1  # keep nothing: every stream is recomputed from the senders' own layers
 
 
-def kept_bytes(
+def stream_bytes(
     n_layers: int, items: Sequence[BatchActivations], senders: Sequence[Head], windows: Sequence[Window], stride: int
 ) -> int:
     """Most that streams kept every ``stride`` layers take: those of the senders below each of these layers."""

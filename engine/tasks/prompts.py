@@ -48,7 +48,7 @@ class PromptPair:
 
 @dataclass(frozen=True, eq=False)
 class PromptBatch:
-    """All pairs of one token length: they run through the model together, unpadded."""
+    """Pairs of one token length: they run through the model together, unpadded."""
 
     pairs: tuple[PromptPair, ...]
     indices: tuple[int, ...]  # position of each pair in Prompts.pairs
@@ -73,15 +73,23 @@ class Prompts:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def batches(self) -> Iterator[PromptBatch]:
-        """Pairs grouped by token length, shortest first; order within a batch is theirs."""
+    def batches(self, max_rows: int | None = None) -> Iterator[PromptBatch]:
+        """Pairs grouped by token length, shortest first; order within a batch is theirs.
+
+        A batch has at most ``max_rows`` rows (pair x position), but at least one pair.
+        """
         lengths = sorted({len(pair.clean_tokens) for pair in self.pairs})
         for length in lengths:
             indices = tuple(i for i, pair in enumerate(self.pairs) if len(pair.clean_tokens) == length)
-            pairs = tuple(self.pairs[i] for i in indices)
-            yield PromptBatch(
-                pairs=pairs,
-                indices=indices,
-                clean=torch.tensor([pair.clean_tokens for pair in pairs]),
-                corrupted=torch.tensor([pair.corrupted_tokens for pair in pairs]),
-            )
+            size = len(indices) if max_rows is None else max(1, max_rows // length)
+            for first in range(0, len(indices), size):
+                yield self._batch(indices[first : first + size])
+
+    def _batch(self, indices: tuple[int, ...]) -> PromptBatch:
+        pairs = tuple(self.pairs[i] for i in indices)
+        return PromptBatch(
+            pairs=pairs,
+            indices=indices,
+            clean=torch.tensor([pair.clean_tokens for pair in pairs]),
+            corrupted=torch.tensor([pair.corrupted_tokens for pair in pairs]),
+        )

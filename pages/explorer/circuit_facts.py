@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.answer_keys import answer_keys
+from engine.duration import duration
 from engine.estimate import dense_flops
 from engine.heads import Head, mask_of
 from engine.pipeline import Discovery
@@ -14,7 +15,6 @@ from engine.search import STAGE as SEARCH
 from engine.settings import Method, Settings
 from engine.verification import Verification, agreement
 from pages.shared import background, look
-from pages.shared.job_panel import duration
 
 
 def show(prepared: Prepared, found: Discovery) -> None:

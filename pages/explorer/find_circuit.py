@@ -7,6 +7,7 @@ from torch import Tensor
 
 from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
+from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
@@ -18,7 +19,6 @@ from engine.sparsity_sweep import Pruning
 from pages.shared import background, job_panel, look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
-from pages.shared.job_panel import duration
 from pages.shared.view import AMONG, View
 
 LEAD = (

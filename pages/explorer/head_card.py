@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engine.answer_keys import answer_keys
 from engine.cliffs import FIXED_SPARSITY
+from engine.errors import HeadlightError
 from engine.figures.attention import attention_figure, attention_panels
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.tables import attention_rows
@@ -216,7 +217,11 @@ def _looks_at(prepared: Prepared, view: View, head: Head) -> None:
             help="Many heads rest on the first token when they have nothing to do.",
         )  # fmt: skip
     vocabulary = Vocabulary(prepared.model.tokenizer)
-    patterns = _patterns(data_key(prepared), head, index, prepared)
+    try:
+        patterns = _patterns(data_key(prepared), head, index, prepared)
+    except HeadlightError as error:
+        look.note(str(error))
+        return
     words = vocabulary.pieces(pairs[index].clean_tokens), vocabulary.pieces(pairs[index].corrupted_tokens)
     panels = attention_panels(*patterns, *words, dark=is_dark(), hide_first=view.hide_first)
     for column, panel, name in zip(st.columns(2), panels, PROMPTS, strict=True):
@@ -252,7 +257,11 @@ def _attention_twin(
 
 def _writes(prepared: Prepared, head: Head) -> None:
     st.markdown("##### What it writes")
-    raised, lowered = _written(data_key(prepared), head, prepared)
+    try:
+        raised, lowered = _written(data_key(prepared), head, prepared)
+    except HeadlightError as error:
+        look.note(str(error))
+        return
     look.note(
         "Logits it adds directly at the end position, through each prompt’s final norm and the unembedding; mean of "
         f"{len(prepared.prompts)} clean prompts. Later layers may read the same output differently."

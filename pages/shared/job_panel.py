@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from engine.duration import duration
 from engine.job import Job, JobState, Snapshot, StageProgress
 from pages.shared import look
 
@@ -90,15 +91,3 @@ def _now(stage: StageProgress) -> str:
 
 def _sentence(name: str) -> str:
     return name[:1].upper() + name[1:]
-
-
-def duration(seconds: float) -> str:
-    """``8 s``, ``2 min 5 s``, ``1 h 10 min``."""
-    whole = round(seconds)
-    if whole < 1:
-        return "under 1 s"
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

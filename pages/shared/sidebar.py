@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.models.registry import MODELS, find_card
 from engine.tasks.task import TASKS
-from pages.shared import look, state
+from pages.shared import background, look, state
 from pages.shared.view import MAX_PAIRS, MAX_SEED, View
 
 
@@ -37,10 +37,16 @@ def _model(view: View) -> None:
     )  # fmt: skip
     card = find_card(view.model)
     if card is None:
-        st.caption("A model of your own. GPT-2, Llama and Qwen2 architectures are supported.")
+        st.caption(
+            "A model of your own. GPT-2, Llama, Qwen, Gemma and other common architectures run fast, the rest of what "
+            "TransformerLens can hook slowly."
+        )
     else:
         heads = card.n_layers * card.n_heads
         st.caption(f"{card.n_layers} layers × {card.n_heads} heads = {heads} heads. {card.note}")
+    prepared = background.result_of(background.ready_job(view.settings()))
+    if prepared is not None and prepared.model.note:
+        st.caption(look.plain(prepared.model.note))
 
 
 def _model_title(name: str) -> str:

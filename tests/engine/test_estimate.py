@@ -1,20 +1,47 @@
-"""Estimates that need shapes alone: the same on torch's meta device as in memory."""
+"""What a search is said to cost against what the ledger books, for blocks of each shape; shapes alone suffice."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from engine.activations import capture, run
+from engine.circuit import Input
 from engine.cost import Ledger
-from engine.estimate import path_patching_flops
+from engine.estimate import dense_flops, path_patching_flops
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.models.model import Model
-from engine.patching.sweep import SenderSweep, Window, kept_bytes
+from engine.patching.effects import PathPatching
+from engine.patching.receiver import LOGITS, Receiver
+from engine.patching.sweep import SenderSweep, Window, stream_bytes
 from engine.settings import Mode
 from tests.engine.patching.test_effects import all_heads
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import tiny_config
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "gptj", "gemma2"])
+def test_the_cost_of_given_receivers_is_the_ledgers(tiny_deep_models, kind):
+    model = tiny_deep_models(kind)
+    activations = capture(model, random_prompts())
+    group = [Head(4, index) for index in range(model.group)]
+    inputs = [Receiver(Input.Q, head) for head in group]
+    inputs += [Receiver(Input.K, group[0]), Receiver(Input.V, group[0])]
+    ledger = Ledger(1.0)
+    with ledger.stage("search"):
+        patching = PathPatching(model, activations, all_heads(model), ledger, MemoryPlan(2048, 2048, 1e12))
+        for receiver in (LOGITS, *inputs):
+            patching.effects(receiver)
+    [booked] = ledger.rows()
+    prepared = SimpleNamespace(
+        model=model, activations=activations, prompts=activations.prompts,
+        scores=SimpleNamespace(flap=torch.zeros(model.n_layers, model.n_heads)),
+    )  # fmt: skip
+    # How many chunks share the MLP of a parallel block is not predicted.
+    expected = dense_flops(prepared, group, Mode.EXACT, 1.0)
+    assert booked.flops == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -43,5 +70,5 @@ def test_kept_streams_take_what_was_planned(tiny_deep_model, stride):
             sweep = SenderSweep(tiny_deep_model.parts, item, senders, window, stride, ledger)
             sweep.stream_into(6)
             kept += sweep._kept.values()
-    planned = kept_bytes(6, items, senders, windows, stride)
+    planned = stream_bytes(6, items, senders, windows, stride)
     assert sum(stream.numel() * stream.element_size() for stream in kept) == planned

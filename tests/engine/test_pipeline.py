@@ -13,10 +13,10 @@ from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
 from engine.models.sources import TOY_FOLDER
-from engine.pipeline import discover, keep_of
+from engine.pipeline import SELF_CHECK, VERIFICATION, discover, keep_of, likely_keep
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.search import STAGE
+from engine.search import STAGE, Thresholds
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune, random_band
 
@@ -66,6 +66,33 @@ def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning, monkeypatc
     stages = [row.stage for row in found.cost]
     assert stages == ["calibration", "sparsity sweep", "self-check", STAGE, "verification"]
     assert all(row.seconds > 0 and row.flops > 0 and row.forward_passes > 0 for row in found.cost)
+    assert [row.stage for row in found.predicted] == stages  # as it stood before the check was known
+
+
+def test_what_a_run_was_predicted_to_take_stands_beside_what_it_took(toy_model, prepared, pruning):
+    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
+    assert found.predicted == estimate_run(prepared, found.keep, SETTINGS).likely
+    saved = record.discovery_json(toy_model, found)
+    assert list(saved["predicted"]) == list(saved["cost"]) and saved["predicted"] != saved["cost"]
+    assert saved["predicted"][STAGE]["flops"] == pytest.approx(saved["cost"][STAGE]["flops"], rel=0.5)
+
+
+def test_before_the_automatic_choice_a_likely_mask_stands_in_for_it(prepared, pruning):
+    rough = likely_keep(prepared, SETTINGS, None)
+    assert torch.equal(rough, prepared.scores.keep(Score.MERGED, 0.75))
+    for settings, known in ((SETTINGS, pruning), (replace(SETTINGS, sparsity=0.5), None)):
+        assert torch.equal(likely_keep(prepared, settings, known), keep_of(prepared, settings, known))
+
+
+def test_a_circuit_names_the_thresholds_it_was_found_with(toy_model, prepared):
+    own = replace(SETTINGS, sparsity=0.5, threshold_scale=1.25, min_effect=0.03)
+    assert discover(toy_model, own, Watcher(), prepared).thresholds == Thresholds(1.25, 0.03)
+    tried = discover(toy_model, replace(own, grid=True), Watcher(), prepared)
+    assert tried.thresholds == tried.grid.points[tried.grid.chosen].thresholds
+    other = replace(tried, grid=replace(tried.grid, chosen=7))
+    assert other.thresholds == Thresholds(1.5, 0.001)
+    stopped = discover(toy_model, replace(own, grid=True), CancelIn(STAGE), prepared)
+    assert stopped.grid is None and stopped.thresholds == Thresholds(1.0, 0.02)  # the walk whose circuit is shown
 
 
 def test_dense_searches_everywhere_and_app_inside_its_mask(toy_model, prepared, pruning):
@@ -144,9 +171,50 @@ def test_cancelled_in_the_search_the_part_found_comes_back_marked(toy_model, pre
     assert json.loads(text)["complete"] is False
 
 
-def test_cancelled_before_the_search_there_is_nothing_to_keep(toy_model, prepared):
+@pytest.mark.parametrize("stage", ["sparsity sweep", SELF_CHECK, STAGE, VERIFICATION])
+def test_cancelled_in_any_stage_what_came_before_is_kept(toy_model, prepared, pruning, stage, monkeypatch):
+    monkeypatch.setattr("engine.self_check._checked", {})
+    given = None if stage == "sparsity sweep" else pruning
+    found = discover(toy_model, SETTINGS, CancelAtOnce(stage), prepared, given)
+    assert not found.complete and found.verification is None
+    assert torch.equal(found.scores.flap, prepared.scores.flap)
+    assert bool(found.keep.any()) == (stage != "sparsity sweep")
+    assert bool(found.circuit.heads) == (stage in (STAGE, VERIFICATION))  # the logits step was over
+    saved = json.loads(record.dumps(record.discovery_json(toy_model, found)))
+    assert saved["complete"] is False and saved["scores"]["flap"]
+
+
+def test_cancelled_before_the_prompts_have_run_there_is_nothing_to_keep(toy_model):
     with pytest.raises(Cancelled):
-        discover(toy_model, SETTINGS, CancelIn("sparsity sweep"), prepared)
+        discover(toy_model, SETTINGS, CancelAtOnce("calibration"))
+
+
+@pytest.mark.parametrize("stage", ["sparsity sweep", STAGE, VERIFICATION])
+def test_a_cancelled_stage_stops_at_the_next_piece_of_work(toy_model, prepared, pruning, stage):
+    """However long a chunk is: the ledger asks with every layer it books."""
+    watcher = CancelAtOnce(stage)
+    discover(toy_model, SETTINGS, watcher, prepared, None if stage == "sparsity sweep" else pruning)
+    assert watcher.asked_after <= 1
+
+
+class CancelAtOnce(Watcher):
+    """Cancels from the first report of ``stage`` on, without raising there: only the next check can stop the work."""
+
+    def __init__(self, stage):
+        self.stage, self.reached, self.asked_after = stage, False, 0
+
+    def report(self, stage, done, total):
+        self.reached |= stage == self.stage
+
+    def step(self, stage, done, total):
+        reached = self.reached
+        self.report(stage, done, total)
+        if reached:
+            self.check()
+
+    def cancelled(self):
+        self.asked_after += self.reached
+        return self.reached
 
 
 def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepared, pruning, tmp_path):

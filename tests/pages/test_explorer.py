@@ -198,3 +198,16 @@ def test_another_task_model_and_seed_are_chosen_in_the_sidebar(open_app: OpenApp
     app.selectbox("view_model").set_value("toy-induction").run()
     app = run_until(app, ready)
     assert not app.exception and not app.error
+
+
+def test_a_model_that_has_only_hooks_says_so_and_shows_what_it_can(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.models.model.known_parts", lambda config: False)
+    # Another seed: what the head's card shows is kept by settings, and other tests ran the fast model with theirs.
+    app = found(open_app, head="1.2", among="ringed", seed="7")
+    assert not app.exception and not app.error
+    page = texts(app)
+    assert "its parts are not known to the fast path" in page and "Every path ran through hooked forwards." in page
+    assert "Where it looks" in page and "cannot be shown" not in page
+    assert "What it writes" in page and "This is not available for toy-induction" in page

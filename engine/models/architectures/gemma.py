@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from engine.models.architectures.weights import gated_mlp, linear, rotary
+from engine.models.architectures.weights import gated_mlp, linear, lookup, rotary
 from engine.models.parts import Layer, Norm, Parts, Rotary
 
 
@@ -35,7 +34,7 @@ def parts(hf_model: Any) -> Parts:
         return shared or by_type[config.layer_types[index]]
 
     return Parts(
-        embed=lambda tokens: F.embedding(tokens, table) * scale,
+        embed=lambda tokens: lookup(tokens, table) * scale.to(tokens.device),
         layers=tuple(_layer(block, config, turn_of(index)) for index, block in enumerate(body.layers)),
         final_norm=_norm(body.norm),
         unembedding=linear(hf_model.lm_head),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from engine.models.architectures.weights import conv1d, layer_norm, linear, plain_mlp
+from engine.models.architectures.weights import conv1d, layer_norm, linear, lookup, plain_mlp
 from engine.models.parts import Layer, Parts
 
 
 def unknown_part(config: Any) -> str | None:
-    return None
+    # TransformerLens scales scores whatever the config says, so there would be nothing to check against.
+    return None if config.scale_attn_weights else "unscaled attention scores (scale_attn_weights is false)"
 
 
 def parts(hf_model: Any) -> Parts:
@@ -22,7 +22,7 @@ def parts(hf_model: Any) -> Parts:
 
     def embed(tokens: Tensor) -> Tensor:
         positions = torch.arange(tokens.shape[-1], device=tokens.device)
-        return F.embedding(tokens, wte) + F.embedding(positions, wpe)
+        return lookup(tokens, wte) + lookup(positions, wpe)
 
     return Parts(
         embed=embed,

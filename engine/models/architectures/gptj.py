@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from engine.models.architectures.weights import layer_norm, linear, plain_mlp
+from engine.models.architectures.weights import layer_norm, linear, lookup, plain_mlp
 from engine.models.parts import Layer, Parts, Rotary
 
 
@@ -20,12 +19,13 @@ def parts(hf_model: Any) -> Parts:
     table, module = body.wte.weight.detach(), body.rotary_emb
 
     def tables(positions: Tensor) -> tuple[Tensor, Tensor]:
-        sin, cos = module(table, positions[None])  # one column a plane; of the first argument only the dtype is read
+        places = positions[None].to(module.embed_positions.device)
+        sin, cos = module(table, places)  # one column a plane; of the first argument only the dtype is read
         return cos[0].repeat_interleave(2, dim=-1), sin[0].repeat_interleave(2, dim=-1)
 
     turn = Rotary(tables, adjacent=True)
     return Parts(
-        embed=lambda tokens: F.embedding(tokens, table),
+        embed=lambda tokens: lookup(tokens, table),
         layers=tuple(_layer(block, turn) for block in body.h),
         final_norm=layer_norm(body.ln_f),
         unembedding=linear(hf_model.lm_head),

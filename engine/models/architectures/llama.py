@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
-
-from engine.models.architectures.weights import gated_mlp, linear, rms_norm, rotary
+from engine.models.architectures.weights import gated_mlp, linear, lookup, rms_norm, rotary
 from engine.models.parts import Layer, Parts, Rotary
 
 
@@ -29,7 +27,7 @@ def parts(hf_model: Any) -> Parts:
     table = body.embed_tokens.weight.detach()
     turn = rotary(body.rotary_emb)
     return Parts(
-        embed=lambda tokens: F.embedding(tokens, table),
+        embed=lambda tokens: lookup(tokens, table),
         layers=tuple(_layer(block, config, turn) for block in body.layers),
         final_norm=rms_norm(body.norm),
         unembedding=linear(hf_model.lm_head),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
-
-from engine.models.architectures.weights import layer_norm, linear, plain_mlp, rotary
+from engine.models.architectures.weights import layer_norm, linear, lookup, plain_mlp, rotary
 from engine.models.parts import Layer, Linear, Parts, Rotary
 
 
 def unknown_part(config: Any) -> str | None:
-    return None
+    # TransformerLens cannot split a joint QKV without biases, so there would be nothing to check against.
+    return None if config.attention_bias else "attention without biases (attention_bias is false)"
 
 
 def copied_parameters(config: Any) -> int:
@@ -24,7 +23,7 @@ def parts(hf_model: Any) -> Parts:
     table = body.embed_in.weight.detach()
     turn = rotary(body.rotary_emb)
     return Parts(
-        embed=lambda tokens: F.embedding(tokens, table),
+        embed=lambda tokens: lookup(tokens, table),
         layers=tuple(_layer(block, turn) for block in body.layers),
         final_norm=layer_norm(body.final_layer_norm),
         unembedding=linear(hf_model.lm_head),
@@ -53,9 +52,7 @@ def _layer(block: Any, turn: Rotary) -> Layer:
 
 def _split(joint: Linear, d_head: int) -> list[Linear]:
     """q, k and v of rows that lie by head, then by letter, then by channel."""
+    assert joint.bias is not None
     weights = joint.weight.unflatten(0, (-1, 3, d_head)).unbind(1)
-    biases = [None] * 3 if joint.bias is None else joint.bias.unflatten(0, (-1, 3, d_head)).unbind(1)
-    return [
-        Linear(weight.flatten(0, 1), None if bias is None else bias.flatten())
-        for weight, bias in zip(weights, biases, strict=True)
-    ]
+    biases = joint.bias.unflatten(0, (-1, 3, d_head)).unbind(1)
+    return [Linear(weight.flatten(0, 1), bias.flatten()) for weight, bias in zip(weights, biases, strict=True)]

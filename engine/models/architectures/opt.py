@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from engine.models.architectures.weights import layer_norm, linear, plain_mlp
+from engine.models.architectures.weights import layer_norm, linear, lookup, plain_mlp
 from engine.models.parts import Layer, Parts
 
 
@@ -32,7 +31,7 @@ def parts(hf_model: Any) -> Parts:
 
     def embed(tokens: Tensor) -> Tensor:
         positions = torch.arange(tokens.shape[-1], device=tokens.device)
-        return F.embedding(tokens, words) + F.embedding(positions + offset, places)
+        return lookup(tokens, words) + lookup(positions + offset, places)
 
     return Parts(
         embed=embed,

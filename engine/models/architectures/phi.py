@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
-
-from engine.models.architectures.weights import layer_norm, linear, plain_mlp, rotary
+from engine.models.architectures.weights import layer_norm, linear, lookup, plain_mlp, rotary
 from engine.models.parts import Layer, Parts, Rotary
 
 
@@ -20,7 +18,7 @@ def parts(hf_model: Any) -> Parts:
     table = body.embed_tokens.weight.detach()
     turn = rotary(body.rotary_emb)
     return Parts(
-        embed=lambda tokens: F.embedding(tokens, table),
+        embed=lambda tokens: lookup(tokens, table),
         layers=tuple(_layer(block, turn) for block in body.layers),
         final_norm=layer_norm(body.final_layernorm),
         unembedding=linear(hf_model.lm_head),

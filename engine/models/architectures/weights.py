@@ -14,6 +14,11 @@ from engine.models.parts import Linear, Norm, Rotary
 Mlp = Callable[[Tensor], Tensor]
 
 
+def lookup(tokens: Tensor, table: Tensor) -> Tensor:
+    """Rows of an embedding ``[token d_model]``, where ``tokens`` lie."""
+    return F.embedding(tokens.to(table.device), table).to(tokens.device)
+
+
 def linear(module: Any) -> Linear:
     return Linear(module.weight.detach(), None if module.bias is None else module.bias.detach())
 

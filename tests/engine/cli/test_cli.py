@@ -75,6 +75,7 @@ def test_discover_then_verify(capsys, tmp_path):
     run = json.loads(out.read_text(encoding="utf-8"))
     assert run["circuit"]["heads"] == ["0.1", "1.2"] and run["complete"]
     assert {edge["input"] for edge in run["circuit"]["edges"]} == {"logits", "k"}
+    assert list(run["predicted"]) == list(run["cost"])
     capsys.readouterr()
     again = run_json(capsys, "verify", "--circuit", str(out))
     for name in ("performance", "faithfulness", "sparsity", "n", "seed", "ablation"):
@@ -84,10 +85,29 @@ def test_discover_then_verify(capsys, tmp_path):
     assert other["verification"]["ablation"] == "zero"
 
 
+@pytest.mark.parametrize("mode", ["screened", "exact"])
+def test_discover_says_what_it_will_take_and_what_it_took(capsys, tmp_path, mode):
+    out = tmp_path / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--mode", mode, "--out", str(out)]) == 0
+    lines, run = capsys.readouterr().err.splitlines(), json.loads(out.read_text(encoding="utf-8"))
+    (before,) = [line for line in lines if line.startswith("estimate: about ")]
+    passes = sum(row["forward_passes"] for row in run["predicted"].values())
+    assert f"and {passes:,.0f} forward passes over all pairs" in before and "among about 11 heads" in before
+    assert lines.index(before) < next(i for i, line in enumerate(lines) if line.startswith("path patching"))
+    passes = sum(row["forward_passes"] for row in run["cost"].values())
+    assert lines[-1].startswith("took ") and f"and {passes:,.0f} forward passes" in lines[-1]
+    if mode == "exact":
+        assert "estimated" not in lines[-1]
+    else:
+        known = run["screening"]
+        assert f"{known['recomputed']} of {known['estimated']} estimated paths recomputed" in lines[-1]
+        assert lines[-1].endswith(f"largest disagreement {known['largest_disagreement']:.4f}")
+
+
 def test_the_same_seed_gives_the_same_numbers(capsys):
     first, second = (run_json(capsys, "discover", *TOY, "--sparsity", "0.5") for _ in range(2))
     for run in (first, second):
-        del run["cost"]
+        del run["cost"], run["predicted"]  # seconds on this machine
     assert first == second
 
 
@@ -194,3 +214,26 @@ def test_interrupted_is_exit_code_130_and_what_was_found_is_written(tmp_path):
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, "".join(lines) + rest
     assert "Traceback" not in rest and "Interrupted" in rest
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert saved["complete"] is False and saved["circuit"]["heads"] == [] and saved["scores"]["flap"]
+
+
+def test_a_model_that_has_only_hooks_says_so_and_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.models.model.known_parts", lambda config: False)
+    out = tmp_path / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(out)]) == 0
+    assert "note: gpt2: its parts are not known to the fast path" in capsys.readouterr().err
+    run = json.loads(out.read_text(encoding="utf-8"))
+    assert run["path_patching"] == "reference" and run["circuit"]["heads"] == ["0.1", "1.2"]
+    below = sum(run["keep"][0])
+    expected = (2 + sum(map(sum, run["keep"]))) + 3 * (2 + 2 * below)  # the logits, then q, k and v of 1.2
+    assert run["cost"]["path patching"]["forward_passes"] == pytest.approx(expected)
+    effects = run_json(capsys, "effects", *TOY, "--receiver", "1.0.q", "--senders", "0.1")
+    assert effects["settings"]["reference"] is True
+    assert effects["cost"]["effects"]["forward_passes"] == pytest.approx(2 + 2)
+
+
+def test_the_list_of_models_names_the_architectures_that_run_fast(capsys):
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"architectures .*gpt2.*llama", text) and "hooked forwards: exact, but slow" in text

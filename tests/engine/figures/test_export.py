@@ -8,13 +8,27 @@ import json
 import math
 
 import networkx as nx
+import pytest
 import torch
 
+from engine.circuit import Input
+from engine.cost import CostRow
 from engine.figures.export import circuit_graphml, circuit_json, figure_html, rows_csv
 from engine.figures.graph import graph_figure
-from engine.figures.tables import attention_rows, edge_rows, effect_rows, score_rows, sweep_rows
+from engine.figures.tables import (
+    attention_rows,
+    cost_rows,
+    edge_rows,
+    effect_rows,
+    grid_rows,
+    head_rows,
+    score_rows,
+    sweep_rows,
+)
+from engine.grid import Grid, GridPoint
 from engine.heads import Head
 from engine.pruning import SWEEP_SPARSITIES
+from engine.search import SearchStep, Thresholds
 from tests.engine.figures.made_up import A_BAND, A_CIRCUIT, a_sweep, some_scores
 
 
@@ -60,12 +74,71 @@ def test_sweep_rows_hold_every_curve_and_the_band():
     assert rows[-1]["performance %"] == 60.0
 
 
-def test_effect_rows_leave_out_what_was_not_measured():
+def test_effect_rows_leave_out_what_was_not_measured_and_name_estimates():
     effects = torch.tensor([[0.25, math.nan], [-0.5, 0.0]])
-    rows = effect_rows(effects, torch.tensor([0.2, math.inf]), [Head(0, 0)])
-    assert rows[0] == {"sender": "0.0", "effect": 0.25, "threshold": rows[0]["threshold"], "important": True}
+    estimated = torch.tensor([[False, False], [False, True]])
+    rows = effect_rows(effects, estimated, torch.tensor([0.2, math.inf]), [Head(0, 0)])
+    assert rows[0] == {
+        "sender": "0.0", "effect": 0.25, "kind": "exact", "threshold": rows[0]["threshold"], "important": True,
+    }  # fmt: skip
     assert [row["sender"] for row in rows] == ["0.0", "1.0", "1.1"]
     assert rows[1]["threshold"] is None
+    assert [row["kind"] for row in read_csv(rows_csv(rows))] == ["exact", "exact", "estimate"]
+
+
+def a_step(receivers, entry, effects, estimated, important):
+    shape = 6, 4
+    values, guessed = torch.full(shape, math.nan), torch.zeros(shape, dtype=torch.bool)
+    for (layer, index), effect in effects.items():
+        values[layer, index], guessed[layer, index] = effect, (layer, index) in estimated
+    return SearchStep(receivers, entry, values, guessed, torch.full((6,), 0.04), important)
+
+
+def test_a_head_has_a_row_for_each_effect_it_was_measured_to_have_and_each_edge_it_receives():
+    steps = [
+        a_step((), Input.LOGITS, {(4, 2): -0.8, (2, 0): 0.1}, (), (Head(2, 0), Head(4, 2))),
+        a_step((Head(4, 2),), Input.Q, {(2, 0): -0.01, (0, 1): -0.4}, [(2, 0)], (Head(0, 1),)),
+        a_step((Head(4, 2), Head(4, 3)), Input.K, {(2, 0): 0.05}, (), (Head(2, 0),)),
+        a_step((Head(4, 2),), Input.V, {(2, 3): -0.79}, (), (Head(2, 3),)),  # not measured for 2.0
+    ]
+    rows = head_rows(steps, A_CIRCUIT, Head(2, 0))
+    assert [list(row.values())[1:] for row in rows] == [
+        ["logits", "logits", pytest.approx(0.1), "exact", True, False],
+        ["4.2", "k", pytest.approx(0.05), "exact", True, True],
+        ["4.3", "k", pytest.approx(0.05), "exact", True, True],
+        ["4.2", "q", pytest.approx(-0.01), "estimate", False, False],
+    ]
+    assert {row["direction"] for row in rows} == {"sends to"}
+    heard = head_rows(steps, A_CIRCUIT, Head(4, 2))
+    assert [(row["direction"], row["other"], row["input"]) for row in heard] == [
+        ("sends to", "logits", "logits"), ("hears from", "2.3", "v"), ("hears from", "0.1", "q"),
+        ("hears from", "2.0", "k"),
+    ]  # fmt: skip
+    assert {row["kind"] for row in heard} == {"exact"}
+
+
+def test_grid_rows_mark_the_pair_taken():
+    points = (GridPoint(Thresholds(1.0, 0.02), 12, 40, 88.5), GridPoint(Thresholds(2.5, 0.001), 5, 9, 76.0))
+    rows = read_csv(rows_csv(grid_rows(Grid(points, 1, "why"))))
+    assert [list(row.values()) for row in rows] == [
+        ["1.0", "0.02", "12", "40", "88.5", "False"],
+        ["2.5", "0.001", "5", "9", "76.0", "True"],
+    ]
+
+
+def test_cost_rows_stand_side_by_side_and_add_up_once_all_is_measured():
+    predicted = (CostRow("calibration", 1.0, 2.0, 4e9), CostRow("path patching", 3.0, 6.0, 12e9))
+    half = cost_rows(predicted, (CostRow("calibration", 1.5, 2.0, 4e9),))
+    assert half[1] == {
+        "stage": "path patching", "predicted s": 3.0, "measured s": None, "predicted passes": 6.0,
+        "measured passes": None, "predicted GFLOP": 12.0, "measured GFLOP": None,
+    }  # fmt: skip
+    assert half[-1]["stage"] == "whole run"
+    assert (half[-1]["predicted s"], half[-1]["measured s"]) == (4.0, None)
+    done = (*predicted, CostRow("verification", 0.5, 3.0, 6e9))
+    full = cost_rows(predicted, done)
+    assert [row["stage"] for row in full] == ["calibration", "path patching", "verification", "whole run"]
+    assert full[2]["predicted s"] is None and full[-1]["measured s"] == 4.5 and full[-1]["measured GFLOP"] == 22.0
 
 
 def test_graphml_reads_back_with_its_attributes():

@@ -38,9 +38,10 @@ def test_what_the_heads_add_to_the_stream_is_what_attention_adds(tiny_model, kin
     for index, layer in enumerate(parts.layers):
         z, attn_out = forward.z[index], forward.attn_out[index]
         heads = [layer.reaching_stream(layer.heads_output(z[..., h : h + 1, :], h), attn_out) for h in range(4)]
-        biases = [linear.bias for linear in (layer.o,) if linear.bias is not None]
+        bias = torch.zeros(32) if layer.o.bias is None else layer.o.bias
         whole = attn_out if layer.norm_after_attn is None else layer.norm_after_attn(attn_out)
-        torch.testing.assert_close(sum([*heads, *biases]), whole, atol=1e-5, rtol=1e-5)
+        added = sum(heads) + layer.reaching_stream(bias.expand_as(attn_out), attn_out)
+        torch.testing.assert_close(added, whole, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
@@ -78,6 +79,8 @@ def test_weights_are_shared_with_the_model_but_for_what_is_booked():
         ("opt", {"_remove_final_layer_norm": True}, "no final norm"),
         ("opt", {"layer_norm_elementwise_affine": False}, "norms without weights"),
         ("phi", {"qk_layernorm": True}, "qk_layernorm"),
+        ("gpt_neox", {"attention_bias": False}, "attention_bias is false"),
+        ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights is false"),
         ("gptj", {"rotary_dim": 0}, "no rotary_dim"),
         ("gemma3_text", {"attn_logit_softcapping": 2.0}, "a soft cap on attention scores"),
         ("gemma2", {"use_bidirectional_attention": True}, "bidirectional attention"),

@@ -10,6 +10,7 @@ from engine.circuit import Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects
@@ -33,9 +34,9 @@ def all_heads(model):
     return [Head(layer, index) for layer in range(model.n_layers) for index in range(model.n_heads)]
 
 
-def fast_effects(model, activations, receiver, senders=None, budget=None):
+def fast_effects(model, activations, receiver, senders=None, memory=None):
     ledger = Ledger(1.0)
-    patching = PathPatching(model, activations, senders or all_heads(model), ledger, budget)
+    patching = PathPatching(model, activations, senders or all_heads(model), ledger, memory)
     with ledger.stage("test"):
         return patching.effects(receiver)
 
@@ -88,14 +89,14 @@ def test_the_order_of_pairs_does_not_matter(tiny_model):
         )
 
 
-@pytest.mark.parametrize("budget", [0.0, 3e4, 1e12])
-def test_the_memory_budget_never_changes_a_number(tiny_deep_model, budget, monkeypatch):
+@pytest.mark.parametrize("streams", [0.0, 3e4, 1e12])
+def test_how_work_is_cut_never_changes_a_number(tiny_deep_model, streams):
     activations = capture(tiny_deep_model, random_prompts())
     receivers = [Receiver(Input.Q, Head(layer, 1)) for layer in (4, 3, 1)]
     expected = [fast_effects(tiny_deep_model, activations, receiver) for receiver in receivers]
-    monkeypatch.setattr("engine.patching.sweep.ROWS", 40)  # chunks of two or three senders
     ledger = Ledger(1.0)
-    patching = PathPatching(tiny_deep_model, activations, all_heads(tiny_deep_model), ledger, budget)
+    memory = MemoryPlan(40, 40, streams)  # chunks of two or three senders
+    patching = PathPatching(tiny_deep_model, activations, all_heads(tiny_deep_model), ledger, memory)
     with ledger.stage("test"):
         for receiver, effects in zip(receivers, expected, strict=True):
             torch.testing.assert_close(patching.effects(receiver), effects, atol=1e-5, rtol=0, equal_nan=True)
@@ -126,13 +127,12 @@ def test_deep_models_of_other_architectures_agree_too(tiny_deep_models, kind):
 
 
 @pytest.mark.parametrize("kind", ["gpt_neox", "gemma2"])
-def test_the_memory_budget_never_changes_a_number_of_other_architectures(tiny_deep_models, kind, monkeypatch):
+def test_how_work_is_cut_never_changes_a_number_of_other_architectures(tiny_deep_models, kind):
     model = tiny_deep_models(kind)
     activations = capture(model, random_prompts())
     receiver = Receiver(Input.K, Head(4, 1))
     expected = fast_effects(model, activations, receiver)
-    monkeypatch.setattr("engine.patching.sweep.ROWS", 40)  # chunks of two or three senders
-    effects = fast_effects(model, activations, receiver, budget=0.0)
+    effects = fast_effects(model, activations, receiver, memory=MemoryPlan(40, 40, 0.0))
     torch.testing.assert_close(effects, expected, atol=1e-5, rtol=0, equal_nan=True)
 
 

@@ -9,6 +9,7 @@ from engine.activations import capture
 from engine.circuit import Input
 from engine.cost import Ledger
 from engine.heads import Head
+from engine.memory import MemoryPlan
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import ScreenedPatching
@@ -36,8 +37,8 @@ def everybody(receiver, f):
     return ~f.isnan()
 
 
-def screened(model, activations, ledger, senders=None):
-    return ScreenedPatching(PathPatching(model, activations, senders or all_heads(model), ledger))
+def screened(model, activations, ledger, memory=None):
+    return ScreenedPatching(PathPatching(model, activations, all_heads(model), ledger, memory))
 
 
 def with_corruption_scaled(activations, share):
@@ -108,12 +109,11 @@ def test_the_logits_stage_is_exact(tiny_model, ledger):
     assert torch.equal(effects.f, fast_effects(model, activations, LOGITS)) and not effects.estimated.any()
 
 
-def test_estimates_do_not_depend_on_how_the_work_is_cut(tiny_deep_model, ledger, monkeypatch):
+def test_estimates_do_not_depend_on_how_the_work_is_cut(tiny_deep_model, ledger):
     activations = capture(tiny_deep_model, random_prompts())
     receivers = [Receiver(letter, Head(4, 1)) for letter in LETTERS]
     whole = screened(tiny_deep_model, activations, ledger).measure(receivers, nobody)
-    monkeypatch.setattr("engine.patching.sweep.ROWS", 20)
-    cut = screened(tiny_deep_model, activations, ledger).measure(receivers, nobody)
+    cut = screened(tiny_deep_model, activations, ledger, MemoryPlan(20, 20, 0.0)).measure(receivers, nobody)
     for one, other in zip(whole, cut, strict=True):
         torch.testing.assert_close(one.f, other.f, atol=1e-5, rtol=0, equal_nan=True)
 
