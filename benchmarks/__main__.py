@@ -1,105 +1,79 @@
 """``python -m benchmarks``: measure on this machine and write ``benchmarks/RESULTS.md``.
 
+Parts are measured alone or one after the other. Each keeps its rows in ``benchmarks/results/``, written anew after
+every measurement, so a run that is stopped loses one at most; ``RESULTS.md`` shows whatever parts are there.
+
 Not part of CI: machines are noisy, so what is quoted are ratios of one run.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
 import time
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
+from typing import Any
 
-import torch
-
-from benchmarks.exact import Comparison, compare
-from benchmarks.models import bundled, gpt2_shape, ioi_prompts, random_prompts
-from engine.circuit import Input
-from engine.heads import Head
+from benchmarks.report import PARTS, RESULTS, save
 from engine.models.loading import configure_threads
-from engine.models.model import Model
-from engine.patching.receiver import LOGITS, Receiver
-from engine.pipeline import Discovery, discover
-from engine.progress import Watcher
-from engine.settings import Settings
-from engine.tasks.prompts import Prompts
-
-RESULTS = Path(__file__).parent / "RESULTS.md"
-PAIRS = 16
+from engine.models.quiet import quiet_libraries
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    options.add_argument("--repeats", type=int, default=3, help="of every comparison (default: 3)")
-    repeats = options.parse_args().repeats
+    options = _options()
     configure_threads()
-    comparisons = []
-    for model, prompts, late in _subjects():
-        receivers = [LOGITS, *(Receiver(letter, late) for letter in (Input.Q, Input.K, Input.V))]
-        comparisons += [_shown(compare(model, prompts, receiver, repeats)) for receiver in receivers]
-    model = bundled()
-    began = time.perf_counter()
-    found = discover(model, Settings(pairs=8, sparsity=0.8), Watcher())
-    text = _report(comparisons, found, time.perf_counter() - began, repeats)
-    RESULTS.write_text(text, encoding="utf-8")
-    print(f"\nWritten to {RESULTS}")
+    for name in PARTS if options.part == "all" else [options.part]:
+        _measure(name, options)
+    if not options.quick:
+        print(f"\nWritten to {RESULTS}")
 
 
-def _subjects() -> list[tuple[Model, Prompts, Head]]:
-    """Models, prompts, and a late head to receive."""
-    gpt2, smollm = gpt2_shape(), bundled()
-    return [
-        (gpt2, random_prompts(gpt2, PAIRS), Head(9, 6)),
-        (smollm, ioi_prompts(smollm, PAIRS), Head(23, 3)),
-    ]
-
-
-def _shown(result: Comparison) -> Comparison:
-    print(_row(result), flush=True)
-    return result
-
-
-def _row(result: Comparison) -> str:
-    low, high = min(result.ratios), max(result.ratios)
-    return (
-        f"| {result.work} | {result.senders} | {statistics.median(result.reference):.1f} | "
-        f"{statistics.median(result.fast):.2f} | {result.ratio:.0f} ({low:.0f} – {high:.0f}) | "
-        f"{result.largest_difference:.1e} | {result.gflops:.0f} |"
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    defaults = ", ".join(f"{part.repeats} for {name}" for name, part in PARTS.items())
+    parser.add_argument("--part", choices=[*PARTS, "all"], default="all", help="what to measure (default: all)")
+    parser.add_argument("--repeats", type=_positive, help=f"of every measurement (default: {defaults})")
+    parser.add_argument("--minutes", type=_positive, help="a part starts no new measurement after so many")
+    parser.add_argument("--quick", action="store_true", help="toy sizes, to try the code: shown, not written")
+    return parser.parse_args()
 
 
-def _report(comparisons: list[Comparison], found: Discovery, seconds: float, repeats: int) -> str:
-    lines = [
-        "# Measured",
-        "",
-        f"{date.today()}, {platform.machine()} {platform.system()}, {torch.get_num_threads()} threads, "
-        f"Python {platform.python_version()}, torch {torch.__version__}, "
-        f"transformer_lens {version('transformer_lens')}. "
-        "Made by `python -m benchmarks`; machines are noisy, so quote the ratios.",
-        "",
-        f"## Exact path patching against hooked forwards, {PAIRS} pairs",
-        "",
-        f"All senders below the receiver, from tokens, float32; medians of {repeats} alternating repeats. Reference "
-        "seconds are one-off runs plus what a sender costs, taken from a sample, times all senders; the largest "
-        "difference in f is over that sample.",
-        "",
-        "| work | senders | reference s | exact s | ratio (range) | largest difference | GFLOP/s |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *map(_row, comparisons),
-        "",
-        "## A whole search: bundled model, IOI, 8 pairs, APP at sparsity .8, exact",
-        "",
-        f"{seconds:.0f} s after loading; {len(found.circuit.heads)} heads, {len(found.circuit.edges)} edges.",
-        "",
-        "| stage | seconds | forward passes |",
-        "| --- | --- | --- |",
-        *(f"| {row.stage} | {row.seconds:.1f} | {row.forward_passes:.1f} |" for row in found.cost),
-        "",
-    ]
-    return "\n".join(lines)
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return int(text)
+
+
+def _measure(name: str, options: argparse.Namespace) -> None:
+    """All rows of one part, each shown and written as soon as it is there."""
+    part, quick = PARTS[name], options.quick
+    repeats = options.repeats or (1 if quick else part.repeats)
+    rows, began, finished = [], time.perf_counter(), True
+    with quiet_libraries():
+        for row in part.measure(repeats, quick):
+            rows.append(row)
+            elapsed = time.perf_counter() - began
+            print(f"{elapsed:6.0f} s  {name}: {_brief(row)}", flush=True)
+            if not quick:
+                save(name, rows, repeats, finished=False)
+            if options.minutes and elapsed > 60 * options.minutes:
+                finished = False
+                break
+    if quick:
+        print("\n".join(part.sections(rows)))
+    else:
+        save(name, rows, repeats, finished)
+
+
+def _brief(row: Any) -> str:
+    """The row in one line."""
+    return "  ".join(f"{name} {_value(value)}" for name, value in vars(row).items() if value not in (None, []))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "/".join(map(_value, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
         likely=tuple(_row(prepared, stage, flops) for stage, flops in stages.items()),
         most=_row(prepared, SEARCH, most),
         senders=len(senders),
-        reference_passes=round(_reference_passes(prepared.model, senders, likely)),
+        reference_passes=round(hooked_passes(prepared.model, senders, likely)),
     )
 
 
@@ -119,9 +119,21 @@ def search_flops(
 ) -> float:
     """Path patching from ``senders``. ``receivers``: how likely each is visited; ``recomputed``: the share of
     paths a screened search measures exactly after estimating them."""
-    model, items = prepared.model, prepared.activations.batches
+    model = prepared.model
     if not model.fast:
-        return _reference_passes(model, senders, receivers) * hooked_flops(model, prepared.prompts)
+        return hooked_passes(model, senders, receivers) * hooked_flops(model, prepared.prompts)
+    return path_patching_flops(model, prepared.activations.batches, senders, receivers, mode, recomputed)
+
+
+def path_patching_flops(
+    model: Model,
+    items: Sequence[BatchActivations],
+    senders: Sequence[Head],
+    receivers: Mapping[Head, float],
+    mode: Mode,
+    recomputed: float,
+) -> float:
+    """``search_flops`` on the fast path. Reads shapes alone, so ``items`` may lie on torch's meta device."""
     total = _sender_flops(model, items, senders, max((head.layer for head in receivers), default=0))
     if mode is Mode.SCREENED and receivers:
         total += sum(_gradient_flops(model, item) for item in items)
@@ -171,8 +183,8 @@ def _visits(model: Model, receivers: Mapping[Head, float]) -> dict[tuple[int, In
     return visits
 
 
-def _reference_passes(model: Model, senders: Sequence[Head], receivers: Mapping[Head, float]) -> float:
-    """Hooked forwards of all pairs: the logits and each receiver's letters, recordings included."""
+def hooked_passes(model: Model, senders: Sequence[Head], receivers: Mapping[Head, float]) -> float:
+    """The same search the plain way, in hooked forwards of all pairs: logits, each receiver's letters, recordings."""
     passes = float(reference_passes(LOGITS, len(senders)))
     for (layer, letter), visits in _visits(model, receivers).items():
         below = sum(sender.layer < layer for sender in senders)

@@ -116,13 +116,19 @@ def _stride(
     budget_bytes: float,
 ) -> int:
     n_layers = len(parts.layers)
+    for stride in range(1, n_layers + 1):
+        if stream_bytes(n_layers, items, senders, windows, stride) <= budget_bytes:
+            return stride
+    return n_layers + 1  # keep nothing: every stream is recomputed from the senders' own layers
+
+
+def stream_bytes(
+    n_layers: int, items: Sequence[BatchActivations], senders: Sequence[Head], windows: Sequence[Window], stride: int
+) -> int:
+    """Most that streams kept every ``stride`` layers take: those of the senders below each of these layers."""
     per_sender = sum(
         window.of(item.clean.resid_pre[0]).numel() * item.clean.resid_pre.element_size()
         for item, window in zip(items, windows, strict=True)
     )
-    for stride in range(1, n_layers + 1):
-        layers = range(stride, n_layers + 1, stride)
-        kept = sum(sender.layer < layer for layer in layers for sender in senders)
-        if kept * per_sender <= budget_bytes:
-            return stride
-    return n_layers + 1  # keep nothing: every stream is recomputed from the senders' own layers
+    layers = range(stride, n_layers + 1, stride)
+    return per_sender * sum(sender.layer < layer for layer in layers for sender in senders)
