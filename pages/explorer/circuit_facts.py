@@ -21,7 +21,8 @@ def show(prepared: Prepared, found: Discovery) -> None:
     circuit, checked = found.circuit, found.verification
     total = circuit.n_layers * circuit.n_heads
     size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
-    look.facts([size, *_truth(checked), *_agreements(found), _cost(prepared, found)])
+    how = [_thresholds(found), _measured(found), _cost(prepared, found)]
+    look.facts([size, *_truth(checked), *_agreements(found), *how])
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 
@@ -71,6 +72,27 @@ def _dense_run(found: Discovery) -> Discovery | None:
     same = replace(found.settings, method=Method.DENSE, sparsity=None, score=Settings.score)
     dense: Discovery | None = background.result_of(background.search_job(same))
     return dense if dense is not None and dense.complete else None
+
+
+def _thresholds(found: Discovery) -> look.Fact:
+    """Those the circuit was found with."""
+    if not found.settings.grid:
+        source = "as chosen"
+    elif found.grid is None:
+        source = "the first of the grid’s 16 pairs: cancelled before one was taken"
+    else:
+        source = "taken of the grid’s 16 pairs"
+    used = found.thresholds
+    return look.Fact("Thresholds", f"s {used.scale:g}", "", f"smallest effect {used.min_effect:g}; {source}")
+
+
+def _measured(found: Discovery) -> look.Fact:
+    """How effects were measured."""
+    if (screening := found.screening) is not None:
+        words = f"{screening.recomputed:,} of {look.count(screening.estimated, 'estimate')} recomputed, edges included"
+        return look.Fact("Effects", "screened", "", words)
+    how = "every path patched" if found.check is not None else "every path through hooked forwards"
+    return look.Fact("Effects", "exact", "", how)
 
 
 def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
