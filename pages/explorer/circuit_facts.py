@@ -21,8 +21,7 @@ def show(prepared: Prepared, found: Discovery) -> None:
     circuit, checked = found.circuit, found.verification
     total = circuit.n_layers * circuit.n_heads
     size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
-    how = [_thresholds(found), _measured(found), _cost(prepared, found)]
-    look.facts([size, *_truth(checked), *_agreements(found), *how])
+    look.facts([size, *_truth(checked), *_agreements(found), _search(found), _cost(prepared, found)])
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 
@@ -74,8 +73,8 @@ def _dense_run(found: Discovery) -> Discovery | None:
     return dense if dense is not None and dense.complete else None
 
 
-def _thresholds(found: Discovery) -> look.Fact:
-    """Those the circuit was found with."""
+def _search(found: Discovery) -> look.Fact:
+    """The thresholds the circuit was found with, and how effects were measured."""
     if not found.settings.grid:
         source = "as chosen"
     elif found.grid is None:
@@ -83,16 +82,14 @@ def _thresholds(found: Discovery) -> look.Fact:
     else:
         source = "taken of the grid’s 16 pairs"
     used = found.thresholds
-    return look.Fact("Thresholds", f"s {used.scale:g}", "", f"smallest effect {used.min_effect:g}; {source}")
+    value = f"{used.scale:g} · {used.min_effect:g}"
+    return look.Fact("Scale s · smallest effect", value, "", f"{source}; {_measured(found)}")
 
 
-def _measured(found: Discovery) -> look.Fact:
-    """How effects were measured."""
+def _measured(found: Discovery) -> str:
     if (screening := found.screening) is not None:
-        words = f"{screening.recomputed:,} of {look.count(screening.estimated, 'estimate')} recomputed, edges included"
-        return look.Fact("Effects", "screened", "", words)
-    how = "every path patched" if found.check is not None else "every path through hooked forwards"
-    return look.Fact("Effects", "exact", "", how)
+        return f"effects screened, {screening.recomputed:,} of {look.count(screening.estimated, 'estimate')} recomputed"
+    return "effects exact, every path patched" if found.check else "effects exact, through hooked forwards"
 
 
 def _cost(prepared: Prepared, found: Discovery) -> look.Fact:

@@ -93,12 +93,12 @@ def _estimate(estimate: Estimate) -> None:
     look.facts(
         [
             look.Fact(
-                "Whole run, estimated", f"≈ {duration(estimate.seconds)}", "",
+                "Whole run, estimated", _about(estimate.seconds), "",
                 "calibration, pruning and verification included, at this machine’s speed",
             ),
             look.Fact(
-                "Search, estimated", f"≈ {duration(search.seconds)}", "",
-                f"≈ {search.forward_passes:,.0f} forward passes over all pairs; at most {duration(most.seconds)}",
+                "Search, estimated", _about(search.seconds), "",
+                f"≈ {search.forward_passes:,.0f} forward passes over all pairs; at most {duration(max(1, most.seconds))}",
             ),
             look.Fact(
                 "The plain way", f"≈ {estimate.reference_passes:,}", "passes",
@@ -107,6 +107,11 @@ def _estimate(estimate: Estimate) -> None:
             look.Fact("Candidates", f"{estimate.senders}", "heads", "may send and receive"),
         ]
     )  # fmt: skip
+
+
+def _about(seconds: float) -> str:
+    words = duration(seconds)
+    return words if words.startswith("under") else f"≈ {words}"
 
 
 def _growing(settings: Settings, shot: Snapshot) -> None:
@@ -166,8 +171,8 @@ def _screened(screening: Screening) -> str:
     if not screening.recomputed:
         return f"Of {paths} none came near its threshold; every edge is exact."
     return (
-        f"Of {paths} {screening.recomputed:,} recomputed exactly, every edge among them; the estimates were off by at "
-        f"most {screening.largest:.3f}."
+        f"Recomputed exactly: {screening.recomputed:,} of {paths}, every edge among them; the estimates were off by at "
+        f"most {screening.largest:.3f} of clean − corrupted."
     )
 
 

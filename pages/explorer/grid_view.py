@@ -52,5 +52,5 @@ def _table(grid: Grid) -> str:
 
 def _cell(point: GridPoint, taken: GridPoint) -> str:
     mark, label = (' class="taken"', "<i>taken</i>") if point is taken else ("", "")
-    size = f"{look.count(point.size, 'head')}, {look.count(point.edges, 'edge')}"
-    return f"<td{mark}><b>{look.number(point.performance, 0)} %</b><span>{size}</span>{label}</td>"
+    size = f"<span>{look.count(point.size, 'head')},</span> <span>{look.count(point.edges, 'edge')}</span>"
+    return f"<td{mark}><b>{look.number(point.performance, 0)} %</b>{size}{label}</td>"

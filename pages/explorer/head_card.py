@@ -167,10 +167,8 @@ def _effect_table(rows: list[Row], head: Head) -> None:
         return
     guesses = sum(row["kind"] == "estimate" for row in rows)
     if guesses:
-        look.lead(
-            f"{guesses} of {look.count(len(rows), 'effect')} {'is' if guesses == 1 else 'are'} an "
-            f"{term('estimate')}: too weak for an edge, so not measured exactly."
-        )
+        which = f"is an {term('estimate')}" if guesses == 1 else f"are {term('estimate', 'estimates')}"
+        look.lead(f"{guesses} of {look.count(len(rows), 'effect')} {which}: too weak for an edge, so not run exactly.")
     effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
     st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)), column_config={"effect": effect})
     look.download("Its effects as CSV", lambda: rows_csv(rows), f"effects-{head}.csv", "text/csv")

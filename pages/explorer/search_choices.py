@@ -27,6 +27,7 @@ GRID_HELP = (
     "s of 1, 1.5, 2 and 2.5 with a smallest effect of 0.02, 0.01, 0.002 and 0.001. Taken is the smallest circuit that "
     "keeps 75 % of the performance with at most a quarter of all heads."
 )
+ADVANCED_WIDTH = 400  # pixels, less on a phone
 GRID_WORDS = "The grid tries its own 16 pairs, so these two wait."
 SCALE_HELP = (
     "A sender counts if |effect| exceeds the mean by this many standard deviations (plus 2/√n). The logits step always "
@@ -44,7 +45,10 @@ def show(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) ->
             "Search among", AMONG, format_func=lambda name: _among_title(prepared, view, pruning, name), required=True,
             help=AMONG_HELP, disabled=live, wrap=True, **state.bound("among"),
         )  # fmt: skip
-        with st.popover("Advanced", icon=":material/tune:", disabled=live, key="advanced"):
+        with (
+            st.popover("Advanced", icon=":material/tune:", disabled=live, key="advanced"),
+            st.container(width=ADVANCED_WIDTH),
+        ):
             _mode(view, prepared.model.fast)
             _thresholds(view)
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.cost import CostRow
 from engine.figures.export import rows_csv
-from engine.figures.tables import Row, cost_rows
+from engine.figures.tables import WHOLE_RUN, Row, cost_rows
 from pages.shared import look
 
 COLUMNS = ("predicted s", "measured s", "predicted passes", "measured passes")
@@ -33,7 +33,8 @@ def show(predicted: Sequence[CostRow], measured: Sequence[CostRow]) -> None:
 
 def _row(row: Row) -> str:
     cells = "".join(f"<td>{_few_digits(row[column])}</td>" for column in COLUMNS)
-    return f"<tr><th>{escape(str(row['stage']))}</th>{cells}</tr>"
+    mark = ' class="total"' if row["stage"] == WHOLE_RUN else ""
+    return f"<tr{mark}><th>{escape(str(row['stage']))}</th>{cells}</tr>"
 
 
 def _few_digits(value: object) -> str:
