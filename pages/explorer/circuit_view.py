@@ -34,6 +34,7 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
         return
     if not found.circuit.heads:
         look.empty("An empty circuit", "The search ended without an important head, so there is nothing to draw.")
+        grid_view.show(found)
         return
     left, right = st.columns([2.4, 1], gap="medium")
     with left:

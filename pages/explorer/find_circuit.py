@@ -93,12 +93,12 @@ def _estimate(estimate: Estimate) -> None:
     look.facts(
         [
             look.Fact(
-                "Whole run, estimated", _about(estimate.seconds), "",
+                "Whole run, estimated", f"≈ {_seconds(estimate.seconds)}", "",
                 "calibration, pruning and verification included, at this machine’s speed",
             ),
             look.Fact(
-                "Search, estimated", _about(search.seconds), "",
-                f"≈ {search.forward_passes:,.0f} forward passes over all pairs; at most {duration(max(1, most.seconds))}",
+                "Search, estimated", f"≈ {_seconds(search.seconds)}", "",
+                f"≈ {search.forward_passes:,.0f} forward passes over all pairs; at most {_seconds(most.seconds)}",
             ),
             look.Fact(
                 "The plain way", f"≈ {estimate.reference_passes:,}", "passes",
@@ -109,9 +109,9 @@ def _estimate(estimate: Estimate) -> None:
     )  # fmt: skip
 
 
-def _about(seconds: float) -> str:
-    words = duration(seconds)
-    return words if words.startswith("under") else f"≈ {words}"
+def _seconds(seconds: float) -> str:
+    """Never "about under 1 s"."""
+    return duration(max(1.0, seconds))
 
 
 def _growing(settings: Settings, shot: Snapshot) -> None:
@@ -162,10 +162,10 @@ def _how_sure(found: Discovery) -> str:
     )
     if found.screening is None:
         return f"Every path was patched exactly. {words}"
-    return f"{_screened(found.screening)} {words}"
+    return f"{screened_words(found.screening)} {words}"
 
 
-def _screened(screening: Screening) -> str:
+def screened_words(screening: Screening) -> str:
     """How much was recomputed, and how far the estimates were off."""
     paths = look.count(screening.estimated, "estimated path")
     if not screening.recomputed:
