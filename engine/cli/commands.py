@@ -97,12 +97,15 @@ def discover(options: argparse.Namespace, console: Console) -> None:
 
 def _estimate(prepared: Prepared) -> str:
     """What a run will take, in words."""
-    estimate = estimate_run(prepared, likely_keep(prepared, prepared.settings, None), prepared.settings)
+    settings = prepared.settings
+    estimate = estimate_run(prepared, likely_keep(prepared, settings, None), settings)
+    open_choice = settings.method is Method.APP and settings.sparsity is None
+    rough = ", until the automatic choice says how many" if open_choice else ""
     search = estimate.stage(SEARCH)
     return (
         f"estimate: about {duration(estimate.seconds)} and {estimate.forward_passes:,.0f} forward passes over all "
         f"pairs, of these {duration(search.seconds)} and {search.forward_passes:,.0f} passes for path patching among "
-        f"about {estimate.senders} heads"
+        f"about {estimate.senders} heads{rough}"
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, str | float | int | bool | None]
 
+WHOLE_RUN = "whole run"
 COST_UNITS: dict[str, Callable[[CostLike], float]] = {
     "s": lambda cost: cost.seconds,
     "passes": lambda cost: cost.forward_passes,
@@ -141,7 +142,7 @@ def cost_rows(predicted: Sequence[CostLike], measured: Sequence[CostLike]) -> li
     """
     before, after = ({row.stage: row for row in rows} for rows in (predicted, measured))
     rows = [_cost_row(name, before.get(name), after.get(name)) for name in {**before, **after}]
-    whole: Row = {"stage": "whole run"}
+    whole: Row = {"stage": WHOLE_RUN}
     for name in list(rows[0])[1:] if rows else ():
         known = [float(row[name] or 0.0) for row in rows]
         whole[name] = None if name.startswith("measured") and before.keys() - after.keys() else sum(known)

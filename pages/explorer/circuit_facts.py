@@ -21,7 +21,7 @@ def show(prepared: Prepared, found: Discovery) -> None:
     circuit, checked = found.circuit, found.verification
     total = circuit.n_layers * circuit.n_heads
     size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
-    look.facts([size, *_truth(checked), *_agreements(found), _cost(prepared, found)])
+    look.facts([size, *_truth(checked), *_agreements(found), _search(found), _cost(prepared, found)])
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 
@@ -71,6 +71,25 @@ def _dense_run(found: Discovery) -> Discovery | None:
     same = replace(found.settings, method=Method.DENSE, sparsity=None, score=Settings.score)
     dense: Discovery | None = background.result_of(background.search_job(same))
     return dense if dense is not None and dense.complete else None
+
+
+def _search(found: Discovery) -> look.Fact:
+    """The thresholds the circuit was found with, and how effects were measured."""
+    if not found.settings.grid:
+        source = "as chosen"
+    elif found.grid is None:
+        source = "the first of the grid’s 16 pairs: cancelled before one was taken"
+    else:
+        source = "taken of the grid’s 16 pairs"
+    used = found.thresholds
+    value = f"{used.scale:g} · {used.min_effect:g}"
+    return look.Fact("Scale s · smallest effect", value, "", f"{source}; {_measured(found)}")
+
+
+def _measured(found: Discovery) -> str:
+    if (screening := found.screening) is not None:
+        return f"effects screened, {screening.recomputed:,} of {look.count(screening.estimated, 'estimate')} recomputed"
+    return "effects exact, every path patched" if found.check else "effects exact, through hooked forwards"
 
 
 def _cost(prepared: Prepared, found: Discovery) -> look.Fact:

@@ -14,7 +14,7 @@ from engine.heads import Head
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.record import discovery_json, dumps
-from pages.explorer import circuit_facts
+from pages.explorer import circuit_facts, grid_view
 from pages.shared import look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
@@ -34,6 +34,7 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
         return
     if not found.circuit.heads:
         look.empty("An empty circuit", "The search ended without an important head, so there is nothing to draw.")
+        grid_view.show(found)
         return
     left, right = st.columns([2.4, 1], gap="medium")
     with left:
@@ -41,6 +42,7 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
     with right:
         circuit_facts.show(prepared, found)
         _selection(found, view)
+    grid_view.show(found)
     _twin(prepared, found, figure)
 
 
@@ -143,6 +145,7 @@ def _twin(prepared: Prepared, found: Discovery, figure: Any) -> None:
     circuit = found.circuit
     with st.expander(f"All {len(circuit.edges)} edges as a table, and downloads", key="twin_edges"):
         rows = edge_rows(circuit)
+        look.note("Every edge’s effect is exact.")
         effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
         st.dataframe(rows, hide_index=True, height=320, column_config={"effect": effect})
         dark = is_dark()

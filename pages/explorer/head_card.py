@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import streamlit as st
 from torch import Tensor
@@ -14,7 +13,7 @@ from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.figures.attention import attention_figure, attention_panels
 from engine.figures.export import figure_html, rows_csv
-from engine.figures.tables import attention_rows
+from engine.figures.tables import Row, attention_rows, head_rows
 from engine.figures.theme import mode_bar
 from engine.head_card import WrittenToken, attention_pattern, head_writes
 from engine.heads import Head
@@ -25,6 +24,7 @@ from engine.sparsity_sweep import Pruning
 from engine.tasks.vocabulary import Vocabulary
 from pages.shared import background, look, state, tokens
 from pages.shared.chart import is_dark
+from pages.shared.glossary import term
 from pages.shared.view import View
 
 LEAD = (
@@ -147,7 +147,6 @@ def _effects(found: Discovery | None, head: Head) -> None:
     if not found.steps:
         look.note("The search was cancelled before anything was measured.")
         return
-    rows = _effect_rows(found, head)
     direct = float(found.steps[0].effects[head.layer, head.index])
     if direct != direct:
         look.note("It was no candidate of this search, so its effect on the logits was not measured.")
@@ -155,33 +154,25 @@ def _effects(found: Discovery | None, head: Head) -> None:
         limit = float(found.steps[0].thresholds[head.layer])
         bar = f"the threshold is ±{limit:.3f}" if limit != float("inf") else "no head passed the smallest effect"
         look.note(
-            f"On the logits directly: {look.signed(direct, 3)} of clean − corrupted (mean of {len(found.prompts)} "
-            f"pairs, all positions patched); {bar}."
+            f"On the logits directly: {look.signed(direct, 3)} of clean − corrupted (exact; mean of "
+            f"{len(found.prompts)} pairs, all positions patched); {bar}."
         )
-    if not rows:
+    _effect_table(head_rows(found.steps, found.circuit, head), head)
+
+
+def _effect_table(rows: list[Row], head: Head) -> None:
+    """All it was measured to do, and the edges it receives."""
+    if not any(row["in the circuit"] for row in rows):
         look.note("It has no edge in this circuit.")
+    if not rows:
         return
+    guesses = sum(row["kind"] == "estimate" for row in rows)
+    if guesses:
+        which = f"is an {term('estimate')}" if guesses == 1 else f"are {term('estimate', 'estimates')}"
+        look.lead(f"{guesses} of {look.count(len(rows), 'effect')} {which}: too weak for an edge, so not run exactly.")
     effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
-    st.dataframe(rows, hide_index=True, column_config={"effect": effect})
-
-
-def _effect_rows(found: Discovery, head: Head) -> list[dict[str, Any]]:
-    """Its edges, strongest first, as seen from the head."""
-    rows = []
-    for edge in sorted(found.circuit.edges, key=lambda edge: -abs(edge.effect)):
-        if head in (edge.sender, edge.receiver):
-            sends = edge.sender == head
-            other = edge.receiver if sends else edge.sender
-            rows.append(
-                {
-                    "direction": "sends to" if sends else "hears from",
-                    "other": "logits" if other is None else str(other),
-                    "input": edge.input.value,
-                    "effect": edge.effect,
-                    "shared by its KV group": edge.shared,
-                }
-            )
-    return rows
+    st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)), column_config={"effect": effect})
+    look.download("Its effects as CSV", lambda: rows_csv(rows), f"effects-{head}.csv", "text/csv")
 
 
 def data_key(prepared: Prepared) -> str:

@@ -29,6 +29,22 @@ TERMS = {
         "Change of the metric a patch causes, in units of clean − corrupted: 0 is nothing, −1 as bad as the corrupted "
         "prompt. Mean over all pairs, signed."
     ),
+    "exact": (
+        "Every path is patched and the rest of the model run on it. Agrees with the plain hooked way to 1e-4 of an "
+        "effect’s unit."
+    ),
+    "screened": (
+        "Every path is estimated first; a sender at least half as strong as its threshold is then patched exactly. "
+        "Every edge is exact. A sender estimated at less than half of it stays an estimate and is left out."
+    ),
+    "estimate": (
+        "First order: the true change of the receiver’s output times the gradient of the metric. What later layers "
+        "do with a large change is missing from it."
+    ),
+    "grid": (
+        "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
+        "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."
+    ),
 }
 
 

@@ -77,6 +77,11 @@ def note(text: str) -> None:
     st.html(f'<p class="hl-note">{escape(text)}</p>')
 
 
+def lead(html: str) -> None:
+    """A note with terms in it; ``html`` is our own, with what is quoted escaped."""
+    st.html(f'<p class="hl-note">{html}</p>')
+
+
 def empty(headline: str, text: str) -> None:
     st.html(f'<div class="hl-empty"><b>{escape(headline)}</b>{escape(text)}</div>')
 

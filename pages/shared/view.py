@@ -14,10 +14,11 @@ from typing import Any
 from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.settings import Method, Score, Settings
+from engine.settings import Method, Mode, Score, Settings
 
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
+MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
 INPUTS = ("q", "k", "v", "logits")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
@@ -29,7 +30,8 @@ class View:
     """One state of the app.
 
     ``sparsity`` is where the slider of the score map stands. ``among`` says which heads a search may use: the
-    union chosen automatically, the ringed heads of the map, or all. ``head``, ``edge``: selected, or None.
+    union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
+    with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
     """
 
@@ -40,6 +42,8 @@ class View:
     score: str = "contrastive_flap"
     sparsity: float = FIXED_SPARSITY
     among: str = "auto"
+    mode: str = Settings.mode.value
+    grid: bool = False
     threshold_scale: float = Settings.threshold_scale
     min_effect: float = Settings.min_effect
     head: str | None = None
@@ -60,8 +64,10 @@ class View:
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
-            threshold_scale=self.threshold_scale,
-            min_effect=self.min_effect,
+            mode=Mode(self.mode),
+            grid=self.grid,
+            threshold_scale=Settings.threshold_scale if self.grid else self.threshold_scale,
+            min_effect=Settings.min_effect if self.grid else self.min_effect,
         )
 
     @property
@@ -191,6 +197,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "score": _one_of(SCORES),
     "sparsity": _number(0, 0.99),
     "among": _one_of(AMONG),
+    "mode": _one_of(MODES),
+    "grid": lambda raw: bool(_whole(0, 1)(raw)),
     "threshold_scale": _number(0, 10),
     "min_effect": _number(0, 1),
     "head": _head,

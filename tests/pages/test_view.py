@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from engine.settings import Method, Score, Settings
+from engine.settings import Method, Mode, Score, Settings
 from pages.shared.view import DEFAULT, View, read_view, write_view
 
 TASKS = {"task": ("ioi", "induction-random")}
 FULL = View(
     model="some/model-1.5", task="induction-random", pairs=8, seed=42, score="merged", sparsity=0.93, among="ringed",
-    threshold_scale=1.5, min_effect=0.002, head="23.3", edge="5.5-9.6.q", weakest=0.05, inputs=("q", "logits"),
-    prompt=7, hide_first=True,
+    mode="exact", grid=True, threshold_scale=1.5, min_effect=0.002, head="23.3", edge="5.5-9.6.q", weakest=0.05,
+    inputs=("q", "logits"), prompt=7, hide_first=True,
 )  # fmt: skip
 
 
@@ -52,6 +52,9 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("sparsity", "-0.1"),
         ("sparsity", "a lot"),
         ("among", "some"),
+        ("mode", "guessed"),
+        ("mode", "Exact"),
+        ("grid", "yes"),
         ("threshold_scale", "inf"),
         ("min_effect", "2"),
         ("head", "9"),
@@ -77,7 +80,9 @@ def test_a_malformed_value_falls_back_and_is_named(field: str, raw: str) -> None
 def test_a_ringed_search_is_asked_for_with_its_score_and_sparsity() -> None:
     settings = FULL.settings()
     assert (settings.method, settings.sparsity, settings.score) == (Method.APP, 0.93, Score.MERGED)
-    assert (settings.threshold_scale, settings.min_effect) == (1.5, 0.002)
+    assert (settings.mode, settings.grid) == (Mode.EXACT, True)
+    own = replace(FULL, grid=False).settings()
+    assert (own.threshold_scale, own.min_effect) == (1.5, 0.002)
     assert replace(FULL, score="difference").settings().score is Score.CONTRASTIVE_FLAP
 
 
@@ -87,3 +92,9 @@ def test_the_slider_is_no_part_of_other_searches(among: str, method: Method) -> 
     assert here.settings() == there.settings()
     assert (here.settings().method, here.settings().sparsity) == (method, None)
     assert here.settings().score is Settings.score
+
+
+def test_with_the_grid_the_same_run_is_asked_for_whatever_the_two_thresholds_say() -> None:
+    asked = replace(DEFAULT, grid=True, threshold_scale=1.5, min_effect=0.002).settings()
+    assert asked == replace(DEFAULT, grid=True).settings() and asked.grid
+    assert replace(DEFAULT, mode="exact").settings() != DEFAULT.settings()

@@ -1,0 +1,102 @@
+"""What a person decides about the search: among which heads, how effects are measured, which thresholds."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.prepare import Prepared
+from engine.settings import Method, Settings
+from engine.sparsity_sweep import Pruning
+from pages.shared import look, state
+from pages.shared.view import AMONG, MODES, View
+
+AMONG_HELP = (
+    "Automatic: the union of a FLAP and a Contrastive-FLAP mask, chosen among nine. Ringed: what the slider keeps. "
+    "All heads: dense path patching, the slow standard to compare with."
+)
+MODE_TITLES = {"screened": "Screened", "exact": "Exact"}
+MODE_WORDS = {
+    "screened": (
+        "Every path is estimated, and whoever comes to half the threshold is measured exactly. Edges are exact; a head "
+        "estimated at less than half of its true effect could be missed."
+    ),
+    "exact": "Every path is measured by running the patched model: edges are exact and none is missed. Takes longer.",
+}
+HOOKED_WORDS = "This model runs through hooks, which measure every path exactly."
+GRID_HELP = (
+    "s of 1, 1.5, 2 and 2.5 with a smallest effect of 0.02, 0.01, 0.002 and 0.001. Taken is the smallest circuit that "
+    "keeps 75 % of the performance with at most a quarter of all heads."
+)
+ADVANCED_WIDTH = 400  # pixels, less on a phone
+GRID_WORDS = "The grid tries its own 16 pairs, so these two wait."
+SCALE_HELP = (
+    "A sender counts if |effect| exceeds the mean by this many standard deviations (plus 2/√n). The logits step always "
+    "uses 2. Smaller finds more heads."
+)
+MIN_HELP = (
+    "A receiver none of whose senders has a larger |effect| than this gets none. 0.01 is 1 % of clean − corrupted."
+)
+
+
+def show(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        state.show("among", view.among)
+        st.segmented_control(
+            "Search among", AMONG, format_func=lambda name: _among_title(prepared, view, pruning, name), required=True,
+            help=AMONG_HELP, disabled=live, wrap=True, **state.bound("among"),
+        )  # fmt: skip
+        with (
+            st.popover("Advanced", icon=":material/tune:", disabled=live, key="advanced"),
+            st.container(width=ADVANCED_WIDTH),
+        ):
+            _mode(view, prepared.model.fast)
+            _thresholds(view)
+
+
+def _mode(view: View, fast: bool) -> None:
+    state.show("mode", view.mode if fast else "exact")
+    st.segmented_control(
+        "How effects are measured", MODES, format_func=MODE_TITLES.__getitem__, required=True, disabled=not fast,
+        **state.bound("mode"),
+    )  # fmt: skip
+    st.caption(MODE_WORDS[view.mode] if fast else HOOKED_WORDS)
+
+
+def _thresholds(view: View) -> None:
+    state.show("grid", view.grid)
+    st.toggle("Try a grid of thresholds", help=GRID_HELP, **state.bound("grid"))
+    left, right = st.columns(2)
+    state.show("threshold_scale", view.threshold_scale)
+    left.number_input(
+        "Scale s", 0.0, 10.0, step=0.5, help=SCALE_HELP, disabled=view.grid,
+        **state.bound("threshold_scale", read=float),
+    )  # fmt: skip
+    state.show("min_effect", view.min_effect)
+    right.number_input(
+        "Smallest effect", 0.0, 1.0, step=0.005, format="%.3f", help=MIN_HELP, disabled=view.grid,
+        **state.bound("min_effect", read=float),
+    )  # fmt: skip
+    if view.grid:
+        st.caption(GRID_WORDS)
+
+
+def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: str) -> str:
+    total = prepared.scores.flap.numel()
+    if name == "all":
+        return f"All {total} heads"
+    if name == "ringed":
+        kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
+        return look.count(kept, "ringed head")
+    return f"Automatic: {look.count(pruning.choice.merge.size, 'head')}" if pruning is not None else "Automatic"
+
+
+def describe(settings: Settings) -> str:
+    """The search settings in words."""
+    if settings.method is Method.DENSE:
+        among = "among all heads"
+    elif settings.sparsity is None:
+        among = "inside the automatic union"
+    else:
+        among = f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
+    thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
+    return f"{among}, {settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"
