@@ -183,8 +183,9 @@ def _introduction(model: Model) -> list[str]:
         "",
         "Assumed, as by the estimate before every run: of the candidates a search visits "
         f"{visited[0]} heads when dense and {visited[1]} in an APP mask of a quarter of all heads, each on q, k and v; "
-        f"of the estimated paths {RECOMPUTED:.1%} are recomputed, a share fitted to the bundled model. A forward pass is "
-        f"all pairs through the whole model. Seconds assume {ASSUMED_RATE / TERA:.0f} TFLOP/s, which no one has measured here.",
+        f"of the estimated paths {RECOMPUTED:.1%} are recomputed, a share fitted to the bundled model. A forward pass "
+        f"is all pairs through the whole model. Seconds assume {ASSUMED_RATE / TERA:.0f} TFLOP/s, which no one has "
+        "measured here.",
         "",
     ]
 
