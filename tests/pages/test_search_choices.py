@@ -101,8 +101,8 @@ def test_after_a_grid_its_points_are_shown_with_the_one_taken_and_why(open_app: 
 
 
 def test_without_the_grid_no_grid_is_shown(open_app: OpenApp) -> None:
-    page = texts(found(open_app))
-    assert "hl-grid" not in page and "as chosen" in page
+    app = found(open_app)
+    assert "hl-grid" not in texts(app) and "as chosen" in texts(app) and not app.exception
 
 
 def test_the_head_card_marks_which_effects_are_estimates(open_app: OpenApp) -> None:
