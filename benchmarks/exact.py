@@ -157,7 +157,8 @@ def _exact(
     with ledger.stage("exact"):
         ledger.add(2 * forward_flops(model.parts, prompts))
         measured = PathPatching(model, capture(model, prompts), senders, ledger).measure(receivers)
-    return {r: effects.f for r, effects in zip(receivers, measured, strict=True)}, ledger.rows()[0].flops
+    flops = sum(row.flops for row in ledger.rows())
+    return {r: effects.f for r, effects in zip(receivers, measured, strict=True)}, flops
 
 
 def _screened(

@@ -168,7 +168,7 @@ def exact_flops(paper: Paper, search: Search) -> float:
 def _path_patching(
     paper: Paper, search: Search, receivers: Mapping[Head, float], mode: Mode, recomputed: float
 ) -> float:
-    return path_patching_flops(paper.model, paper.items, search.senders, receivers, mode, recomputed)
+    return sum(path_patching_flops(paper.model, paper.items, search.senders, receivers, mode, recomputed).values())
 
 
 def _introduction(model: Model) -> list[str]:

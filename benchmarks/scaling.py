@@ -15,7 +15,7 @@ from benchmarks.models import TOKENS, gpt2_like, random_prompts
 from benchmarks.reference import senders_below
 from engine.activations import Activations, capture
 from engine.circuit import Input
-from engine.cost import CostRow, Ledger, pass_flops
+from engine.cost import CostRow, Ledger, pass_flops, together
 from engine.heads import Head
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
@@ -88,7 +88,7 @@ def _once(model: Model, prompts: Prompts, late: Head, mode: str) -> CostRow:
         activations = capture(model, prompts)
         ledger.add(2 * ledger.flops_per_pass)
         _WORK[mode](model, activations, late, ledger)
-    return ledger.rows()[0]
+    return together(ledger.rows(), mode, [row.stage for row in ledger.rows()])
 
 
 def _logits(model: Model, activations: Activations, late: Head, ledger: Ledger) -> None:

@@ -25,7 +25,7 @@ from engine.models.model import Model
 from engine.pipeline import Discovery, discover, keep_of
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
-from engine.search import STAGE as SEARCH
+from engine.search import search_cost
 from engine.self_check import self_check
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
@@ -198,4 +198,4 @@ def _flops(rows: tuple[CostRow, ...]) -> float:
 
 
 def _search(rows: tuple[CostRow, ...]) -> CostRow:
-    return next(row for row in rows if row.stage == SEARCH)
+    return search_cost(rows)

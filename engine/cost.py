@@ -9,7 +9,7 @@ all of them at every position. Dense and APP are measured with the same ledger.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,19 +41,34 @@ class Ledger:
         self._seconds: dict[str, float] = {}
         self._flops: dict[str, float] = {}
         self._stage: str | None = None
+        self._changed = time.perf_counter()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what runs inside, and book its FLOPs, under ``name``; stages do not nest."""
-        if self._stage is not None:
-            raise RuntimeError(f"Stage {name!r} opened inside {self._stage!r}")
-        self._stage, began = name, time.perf_counter()
-        self._flops.setdefault(name, 0.0)
+        """Time what runs inside, and book its FLOPs, under ``name``.
+
+        A stage opened inside another takes its time and work away from that one, and stands before it:
+        rows never overlap.
+        """
+        outer, self._stage = self._stage, name
+        if name not in self._flops:
+            before = list(self._flops.items())
+            place = len(before) if outer is None else [stage for stage, _ in before].index(outer)
+            self._flops = dict([*before[:place], (name, 0.0), *before[place:]])
+            self._seconds[name] = 0.0
+        self._clock(outer)
         try:
             yield
         finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
-            self._stage = None
+            self._clock(name)
+            self._stage = outer
+
+    def _clock(self, stage: str | None) -> None:
+        """Book the seconds since the last change of stage under ``stage``."""
+        now = time.perf_counter()
+        if stage is not None:
+            self._seconds[stage] += now - self._changed
+        self._changed = now
 
     def add(self, flops: float) -> None:
         """Book ``flops`` under the open stage."""
@@ -63,12 +78,19 @@ class Ledger:
         self._on_work()
 
     def rows(self) -> tuple[CostRow, ...]:
-        """One row a stage, in the order they were first entered."""
+        """One row a stage, in the order they were first entered, inner before outer."""
         return tuple(
             CostRow(name, self._seconds[name], flops / self.flops_per_pass, flops)
             for name, flops in self._flops.items()
-            if name in self._seconds
         )
+
+
+def together(rows: Iterable[CostRow], name: str, stages: Collection[str]) -> CostRow:
+    """What those of ``rows`` took that are one of ``stages``, as one row."""
+    some = [row for row in rows if row.stage in stages]
+    return CostRow(
+        name, sum(row.seconds for row in some), sum(row.forward_passes for row in some), sum(row.flops for row in some)
+    )
 
 
 def attention_flops(layer: Layer, queries: float, rows: float, keys: float) -> float:

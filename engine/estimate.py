@@ -36,14 +36,15 @@ from engine.cost import (
     pass_flops,
     unembed_flops,
 )
-from engine.grid import SCALES
+from engine.grid import GRID, SCALES
 from engine.heads import Head, heads_of
 from engine.models.model import Model
+from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_passes
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
-from engine.search import STAGE as SEARCH
+from engine.search import GRID_STAGE, search_cost
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
 from engine.settings import Method, Mode, Settings
@@ -54,7 +55,16 @@ from engine.verification import STAGE as VERIFICATION
 LIKELY_SHARE = 1 / 3
 LIKELY_MOST = 1 / 8  # of all heads
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
-EFFICIENCY = {CALIBRATION: 0.6, SPARSITY_SWEEP: 0.6, SELF_CHECK: 0.6, SEARCH: 0.8, VERIFICATION: 0.6}
+EFFICIENCY = {
+    CALIBRATION: 0.6,
+    SPARSITY_SWEEP: 0.6,
+    SELF_CHECK: 0.6,
+    LOGITS_STAGE: 0.85,
+    SENDER_SWEEP: 0.85,
+    PASS_TWO: 0.75,
+    GRID_STAGE: 0.6,
+    VERIFICATION: 0.6,
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,11 @@ class Estimate:
         """The whole run, likely."""
         return sum(row.forward_passes for row in self.likely)
 
+    @property
+    def search(self) -> CostRow:
+        """Path patching alone, likely."""
+        return search_cost(self.likely)
+
     def stage(self, name: str) -> CostRow:
         """The likely cost of one stage."""
         return next(row for row in self.likely if row.stage == name)
@@ -94,12 +109,14 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
-    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings))
+    stages |= search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings))
+    if settings.grid:
+        stages[GRID_STAGE] = len(GRID) * pass_flops(prepared.model, prepared.prompts)
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)
     return Estimate(
         likely=tuple(_row(prepared, stage, flops) for stage, flops in stages.items()),
-        most=_row(prepared, SEARCH, most),
+        most=search_cost(_row(prepared, stage, flops) for stage, flops in most.items()),
         senders=len(senders),
         reference_passes=round(hooked_passes(prepared.model, senders, likely)),
     )
@@ -116,12 +133,15 @@ def likely_recomputed(settings: Settings) -> float:
 
 def search_flops(
     prepared: Prepared, senders: Sequence[Head], receivers: Mapping[Head, float], mode: Mode, recomputed: float
-) -> float:
-    """Path patching from ``senders``. ``receivers``: how likely each is visited; ``recomputed``: the share of
+) -> dict[str, float]:
+    """By stage: path patching from ``senders``. ``receivers``: how likely each is visited; ``recomputed``: the share of
     paths a screened search measures exactly after estimating them."""
     model = prepared.model
     if not model.fast:
-        return hooked_passes(model, senders, receivers) * hooked_flops(model, prepared.prompts)
+        logits = reference_passes(LOGITS, len(senders))
+        others = hooked_passes(model, senders, receivers) - logits
+        one = hooked_flops(model, prepared.prompts)
+        return {LOGITS_STAGE: logits * one, PASS_TWO: others * one}
     return path_patching_flops(model, prepared.activations.batches, senders, receivers, mode, recomputed)
 
 
@@ -132,9 +152,15 @@ def path_patching_flops(
     receivers: Mapping[Head, float],
     mode: Mode,
     recomputed: float,
-) -> float:
+) -> dict[str, float]:
     """``search_flops`` on the fast path. Reads shapes alone, so ``items`` may lie on torch's meta device."""
-    total = _sender_flops(model, items, senders, max((head.layer for head in receivers), default=0))
+    top = max((head.layer for head in receivers), default=0)
+    stages = {
+        LOGITS_STAGE: _carried_flops(model, senders, model.n_layers, [len(item.batch.pairs) for item in items])
+        + len(senders) * sum(_logits_flops(model, item) for item in items),
+        SENDER_SWEEP: _carried_flops(model, senders, top, [_rows(item) for item in items]),
+    }
+    total = 0.0
     if mode is Mode.SCREENED and receivers:
         total += sum(_gradient_flops(model, item) for item in items)
     total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in receivers} for item in items)
@@ -143,13 +169,13 @@ def path_patching_flops(
         path = sum(_path_flops(model, item, layer, letter) for item in items)
         exact = path + sum(_resume_flops(model, item, layer, letter) for item in items)
         total += visits * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
-    return total
+    return stages | {PASS_TWO: total}
 
 
 def dense_flops(prepared: Prepared, receivers: Sequence[Head], mode: Mode, recomputed: float) -> float:
     """What dense path patching would take if it visited the same ``receivers`` with all heads as senders."""
     everyone = heads_of(torch.ones_like(prepared.scores.flap, dtype=torch.bool))
-    return search_flops(prepared, everyone, dict.fromkeys(receivers, 1.0), mode, recomputed)
+    return sum(search_flops(prepared, everyone, dict.fromkeys(receivers, 1.0), mode, recomputed).values())
 
 
 def sparsity_sweep_flops(prepared: Prepared) -> float:
@@ -192,22 +218,19 @@ def hooked_passes(model: Model, senders: Sequence[Head], receivers: Mapping[Head
     return passes
 
 
-def _sender_flops(model: Model, items: Sequence[BatchActivations], senders: Sequence[Head], top: int) -> float:
-    """Logits stage through every layer and shared sweep up to layer ``top``.
+def _carried_flops(model: Model, senders: Sequence[Head], top: int, rows: Sequence[int]) -> float:
+    """Senders carried into layer ``top``, ``rows`` (pair x position) of each batch.
 
     Each sender's change is written by its head once, then MLPs run for those that entered.
     """
     total = 0.0
-    for index, layer in enumerate(model.parts.layers):
+    for index, layer in enumerate(model.parts.layers[:top]):
         entered = sum(sender.layer <= index for sender in senders)
         entering = sum(sender.layer == index for sender in senders)
-        for item in items:
-            pairs, length = item.batch.clean.shape
-            carried = pairs * (1 + (length - item.first if index < top else 0))
-            # A parallel block's MLP does not see what its own senders wrote, so they share one.
-            changed = entered - entering + min(entering, 1) if layer.parallel else entered
-            total += mlp_flops(layer, changed * carried) + output_flops(layer, entering * carried, 1)
-    return total + len(senders) * sum(_logits_flops(model, item) for item in items)
+        # A parallel block's MLP does not see what its own senders wrote, so they share one.
+        changed = entered - entering + min(entering, 1) if layer.parallel else entered
+        total += sum(mlp_flops(layer, changed * n) + output_flops(layer, entering * n, 1) for n in rows)
+    return total
 
 
 def _path_flops(model: Model, item: BatchActivations, layer: int, letter: Input) -> float:

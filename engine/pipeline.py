@@ -34,8 +34,8 @@ from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
+from engine.search import GRID_STAGE, SearchResult, SearchStep, Thresholds, search_all
 from engine.search import STAGE as SEARCH
-from engine.search import SearchResult, SearchStep, Thresholds, search_all
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
 from engine.settings import Method, Mode, Score, Settings
@@ -159,12 +159,12 @@ class _Run:
         """The circuit; with the grid, that of the point taken."""
         model, settings = self.model, self.settings
         thresholds = GRID if settings.grid else (Thresholds(settings.threshold_scale, settings.min_effect),)
-        with self.ledger.stage(SEARCH):
-            patching = self._patching()
-            results = search_all(patching.measure, model.n_layers, model.n_heads, model.group, thresholds, self.watcher)
-            self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
-            self._take(results[0])
-            if settings.grid:
+        patching = self._patching()
+        results = search_all(patching.measure, model.n_layers, model.n_heads, model.group, thresholds, self.watcher)
+        self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
+        self._take(results[0])
+        if settings.grid:
+            with self.ledger.stage(GRID_STAGE):
                 ablator = Ablator(model, self.activations, self.ledger)
                 self.grid = choose_of_grid(results, partial(self._performance, ablator), self.keep.numel())
                 self._take(results[self.grid.chosen])

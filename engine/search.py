@@ -13,22 +13,24 @@ The search sees effects only through a callable: fast, reference or made up for 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from engine.circuit import Circuit, Edge, Input
+from engine.cost import CostRow, together
 from engine.errors import Cancelled
 from engine.heads import Head, heads_of
-from engine.patching.effects import Decides, Effects, Tick
+from engine.patching.effects import PATCHING_STAGES, Decides, Effects, Tick
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
 
 # The published code does not let the grid change the first step's scale.
 LOGITS_THRESHOLD_SCALE = 2.0
-STAGE = "path patching"
+GRID_STAGE = "grid"
+STAGE = "path patching"  # as progress names it; the ledger has its parts
 
 # An estimate is not trusted to decide from this share of its threshold on: what a first-order estimate
 # misses grows with the effect.
@@ -70,6 +72,11 @@ class SearchResult:
     circuit: Circuit
     steps: tuple[SearchStep, ...]
     complete: bool
+
+
+def search_cost(rows: Iterable[CostRow]) -> CostRow:
+    """What path patching took of a run: all its stages, the grid's ablations too."""
+    return together(rows, STAGE, (*PATCHING_STAGES, GRID_STAGE))
 
 
 def layer_thresholds(effects: Tensor, top: int, thresholds: Thresholds) -> Tensor:

@@ -19,7 +19,6 @@ from engine.tasks.prompts import Prompts
 
 STAGE = "self-check"
 TOLERANCE = 1e-4  # in f
-SENDERS = (Head(0, 0),)
 PAIRS = 2  # a code path that is wrong is wrong on two pairs too, and hooked forwards are slow
 
 
@@ -47,16 +46,16 @@ def known_check(model: Model) -> SelfCheck | None:
 
 
 def self_check(model: Model, activations: Activations, on_work: Callable[[], None] = lambda: None) -> SelfCheck:
-    """Patch one early head into the logits and into a late head's q, k and v both ways.
+    """Patch a few heads into the logits and into a late head's q, k and v both ways.
 
     ``on_work`` is called between forwards, and may raise Cancelled.
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
     activations = capture(model, _clearest_pairs(activations))
-    receivers = _receivers(model)
+    receivers, senders = _receivers(model), _senders(model)
     ledger = Ledger(1.0, on_work)
     with ledger.stage(STAGE):
-        patching = PathPatching(model, activations, SENDERS, ledger)
+        patching = PathPatching(model, activations, senders, ledger)
         largest = max(_difference(activations, patching, receiver, on_work) for receiver in receivers)
     # A NaN compares false with everything, so ask for agreement rather than for disagreement.
     if not largest <= TOLERANCE:
@@ -65,8 +64,9 @@ def self_check(model: Model, activations: Activations, on_work: Callable[[], Non
             f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
         )
     passes, prompts = _passes(model), activations.prompts
-    flops = 2 * forward_flops(model.parts, prompts) + ledger.rows()[0].flops + passes * hooked_flops(model, prompts)
-    check = SelfCheck(len(receivers) * len(SENDERS), len(prompts), passes, largest, flops)
+    fast = 2 * forward_flops(model.parts, prompts) + sum(row.flops for row in ledger.rows())
+    flops = fast + passes * hooked_flops(model, prompts)
+    check = SelfCheck(len(receivers) * len(senders), len(prompts), passes, largest, flops)
     _checked[model] = check
     return check
 
@@ -86,8 +86,14 @@ def _receivers(model: Model) -> list[Receiver]:
     return [LOGITS, *(Receiver(letter, late) for letter in (Input.Q, Input.K, Input.V) if top > 0)]
 
 
+def _senders(model: Model) -> tuple[Head, ...]:
+    """One head of an early, a middle and the last layer below the receivers; each index another."""
+    layers = sorted({0, (model.n_layers - 1) // 2, max(0, model.n_layers - 2)})
+    return tuple(Head(layer, i % model.n_heads) for i, layer in enumerate(layers))
+
+
 def _passes(model: Model) -> int:
-    return sum(reference_passes(receiver, len(SENDERS)) for receiver in _receivers(model))
+    return sum(reference_passes(receiver, len(_senders(model))) for receiver in _receivers(model))
 
 
 def _clearest_pairs(activations: Activations) -> Prompts:
@@ -104,5 +110,5 @@ def _difference(
     activations: Activations, patching: PathPatching, receiver: Receiver, on_work: Callable[[], None]
 ) -> float:
     fast = patching.effects(receiver)
-    slow = reference_effects(patching.model, activations, receiver, SENDERS, lambda share: on_work())
-    return max(abs(float(fast[s.layer, s.index] - slow[s.layer, s.index])) for s in SENDERS)
+    slow = reference_effects(patching.model, activations, receiver, patching.senders, lambda share: on_work())
+    return max(abs(float(fast[s.layer, s.index] - slow[s.layer, s.index])) for s in patching.senders)

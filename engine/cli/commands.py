@@ -23,7 +23,6 @@ from engine.patching.reference import ReferencePatching
 from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
-from engine.search import STAGE as SEARCH
 from engine.self_check import self_check
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
@@ -66,12 +65,11 @@ def effects(options: argparse.Namespace, console: Console) -> None:
     reference = options.reference or not model.fast
     if not reference:
         self_check(model, prepared.activations)
-    with ledger.stage(EFFECTS):
-        if reference:
-            patching = ReferencePatching(model, prepared.activations, senders, ledger)
-        else:
-            patching = PathPatching(model, prepared.activations, senders, ledger, prepared.memory)
-        values = patching.effects(receiver, tick)
+    if reference:
+        patching = ReferencePatching(model, prepared.activations, senders, ledger)
+    else:
+        patching = PathPatching(model, prepared.activations, senders, ledger, prepared.memory)
+    values = patching.effects(receiver, tick)
     result = _run_json(prepared)
     result["settings"] |= {
         "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": reference,
@@ -101,7 +99,7 @@ def _estimate(prepared: Prepared) -> str:
     estimate = estimate_run(prepared, likely_keep(prepared, settings, None), settings)
     open_choice = settings.method is Method.APP and settings.sparsity is None
     rough = ", until the automatic choice says how many" if open_choice else ""
-    search = estimate.stage(SEARCH)
+    search = estimate.search
     return (
         f"estimate: about {duration(estimate.seconds)} and {estimate.forward_passes:,.0f} forward passes over all "
         f"pairs, of these {duration(search.seconds)} and {search.forward_passes:,.0f} passes for path patching among "

@@ -26,6 +26,12 @@ from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import SenderSweep, Window, plan_sweeps
 
+# Stages of the ledger. What is neither of the first two is pass 2: receivers, estimates, live layers.
+LOGITS_STAGE = "logits stage"
+SENDER_SWEEP = "sender sweep"
+PASS_TWO = "pass 2"
+PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO)
+
 Tick = Callable[[float], None]  # called between chunks with the share done, 0 to 1; may raise Cancelled
 # (receiver, f [layer head]) -> [layer head], True for senders whose exact effect decides who is important
 Decides = Callable[[Receiver, Tensor], Tensor]
@@ -77,10 +83,12 @@ class PathPatching:
     ) -> list[Effects]:
         """Effects on the logits alone, or on receivers that share a layer, in their order."""
         if list(receivers) == [LOGITS]:
-            return [Effects.exact(self._to_logits(tick))]
+            with self.ledger.stage(LOGITS_STAGE):
+                return [Effects.exact(self._to_logits(tick))]
         layer = layer_of(receivers)
         everyone = torch.ones(self.model.n_layers, self.model.n_heads, dtype=torch.bool)
-        changes = self.changes(dict.fromkeys(receivers, everyone), tick)
+        with self.ledger.stage(PASS_TWO):
+            changes = self.changes(dict.fromkeys(receivers, everyone), tick)
         return [Effects.exact(self.in_units_of_f(change, layer)) for change in changes.values()]
 
     def changes(self, wanted: Mapping[Receiver, Tensor], tick: Tick = lambda share: None) -> dict[Receiver, Tensor]:
@@ -112,6 +120,11 @@ class PathPatching:
             )
         return self._sweeps
 
+    def stream(self, sweep: SenderSweep, layer: int) -> Tensor:
+        """The stream into ``layer`` of one chunk of the shared sweep: ``[sender batch pos d_model]``."""
+        with self.ledger.stage(SENDER_SWEEP):
+            return sweep.stream_into(layer)
+
     def nothing(self) -> Tensor:
         """Zero for every head: ``[layer head]``."""
         return torch.zeros(self.model.n_layers, self.model.n_heads, dtype=torch.float64)
@@ -134,7 +147,7 @@ class PathPatching:
         chosen = {r: [i for i, s in enumerate(below) if mask[s.layer, s.index]] for r, mask in wanted.items()}
         if not any(chosen.values()):
             return
-        parts, stream = self.model.parts, sweep.stream_into(layer)
+        parts, stream = self.model.parts, self.stream(sweep, layer)
         needed = sorted({i for rows in chosen.values() for i in rows})
         if len(needed) < len(below):
             stream = stream[needed]

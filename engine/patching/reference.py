@@ -25,7 +25,7 @@ from engine.metrics import Readout, effect
 from engine.models.bridge import hook_name
 from engine.models.hooks import Hook, recorder, replacing
 from engine.models.model import Model
-from engine.patching.effects import Decides, Effects, Tick, check_effect_unit
+from engine.patching.effects import LOGITS_STAGE, PASS_TWO, Decides, Effects, Tick, check_effect_unit
 from engine.patching.receiver import Receiver
 from engine.tasks.prompts import PromptBatch
 
@@ -80,8 +80,10 @@ class ReferencePatching:
             self.ledger.add((reference_passes(receiver, 1) - recordings) * flops)
             tick(share)
 
-        self.ledger.add(recordings * flops)
-        return reference_effects(self.model, self.activations, receiver, below, booked)
+        # Both passes are whole forwards here; pass 1 is not shared, so it counts with the receiver's pass 2.
+        with self.ledger.stage(LOGITS_STAGE if receiver.head is None else PASS_TWO):
+            self.ledger.add(recordings * flops)
+            return reference_effects(self.model, self.activations, receiver, below, booked)
 
 
 class _Frozen:

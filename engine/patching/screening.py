@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.patching.effects import Decides, Effects, PathPatching, Tick, layer_of
+from engine.patching.effects import PASS_TWO, Decides, Effects, PathPatching, Tick, layer_of
 from engine.patching.gradients import z_gradients
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_z
@@ -60,6 +60,10 @@ class ScreenedPatching:
         """Effects on the logits alone, or on receivers that share a layer, in their order."""
         if list(receivers) == [LOGITS]:
             return self._exact.measure(receivers, decides, tick)
+        with self._exact.ledger.stage(PASS_TWO):
+            return self._screen(receivers, decides, tick)
+
+    def _screen(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
         layer = layer_of(receivers)
         changes = self._estimates(receivers, layer, lambda share: tick(share * ESTIMATE_SHARE))
         effects = {r: self._exact.in_units_of_f(change, layer) for r, change in changes.items()}
@@ -89,7 +93,7 @@ class ScreenedPatching:
             if senders:
                 parts = self._exact.model.parts
                 gradient = self._gradient(items.index(sweep.item))[layer]
-                normed = parts.layers[layer].norm_attn(sweep.stream_into(layer))
+                normed = parts.layers[layer].norm_attn(self._exact.stream(sweep, layer))
                 at = ([sender.layer for sender in senders], [sender.index for sender in senders])
                 for receiver in receivers:
                     totals[receiver][at] += self._estimate(sweep, receiver, layer, normed, gradient).double().cpu()

@@ -11,7 +11,7 @@ from engine.estimate import dense_flops
 from engine.heads import Head, mask_of
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
-from engine.search import STAGE as SEARCH
+from engine.search import search_cost
 from engine.settings import Method, Settings
 from engine.verification import Verification, agreement
 from pages.shared import background, look
@@ -97,7 +97,7 @@ def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
     seconds = sum(row.seconds for row in found.cost)
     passes = sum(row.forward_passes for row in found.cost)
     words = f"measured, calibration and pruning included; {duration(seconds)}"
-    search = sum(row.flops for row in found.cost if row.stage == SEARCH)
+    search = search_cost(found.cost).flops
     if found.settings.method is Method.APP and found.complete and search:
         receivers = [head for head in found.circuit.heads if head.layer > 0]
         recomputed = found.screening.recomputed / max(1, found.screening.estimated) if found.screening else 1.0

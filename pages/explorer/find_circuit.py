@@ -13,7 +13,6 @@ from engine.job import Job, JobState, Snapshot
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.prepare import Prepared
-from engine.search import STAGE as SEARCH
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
 from pages.explorer import search_choices, stage_costs
@@ -89,7 +88,7 @@ def _start(settings: Settings) -> None:
 
 
 def _estimate(estimate: Estimate) -> None:
-    search, most = estimate.stage(SEARCH), estimate.most
+    search, most = estimate.search, estimate.most
     look.facts(
         [
             look.Fact(

@@ -16,6 +16,7 @@ from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.sweep import SenderSweep, Window, stream_bytes
+from engine.search import search_cost
 from engine.settings import Mode
 from tests.engine.patching.test_effects import all_heads
 from tests.engine.random_prompts import random_prompts
@@ -30,11 +31,10 @@ def test_the_cost_of_given_receivers_is_the_ledgers(tiny_deep_models, kind):
     inputs = [Receiver(Input.Q, head) for head in group]
     inputs += [Receiver(Input.K, group[0]), Receiver(Input.V, group[0])]
     ledger = Ledger(1.0)
-    with ledger.stage("search"):
-        patching = PathPatching(model, activations, all_heads(model), ledger, MemoryPlan(2048, 2048, 1e12))
-        for receiver in (LOGITS, *inputs):
-            patching.effects(receiver)
-    [booked] = ledger.rows()
+    patching = PathPatching(model, activations, all_heads(model), ledger, MemoryPlan(2048, 2048, 1e12))
+    for receiver in (LOGITS, *inputs):
+        patching.effects(receiver)
+    booked = search_cost(ledger.rows())
     prepared = SimpleNamespace(
         model=model, activations=activations, prompts=activations.prompts,
         scores=SimpleNamespace(flap=torch.zeros(model.n_layers, model.n_heads)),
@@ -55,7 +55,8 @@ def test_flops_of_path_patching_are_known_without_memory(tiny_model, mode):
     on_paper = [replace(item, run=run(paper.parts, item.batch.clean.to("meta"))) for item in items]
     assert all(item.clean.z.is_meta and item.clean.z.shape == item.clean_z.shape for item in on_paper)
     asked = (all_heads(model), {Head(1, 2): 0.5, Head(1, 0): 1.0}, mode, 0.2)
-    assert path_patching_flops(paper, on_paper, *asked) == path_patching_flops(model, items, *asked) > 0
+    stages = path_patching_flops(model, items, *asked)
+    assert path_patching_flops(paper, on_paper, *asked) == stages and all(flops > 0 for flops in stages.values())
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 6, 7])

@@ -7,12 +7,15 @@ import statistics
 import pytest
 import torch
 
+from engine.activations import capture
 from engine.circuit import Circuit, Edge, Input
+from engine.cost import Ledger
 from engine.heads import Head
-from engine.patching.effects import Effects
+from engine.patching.effects import Effects, PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
 from engine.search import LOGITS_THRESHOLD_SCALE, Thresholds, important_senders, layer_thresholds, search
+from tests.engine.random_prompts import random_prompts
 
 
 def test_threshold_by_hand():
@@ -211,3 +214,31 @@ def test_progress_never_goes_back_and_ends_at_one():
     search(one_by_one(MadeUp(3, 7, 6, 3)), 7, 6, 3, Thresholds(1.0, 0.01), watcher)
     assert watcher.shares == sorted(watcher.shares)
     assert watcher.shares[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "gemma2", "qwen2"])
+def test_on_a_model_too_the_order_of_receivers_changes_nothing(tiny_deep_models, kind, monkeypatch):
+    """The paper's queue in random order, each receiver patched alone, against the walk that shares one sweep."""
+    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.0)  # with so few heads 2 finds none
+    monkeypatch.setattr("tests.engine.test_search.LOGITS_THRESHOLD_SCALE", 0.0)
+    model = tiny_deep_models(kind)
+    activations, thresholds, ledger = capture(model, random_prompts()), Thresholds(0.0, 0.001), Ledger(1.0)
+    senders = [Head(layer, index) for layer in range(model.n_layers) for index in range(model.n_heads)]
+    walked = search(
+        PathPatching(model, activations, senders, ledger).measure,
+        model.n_layers, model.n_heads, model.group, thresholds, Watcher(),
+    )  # fmt: skip
+    measure = _OfModel(model, PathPatching(model, activations, senders, ledger))
+    heads, edges = paper_queue(measure, thresholds, random.Random(1))
+    assert set(walked.circuit.heads) == heads and len(edges) > 5
+    assert {(edge.sender, edge.input) for edge in walked.circuit.edges} == {(s, r.input) for s, r in edges}
+
+
+class _OfModel:
+    """A model's effects as ``paper_queue`` asks for them."""
+
+    def __init__(self, model, patching):
+        self.n_layers, self.n_heads, self.group, self._patching = model.n_layers, model.n_heads, model.group, patching
+
+    def __call__(self, receiver):
+        return self._patching.effects(receiver)

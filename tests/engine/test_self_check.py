@@ -14,7 +14,7 @@ from tests.tiny import TINY_KINDS
 @pytest.mark.parametrize("kind", TINY_KINDS)
 def test_fast_and_reference_agree_on_known_architectures(tiny_model, kind):
     check = self_check(tiny_model(kind), capture(tiny_model(kind), random_prompts()))
-    assert check.paths == 4 and check.largest < 1e-4
+    assert check.paths in (4, 8) and check.largest < 1e-4
 
 
 def test_a_fast_path_that_is_wrong_stops_the_run(tiny_model, monkeypatch):

@@ -129,12 +129,12 @@ def test_the_cost_is_predicted_by_stage_and_then_stands_beside_what_was_measured
     app = run_until(open_app(among="all"), ready)
     assert "Whole run, estimated" in texts(app) and "Search, estimated" in texts(app)
     before = stage_cells(app)
-    assert list(before)[-1] == "whole run" and before["path patching"][1::2] == ["–", "–"]
+    assert list(before)[-1] == "whole run" and before["sender sweep"][1::2] == ["–", "–"]
     assert before["calibration"][3] == "2.0"  # done already
     app = found(open_app, among="all")
     after = stage_cells(app)
     assert all("–" not in cells for cells in after.values())
-    assert after["path patching"][2] == before["path patching"][2]  # as predicted before the run
+    assert after["sender sweep"][2] == before["sender sweep"][2]  # as predicted before the run
     passes = sum(row.forward_passes for row in result_of(app).cost)
     assert after["whole run"][3] == (f"{passes:,.0f}" if passes >= 10 else f"{passes:.1f}")
 

@@ -227,10 +227,11 @@ def test_a_model_that_has_only_hooks_says_so_and_runs(capsys, tmp_path, monkeypa
     assert run["path_patching"] == "reference" and run["circuit"]["heads"] == ["0.1", "1.2"]
     below = sum(run["keep"][0])
     expected = (2 + sum(map(sum, run["keep"]))) + 3 * (2 + 2 * below)  # the logits, then q, k and v of 1.2
-    assert run["cost"]["path patching"]["forward_passes"] == pytest.approx(expected)
+    passes = sum(run["cost"][stage]["forward_passes"] for stage in ("logits stage", "pass 2"))
+    assert passes == pytest.approx(expected)
     effects = run_json(capsys, "effects", *TOY, "--receiver", "1.0.q", "--senders", "0.1")
     assert effects["settings"]["reference"] is True
-    assert effects["cost"]["effects"]["forward_passes"] == pytest.approx(2 + 2)
+    assert effects["cost"]["pass 2"]["forward_passes"] == pytest.approx(2 + 2)
 
 
 def test_the_list_of_models_names_the_architectures_that_run_fast(capsys):
