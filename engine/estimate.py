@@ -35,6 +35,7 @@ from engine.cost import (
     pass_flops,
     unembed_flops,
 )
+from engine.grid import GRID
 from engine.heads import Head, heads_of
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
@@ -53,6 +54,9 @@ LIKELY_SHARE = 1 / 3
 LIKELY_MOST = 1 / 8  # of all heads
 # Of the estimated paths, those a screened search recomputes.
 LIKELY_RECOMPUTED = 0.15
+# A grid's laxest thresholds visit nearly every candidate, and more of its estimates decide something.
+GRID_SHARE = 1.0
+GRID_RECOMPUTED = 0.35
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {CALIBRATION: 0.6, SPARSITY_SWEEP: 0.6, SELF_CHECK: 0.6, SEARCH: 0.8, VERIFICATION: 0.6}
 
@@ -87,16 +91,18 @@ class Estimate:
 def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estimate:
     """Cost of ``discover`` with path patching inside ``keep [layer head]``."""
     senders = heads_of(keep)
-    share = min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
+    share = GRID_SHARE if settings.grid else min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
+    recomputed = GRID_RECOMPUTED if settings.grid else LIKELY_RECOMPUTED
     likely = dict.fromkeys(senders, share)
+    trials = _grid_trials(prepared, len(senders)) if settings.grid else 0.0
     stages = {CALIBRATION: prepared.cost[0].flops}
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
-    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, LIKELY_RECOMPUTED)
+    stages[SEARCH] = search_flops(prepared, senders, likely, settings.mode, recomputed) + trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
-    most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)
+    most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0) + trials
     return Estimate(
         likely=tuple(_row(prepared, stage, flops) for stage, flops in stages.items()),
         most=_row(prepared, SEARCH, most),
@@ -140,6 +146,11 @@ def sparsity_sweep_flops(prepared: Prepared) -> float:
                 total += masked_flops(prepared.model, prepared.activations, mask, last)
             last = mask
     return total
+
+
+def _grid_trials(prepared: Prepared, senders: int) -> float:
+    """Each circuit of the grid ablated once; few candidates make few different ones."""
+    return min(len(GRID), senders) * pass_flops(prepared.model, prepared.prompts)
 
 
 def _row(prepared: Prepared, stage: str, flops: float) -> CostRow:
