@@ -54,6 +54,8 @@ from engine.verification import STAGE as VERIFICATION
 # Of the candidates, those a search visits: the fewer there are, the more of them matter.
 LIKELY_SHARE = 1 / 3
 LIKELY_MOST = 1 / 8  # of all heads
+# The laxest thresholds of a grid visit nearly every candidate.
+GRID_SHARE = 1.0
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {
     CALIBRATION: 0.6,
@@ -102,18 +104,17 @@ class Estimate:
 def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estimate:
     """Cost of ``discover`` with path patching inside ``keep [layer head]``."""
     senders = heads_of(keep)
-    share = min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
+    share = GRID_SHARE if settings.grid else min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
     likely = dict.fromkeys(senders, share)
     stages = {CALIBRATION: prepared.cost[0].flops}
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
-    stages |= search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings))
-    if settings.grid:
-        stages[GRID_STAGE] = len(GRID) * pass_flops(prepared.model, prepared.prompts)
+    trials = {GRID_STAGE: _grid_trials(prepared, len(senders))} if settings.grid else {}
+    stages |= search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings)) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
-    most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0)
+    most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0) | trials
     return Estimate(
         likely=tuple(_row(prepared, stage, flops) for stage, flops in stages.items()),
         most=search_cost(_row(prepared, stage, flops) for stage, flops in most.items()),
@@ -188,6 +189,11 @@ def sparsity_sweep_flops(prepared: Prepared) -> float:
                 total += masked_flops(prepared.model, prepared.activations, mask, last)
             last = mask
     return total
+
+
+def _grid_trials(prepared: Prepared, senders: int) -> float:
+    """Each circuit of the grid ablated once; few candidates make few different ones."""
+    return min(len(GRID), senders) * pass_flops(prepared.model, prepared.prompts)
 
 
 def _row(prepared: Prepared, stage: str, flops: float) -> CostRow:

@@ -156,6 +156,17 @@ def test_stages_without_a_choice_are_predicted(toy_model, prepared):
     assert all(row.seconds > 0 for row in estimate.likely if row.flops)
 
 
+def test_a_grid_is_predicted_to_take_more_than_one_search(toy_model, prepared):
+    settings = replace(SETTINGS, sparsity=0.5)
+    single = estimate_run(prepared, keep_of(prepared, settings, None), settings).stage(STAGE)
+    for mode in Mode:
+        tried = replace(settings, mode=mode, grid=True)
+        found = discover(toy_model, tried, Watcher(), prepared)
+        estimate = estimate_run(prepared, found.keep, tried)
+        assert single.flops < measured(found, STAGE).flops < estimate.most.flops
+        assert single.flops < estimate.stage(STAGE).flops <= estimate.most.flops
+
+
 class CancelIn(Watcher):
     def __init__(self, stage):
         self.stage, self.reached = stage, False
