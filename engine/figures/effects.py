@@ -62,7 +62,8 @@ def effects_figure(
         xaxis={"type": "category", "showgrid": False, "title": {"text": "sender"}, "tickangle": -60},
         yaxis={"title": {"text": "effect f"}, "range": [-reach, reach], "zeroline": True,
                "zerolinecolor": theme.muted(dark)},
-        bargap=0.25, barmode="overlay", showlegend=any(guessed), margin={"t": 40 if any(guessed) else 24},
+        bargap=0.25, barmode="overlay", showlegend=any(guessed),
+        margin={"t": 72 if any(guessed) else 40},  # the mode bar is above
     )  # fmt: skip
     return figure
 

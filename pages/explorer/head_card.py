@@ -13,7 +13,7 @@ from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.figures.attention import attention_figure, attention_panels
 from engine.figures.export import figure_html, rows_csv
-from engine.figures.tables import Row, attention_rows, head_rows
+from engine.figures.tables import attention_rows
 from engine.figures.theme import mode_bar
 from engine.head_card import WrittenToken, attention_pattern, head_writes
 from engine.heads import Head
@@ -22,9 +22,9 @@ from engine.prepare import HeadScores, Prepared
 from engine.pruning import drop_sparsity, kept_count
 from engine.sparsity_sweep import Pruning
 from engine.tasks.vocabulary import Vocabulary
+from pages.explorer import head_effects
 from pages.shared import background, look, state, tokens
 from pages.shared.chart import is_dark
-from pages.shared.glossary import term
 from pages.shared.view import View
 
 LEAD = (
@@ -52,7 +52,7 @@ def show(prepared: Prepared, view: View, pruning: Pruning | None, found: Discove
     _score_facts(prepared.scores, head)
     _known_as(prepared, head)
     _why_kept(prepared.scores, view, pruning, head)
-    _effects(found, head)
+    head_effects.show(found, head)
     _looks_at(prepared, view, head)
     _writes(prepared, head)
 
@@ -137,42 +137,6 @@ def _margin(values: Tensor, sparsity: float, head: Head) -> float:
     """Score minus the threshold at that sparsity; kept if above 0."""
     ranked = values.flatten().sort(descending=True).values
     return float(values[head.layer, head.index] - ranked[kept_count(values.numel(), sparsity)])
-
-
-def _effects(found: Discovery | None, head: Head) -> None:
-    st.markdown("##### Its effects")
-    if found is None:
-        look.note("Known once a circuit has been searched for.")
-        return
-    if not found.steps:
-        look.note("The search was cancelled before anything was measured.")
-        return
-    direct = float(found.steps[0].effects[head.layer, head.index])
-    if direct != direct:
-        look.note("It was no candidate of this search, so its effect on the logits was not measured.")
-    else:
-        limit = float(found.steps[0].thresholds[head.layer])
-        bar = f"the threshold is ±{limit:.3f}" if limit != float("inf") else "no head passed the smallest effect"
-        look.note(
-            f"On the logits directly: {look.signed(direct, 3)} of clean − corrupted (exact; mean of "
-            f"{len(found.prompts)} pairs, all positions patched); {bar}."
-        )
-    _effect_table(head_rows(found.steps, found.circuit, head), head)
-
-
-def _effect_table(rows: list[Row], head: Head) -> None:
-    """All it was measured to do, and the edges it receives."""
-    if not any(row["in the circuit"] for row in rows):
-        look.note("It has no edge in this circuit.")
-    if not rows:
-        return
-    guesses = sum(row["kind"] == "estimate" for row in rows)
-    if guesses:
-        which = f"is an {term('estimate')}" if guesses == 1 else f"are {term('estimate', 'estimates')}"
-        look.lead(f"{guesses} of {look.count(len(rows), 'effect')} {which}: too weak for an edge, so not run exactly.")
-    effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
-    st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)), column_config={"effect": effect})
-    look.download("Its effects as CSV", lambda: rows_csv(rows), f"effects-{head}.csv", "text/csv")
 
 
 def data_key(prepared: Prepared) -> str:

@@ -165,6 +165,8 @@ def test_a_grid_is_predicted_to_take_more_than_one_search(toy_model, prepared):
         estimate = estimate_run(prepared, found.keep, tried)
         assert single.flops < measured(found, STAGE).flops < estimate.most.flops
         assert single.flops < estimate.stage(STAGE).flops <= estimate.most.flops
+        if mode is Mode.EXACT:  # every candidate is visited, and nothing estimated
+            assert estimate.stage(STAGE).flops == pytest.approx(estimate.most.flops)
 
 
 class CancelIn(Watcher):

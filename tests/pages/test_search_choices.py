@@ -117,6 +117,21 @@ def test_the_head_card_marks_which_effects_are_estimates(open_app: OpenApp) -> N
     assert "too weak for an edge" not in texts(exact)
 
 
+def test_the_head_card_shows_who_reaches_it_through_which_input(open_app: OpenApp) -> None:
+    app = found(open_app, among="all", head="1.2")
+    assert "Who reaches it" in texts(app) and "Hatched bars are" in texts(app)
+    letters = next(group for group in app.button_group if group.key == "reached_1.2")
+    letters.set_value("k").run()
+    rows = columns_of(app, "threshold")
+    important = [rows["sender"][i] for i, counts in enumerate(rows["important"]) if counts]
+    assert important == ["0.1"] and rows["kind"][rows["sender"].index("0.1")] == "exact"
+    assert "estimate" in rows["kind"] and not app.exception
+    exact = found(open_app, among="all", head="1.2", mode="exact")
+    assert "Hatched" not in texts(exact) and set(columns_of(exact, "threshold")["kind"]) == {"exact"}
+    exact.selectbox("card_head").set_value("0.1").run()
+    assert "Who reaches it" not in texts(exact)  # nothing lies below it
+
+
 def stage_cells(app: AppTest) -> dict[str, list[str]]:
     """The cost table: stage to its cells, as shown."""
     html = next(element.proto.body for element in app.get("html") if "<th>predicted</th>" in element.proto.body)
