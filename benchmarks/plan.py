@@ -1,4 +1,4 @@
-"""``python -m benchmarks.plan``: what Qwen2.5-7B would take, worked out on paper, into ``benchmarks/PLAN.md``.
+"""``python -m benchmarks.plan``: what Qwen2.5-7B would take, on paper, at the end of ``benchmarks/README.md``.
 
 1. The model is built from its config alone on torch's meta device: shapes without memory, no network.
 2. Tensors are counted in the code that makes them, run on that device: activations, streams, gradients.
@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.paper import FIRST_DIFFERENCE, NAME, TOKENS, Paper, on_paper, paper_model, qwen_config
+from benchmarks.paper import FIRST_DIFFERENCE, TOKENS, Paper, on_paper, paper_model, qwen_config
 from benchmarks.tables import table
 from engine.ablation import masked_flops
 from engine.cost import Ledger, hooked_flops
@@ -30,7 +30,8 @@ from engine.patching.sweep import Window, stream_bytes
 from engine.pruning import SWEEP_SPARSITIES
 from engine.settings import Mode, Settings
 
-PLAN = Path(__file__).parent / "PLAN.md"
+README = Path(__file__).parent / "README.md"
+MARK = "<!-- From here on made by python -m benchmarks.plan. -->\n"
 PAIRS = (16, 100)
 APP_SHARE = 0.25  # of all heads that APP searches among: sparsity .75
 SCORES = 2  # curves of the sparsity sweep
@@ -53,7 +54,10 @@ class Search:
 
 def main() -> None:
     text = plan()
-    PLAN.write_text(text, encoding="utf-8")
+    by_hand, mark, _ = README.read_text(encoding="utf-8").partition(MARK)
+    if not mark:
+        raise SystemExit(f"{README} has lost the line that says where the plan goes: {MARK}")
+    README.write_text(f"{by_hand}{MARK}\n{text}", encoding="utf-8")
     print(text)
 
 
@@ -63,7 +67,7 @@ def plan() -> str:
     lines = _introduction(model)
     for pairs in PAIRS:
         paper = on_paper(model, pairs)
-        lines += [f"## {pairs} pairs", "", *_memory(paper, parameter_count(config)), *_streams(paper), *_flops(paper)]
+        lines += [f"### {pairs} pairs", "", *_memory(paper, parameter_count(config)), *_streams(paper), *_flops(paper)]
     return "\n".join(lines)
 
 
@@ -175,8 +179,6 @@ def _introduction(model: Model) -> list[str]:
     dense, app = searches(model)
     visited = [f"{sum(search.receivers.values()):.0f} of {len(search.senders)}" for search in (dense, app)]
     return [
-        f"# {NAME} on paper",
-        "",
         "Made by `python -m benchmarks.plan`: calculated from shapes, nothing here was run or measured. "
         f"{model.n_layers} layers, {model.n_heads} query and {model.n_kv_heads} KV heads, IOI-like prompts of {TOKENS} "
         f"tokens that differ from position {FIRST_DIFFERENCE} on, all of one length.",

@@ -171,6 +171,16 @@ def run(parts: Parts, tokens: Tensor, keep: int | None = None) -> Run:
     return Run(resid_final=resid, z=torch.stack(zs), **{name: torch.stack(values) for name, values in kept.items()})
 
 
+def clearest_pairs(activations: Activations, count: int) -> Prompts:
+    """Up to ``count`` pairs with the largest clean minus corrupted: the unit of f must not be near nothing."""
+    gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
+    clearest = gaps.abs().topk(min(count, len(gaps))).indices.tolist()
+    # Two large gaps of opposite sign would cancel.
+    alike = [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+    prompts = activations.prompts
+    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
+
+
 def read_metric(parts: Parts, readout: Readout, resid_end: Tensor) -> Tensor:
     """Metric ``[... batch]`` from the last stream at the end position, ``[... batch d_model]``."""
     return readout(parts.unembed(resid_end, readout.tokens))

@@ -9,7 +9,8 @@ Stage by stage, in the ledger's units:
    attention they touch; and, measured exactly, the live model from its layer upwards.
 
 How many receivers a search visits, and how many of its estimates it recomputes, depends on what it
-finds. ``likely`` assumes the shares below, ``most`` that every candidate is visited and recomputed.
+finds. ``likely`` takes both from a look ahead (engine/pilot.py), without one it assumes the shares
+below; ``most`` assumes that every candidate is visited and every estimate recomputed.
 A model whose parts are not known pays whole hooked passes instead.
 """
 
@@ -42,6 +43,8 @@ from engine.models.model import Model
 from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_passes
+from engine.pilot import STAGE as LOOK_AHEAD
+from engine.pilot import Pilot
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
 from engine.search import GRID_STAGE, search_cost
@@ -60,12 +63,13 @@ GRID_SHARE = 1.0
 EFFICIENCY = {
     CALIBRATION: 0.6,
     SPARSITY_SWEEP: 0.6,
-    SELF_CHECK: 0.6,
-    LOGITS_STAGE: 0.85,
+    SELF_CHECK: 0.25,
+    LOOK_AHEAD: 0.6,
+    LOGITS_STAGE: 0.8,
     SENDER_SWEEP: 0.85,
-    PASS_TWO: 0.75,
+    PASS_TWO: 0.65,
     GRID_STAGE: 0.6,
-    VERIFICATION: 0.6,
+    VERIFICATION: 0.55,
 }
 
 
@@ -101,18 +105,22 @@ class Estimate:
         return next(row for row in self.likely if row.stage == name)
 
 
-def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estimate:
-    """Cost of ``discover`` with path patching inside ``keep [layer head]``."""
+def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pilot | None = None) -> Estimate:
+    """Cost of ``discover`` with path patching inside ``keep [layer head]``; close with a ``pilot``, rough without."""
     senders = heads_of(keep)
-    share = GRID_SHARE if settings.grid else min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
-    likely = dict.fromkeys(senders, share)
+    if pilot is not None:
+        likely, recomputed = dict.fromkeys(pilot.receivers, 1.0), pilot.recomputed
+    else:
+        likely, recomputed = dict.fromkeys(senders, _likely_share(senders, settings, keep)), likely_recomputed(settings)
     stages = {CALIBRATION: prepared.cost[0].flops}
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
+    if pilot is not None:
+        stages[LOOK_AHEAD] = pilot.cost.flops
     trials = {GRID_STAGE: _grid_trials(prepared, len(senders))} if settings.grid else {}
-    stages |= search_flops(prepared, senders, likely, settings.mode, likely_recomputed(settings)) | trials
+    stages |= search_flops(prepared, senders, likely, settings.mode, recomputed) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0) | trials
     return Estimate(
@@ -121,6 +129,11 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings) -> Estima
         senders=len(senders),
         reference_passes=round(hooked_passes(prepared.model, senders, likely)),
     )
+
+
+def _likely_share(senders: Sequence[Head], settings: Settings, keep: Tensor) -> float:
+    """Of the candidates, those a search visits."""
+    return GRID_SHARE if settings.grid else min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
 
 
 def likely_recomputed(settings: Settings) -> float:

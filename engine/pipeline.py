@@ -2,11 +2,11 @@
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
-3. self-check of the fast path against the reference, on a model not seen before; a model whose parts
+3. look ahead on two pairs: what the run will take
+4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-4. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once.
-   What the run will take is predicted before it
-5. verification: the circuit's heads alone, on fresh prompts
+5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
+6. verification: the circuit's heads alone, on fresh prompts
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
-from engine.grid import GRID, Grid, choose_of_grid
+from engine.grid import Grid, choose_of_grid, thresholds_of
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
+from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Watcher
 from engine.search import GRID_STAGE, SearchResult, SearchStep, Thresholds, search_all
@@ -74,9 +75,7 @@ class Discovery:
     @property
     def thresholds(self) -> Thresholds:
         """Those the circuit was found with: of the grid the pair taken, or its first if that was cancelled."""
-        if not self.settings.grid:
-            return Thresholds(self.settings.threshold_scale, self.settings.min_effect)
-        return GRID[0] if self.grid is None else self.grid.points[self.grid.chosen].thresholds
+        return thresholds_of(self.settings)[0] if self.grid is None else self.grid.points[self.grid.chosen].thresholds
 
 
 def discover(
@@ -85,8 +84,9 @@ def discover(
     watcher: Watcher,
     prepared: Prepared | None = None,
     pruning: Pruning | None = None,
+    pilot: Pilot | None = None,
 ) -> Discovery:
-    """Find and verify a circuit. ``prepared`` and ``pruning`` of the same settings save doing them again.
+    """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
     Their cost is booked either way. Stopped in any stage after the prompts have run, what was found by
     then comes back, marked not complete; stopped before that, raises Cancelled.
@@ -94,6 +94,7 @@ def discover(
     run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
     try:
         run.confine(pruning)
+        run.predict(pilot)
         run.check_fast_path()
         run.search()
         run.verify()
@@ -135,6 +136,7 @@ class _Run:
         self.screening: Screening | None = None
         self.grid: Grid | None = None
         self.verification: Verification | None = None
+        self.pilot: Pilot | None = None
         self.predicted: tuple[CostRow, ...] = ()
 
     def confine(self, pruning: Pruning | None) -> None:
@@ -142,7 +144,14 @@ class _Run:
         if self.settings.method is Method.APP and self.settings.sparsity is None:
             self.pruning = pruning or prune(self.prepared, self.watcher)
         self.keep = keep_of(self.prepared, self.settings, self.pruning)
-        self.predicted = estimate_run(self.prepared, self.keep, self.settings).likely
+
+    def predict(self, pilot: Pilot | None) -> None:
+        """What the run will take; it looks ahead for that, unless ``pilot`` is at hand, where that is cheap."""
+        if pilot is None and is_worthwhile(self.prepared):
+            pilot = look_ahead(self.prepared, self.keep, self.settings, self.watcher)
+        self.pilot = pilot
+        self.predicted = estimate_run(self.prepared, self.keep, self.settings, pilot).likely
+        self.watcher.predicted(self.predicted)
 
     def check_fast_path(self) -> None:
         """Once for each model; what an earlier run found holds for this one."""
@@ -158,9 +167,9 @@ class _Run:
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
         model, settings = self.model, self.settings
-        thresholds = GRID if settings.grid else (Thresholds(settings.threshold_scale, settings.min_effect),)
         patching = self._patching()
-        results = search_all(patching.measure, model.n_layers, model.n_heads, model.group, thresholds, self.watcher)
+        shape = (model.n_layers, model.n_heads, model.group)
+        results = search_all(patching.measure, *shape, thresholds_of(settings), self.watcher)
         self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
         self._take(results[0])
         if settings.grid:
@@ -184,7 +193,8 @@ class _Run:
         self.watcher.report(VERIFICATION, 1, 1)
 
     def discovery(self, complete: bool) -> Discovery:
-        pruning_cost = self.pruning.cost if self.pruning is not None else ()
+        pruning = self.pruning.cost if self.pruning is not None else ()
+        pilot = (self.pilot.cost,) if self.pilot is not None else ()
         return Discovery(
             settings=self.settings,
             prompts=self.prepared.prompts,
@@ -199,7 +209,7 @@ class _Run:
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*self.prepared.cost, *pruning_cost, *self.ledger.rows()),
+            cost=(*self.prepared.cost, *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
         )
 

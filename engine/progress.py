@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from engine.errors import Cancelled
 
 if TYPE_CHECKING:  # a command line that only prints its help need not load torch
+    from collections.abc import Sequence
+
     from engine.circuit import Circuit
+    from engine.cost import CostRow
 
 
 class Watcher:
@@ -25,6 +28,9 @@ class Watcher:
 
     def found(self, circuit: Circuit) -> None:
         """The circuit as far as the search has come."""
+
+    def predicted(self, rows: Sequence[CostRow]) -> None:
+        """What the whole run will probably take, by stage; told before the search."""
 
     def cancelled(self) -> bool:
         """True once the work should stop at the next chunk."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from engine.activations import Activations, capture
+from engine.activations import Activations, capture, clearest_pairs
 from engine.circuit import Input
 from engine.cost import Ledger, forward_flops, hooked_flops
 from engine.errors import HeadlightError
@@ -15,7 +15,6 @@ from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
-from engine.tasks.prompts import Prompts
 
 STAGE = "self-check"
 TOLERANCE = 1e-4  # in f
@@ -51,7 +50,7 @@ def self_check(model: Model, activations: Activations, on_work: Callable[[], Non
     ``on_work`` is called between forwards, and may raise Cancelled.
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
-    activations = capture(model, _clearest_pairs(activations))
+    activations = capture(model, clearest_pairs(activations, PAIRS))
     receivers, senders = _receivers(model), _senders(model)
     ledger = Ledger(1.0, on_work)
     with ledger.stage(STAGE):
@@ -94,16 +93,6 @@ def _senders(model: Model) -> tuple[Head, ...]:
 
 def _passes(model: Model) -> int:
     return sum(reference_passes(receiver, len(_senders(model))) for receiver in _receivers(model))
-
-
-def _clearest_pairs(activations: Activations) -> Prompts:
-    """The pairs with the largest clean minus corrupted: the unit of f must not be near nothing."""
-    gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
-    clearest = gaps.abs().topk(min(PAIRS, len(gaps))).indices.tolist()
-    # Two large gaps of opposite sign would cancel.
-    alike = [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
-    prompts = activations.prompts
-    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
 
 
 def _difference(

@@ -13,14 +13,13 @@ from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
 from engine.duration import duration
 from engine.errors import HeadlightError
-from engine.estimate import estimate_run
 from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
-from engine.pipeline import Discovery, keep_of, likely_keep
+from engine.pipeline import Discovery, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
@@ -85,26 +84,11 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    console.announce(_estimate(prepared))
     found = find_circuit(model, prepared.settings, console, prepared)
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
     _write(record.discovery_json(model, found), out)
-
-
-def _estimate(prepared: Prepared) -> str:
-    """What a run will take, in words."""
-    settings = prepared.settings
-    estimate = estimate_run(prepared, likely_keep(prepared, settings, None), settings)
-    open_choice = settings.method is Method.APP and settings.sparsity is None
-    rough = ", until the automatic choice says how many" if open_choice else ""
-    search = estimate.search
-    return (
-        f"estimate: about {duration(estimate.seconds)} and {estimate.forward_passes:,.0f} forward passes over all "
-        f"pairs, of these {duration(search.seconds)} and {search.forward_passes:,.0f} passes for path patching among "
-        f"about {estimate.senders} heads{rough}"
-    )
 
 
 def _outcome(found: Discovery) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from engine.duration import duration
 from engine.progress import Watcher
 
 if TYPE_CHECKING:
     from engine.circuit import Circuit
+    from engine.cost import CostRow
 
 # Seconds between two lines of one stage: short on a terminal that overwrites, long in a log.
 REFRESH = 0.2
@@ -39,6 +41,16 @@ class Console(Watcher):
 
     def found(self, circuit: Circuit) -> None:
         self._heads = len(circuit.heads)
+
+    def predicted(self, rows: Sequence[CostRow]) -> None:
+        """The estimate, before the search."""
+        from engine.search import search_cost  # brings torch, which is there by now
+
+        seconds, passes = sum(row.seconds for row in rows), sum(row.forward_passes for row in rows)
+        self.announce(
+            f"estimate: about {duration(seconds)} and {passes:,.0f} forward passes over all pairs, of these "
+            f"{duration(search_cost(rows).seconds)} for path patching"
+        )
 
     def cancelled(self) -> bool:
         return self.interrupted

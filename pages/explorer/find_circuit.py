@@ -11,6 +11,7 @@ from engine.estimate import Estimate, estimate_run
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
 from engine.patching.screening import Screening
+from engine.pilot import is_worthwhile
 from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
@@ -27,6 +28,7 @@ LEAD = (
     f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}."
 )
 LAST = "headlight_last_search"
+LAST_PILOT = "headlight_last_pilot"
 GROWING_HEIGHT = 620  # pixels, whatever it holds: a chart of another height would be mounted anew
 
 
@@ -66,7 +68,8 @@ def _offer(
         st.error(look.plain(shot.error or "It did not work, for an unknown reason."), icon=":material/error:")
     elif shot is not None and shot.result is None:
         look.verdict("Cancelled.", "The search was stopped before it had found anything.", "wait")
-    estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings)
+    pilot = _look_ahead(prepared, settings, keep)
+    estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, background.result_of(pilot))
     if keep is None:
         look.note(
             "The automatic choice waits for the performance curves; started now, the search begins when they are "
@@ -85,6 +88,28 @@ def _offer(
 
 def _start(settings: Settings) -> None:
     background.start_search(settings)
+
+
+def _look_ahead(prepared: Prepared, settings: Settings, keep: Tensor | None) -> Job | None:
+    """The look ahead behind a close estimate; None where there is none and the estimate stays rough."""
+    if keep is None or not is_worthwhile(prepared):
+        return None
+    before = st.session_state.get(LAST_PILOT)
+    if before is not None and before != settings:
+        background.leave_pilot(before)
+    st.session_state[LAST_PILOT] = settings
+    job = background.pilot_of(settings, keep)
+    if job.live:
+        _await(job)
+    return job
+
+
+@st.fragment(run_every=1.0, key="look_ahead")
+def _await(job: Job) -> None:
+    """A word while it runs; the page shows the close numbers once it is over."""
+    if not job.live:
+        st.rerun(scope="app")
+    look.note("Rough numbers; a look ahead on two pairs is making them close.")
 
 
 def _estimate(estimate: Estimate) -> None:

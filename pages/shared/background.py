@@ -18,13 +18,16 @@ from weakref import WeakSet
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from engine.job import Job
+from engine.job import Job, JobState
 from engine.jobs import JobManager
 from engine.progress import Watcher
 from engine.settings import Settings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.models.model import Model
+    from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
     from engine.sparsity_sweep import Pruning, RandomBand
@@ -156,6 +159,27 @@ def start_search(settings: Settings) -> Job:
     return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
 
 
+def pilot_of(settings: Settings, keep: Tensor) -> Job:
+    """A look ahead on two pairs, started if there is none: seconds. Result: Pilot.
+
+    ``keep [layer head]`` is what the settings confine the search to.
+    """
+    behind, key = background(), ("pilot", settings)
+    job = behind.jobs.find(key)
+    if job is not None and job.snapshot().state is JobState.CANCELLED:  # another session left it
+        behind.jobs.forget(key)
+        job = None
+    return job or behind.jobs.submit(key, lambda watcher: _pilot(behind, settings, keep, watcher))
+
+
+def leave_pilot(settings: Settings) -> None:
+    """Let go of a look ahead at settings nobody looks at any more: it would push off what took longer."""
+    key = ("pilot", settings)
+    if (job := background().jobs.find(key)) is not None:
+        job.cancel()
+        background().jobs.forget(key)
+
+
 def was_postponed(job: Job) -> bool:
     """Whether the job was cancelled only to let something more urgent through."""
     return job in background().postponed and not job.live
@@ -198,9 +222,15 @@ def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discove
     from engine.pipeline import discover
 
     prepared = _known(behind, settings, watcher)
-    return discover(
-        prepared.model, settings, watcher, prepared, result_of(behind.jobs.find(("curve", data_of(settings))))
-    )
+    pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
+    pilot = result_of(behind.jobs.find(("pilot", settings)))
+    return discover(prepared.model, settings, watcher, prepared, pruning, pilot)
+
+
+def _pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:
+    from engine.pilot import look_ahead
+
+    return look_ahead(_known(behind, settings, watcher), keep, settings, watcher)
 
 
 def _stage_name(announcement: str) -> str:

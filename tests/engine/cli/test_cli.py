@@ -92,7 +92,7 @@ def test_discover_says_what_it_will_take_and_what_it_took(capsys, tmp_path, mode
     lines, run = capsys.readouterr().err.splitlines(), json.loads(out.read_text(encoding="utf-8"))
     (before,) = [line for line in lines if line.startswith("estimate: about ")]
     passes = sum(row["forward_passes"] for row in run["predicted"].values())
-    assert f"and {passes:,.0f} forward passes over all pairs" in before and "among about 11 heads" in before
+    assert f"and {passes:,.0f} forward passes over all pairs" in before and "for path patching" in before
     assert lines.index(before) < next(i for i, line in enumerate(lines) if line.startswith("path patching"))
     passes = sum(row["forward_passes"] for row in run["cost"].values())
     assert lines[-1].startswith("took ") and f"and {passes:,.0f} forward passes" in lines[-1]

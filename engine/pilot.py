@@ -1,0 +1,93 @@
+"""A look ahead on two pairs, so that a run's cost is known before it starts.
+
+How many heads a search visits, and how many of its estimates it recomputes, depends on what it finds.
+The same search on the two clearest pairs alone, screened and with nothing recomputed, finds nearly the
+same: its receivers and the share it would have recomputed stand for those of the whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.activations import capture, clearest_pairs
+from engine.cost import CostRow, Ledger, pass_flops, together
+from engine.grid import thresholds_of
+from engine.heads import Head, heads_of
+from engine.patching.effects import Decides, Effects, PathPatching, Tick
+from engine.patching.receiver import LOGITS, Receiver
+from engine.patching.screening import ScreenedPatching
+from engine.prepare import Prepared
+from engine.progress import Watcher
+from engine.search import search_all
+from engine.settings import Settings
+
+STAGE = "look ahead"
+PAIRS = 2
+WORTHWHILE = 8  # pairs: with fewer, looking ahead is a large part of the run itself
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Heads a search will probably visit, and the share of its estimated paths it will probably recompute."""
+
+    receivers: tuple[Head, ...]
+    recomputed: float
+    cost: CostRow
+
+
+def is_worthwhile(prepared: Prepared) -> bool:
+    """Whether looking ahead is possible and cheap beside the run."""
+    return prepared.model.fast and len(prepared.prompts) >= WORTHWHILE
+
+
+def look_ahead(prepared: Prepared, keep: Tensor, settings: Settings, watcher: Watcher) -> Pilot:
+    """Search among the heads of ``keep [layer head]`` on the clearest pairs; raises Cancelled."""
+    model = prepared.model
+    ledger = Ledger(pass_flops(model, prepared.prompts), watcher.check)
+    with ledger.stage(STAGE):
+        prompts = clearest_pairs(prepared.activations, PAIRS)
+        activations = capture(model, prompts, prepared.memory.rows)
+        ledger.add(2 * pass_flops(model, prompts))
+        screened = ScreenedPatching(PathPatching(model, activations, heads_of(keep), ledger, prepared.memory))
+        counted = _Counting(screened)
+        shape = (model.n_layers, model.n_heads, model.group)
+        results = search_all(counted.measure, *shape, thresholds_of(settings), _Quiet(watcher))
+    watcher.check()  # a search that was stopped returns what it had
+    cost = together(ledger.rows(), STAGE, [row.stage for row in ledger.rows()])
+    visited = {head for result in results for head in result.circuit.heads}
+    return Pilot(tuple(sorted(visited)), counted.deciding / max(1, screened.screening.estimated), cost)
+
+
+class _Counting:
+    """Estimates alone; counts those that would have been recomputed."""
+
+    def __init__(self, screened: ScreenedPatching) -> None:
+        self._screened, self.deciding = screened, 0
+
+    def measure(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
+        effects = self._screened.measure(receivers, _nobody, tick)
+        if list(receivers) != [LOGITS]:
+            pairs = zip(receivers, effects, strict=True)
+            self.deciding += sum(int(decides(receiver, found.f).sum()) for receiver, found in pairs)
+        return effects
+
+
+def _nobody(receiver: Receiver, f: Tensor) -> Tensor:
+    return torch.zeros_like(f, dtype=torch.bool)
+
+
+class _Quiet(Watcher):
+    """Passes on the wish to stop, and reports under this stage's name."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def report(self, stage: str, done: float, total: float) -> None:
+        self._watcher.report(STAGE, done, total)
+
+    def cancelled(self) -> bool:
+        return self._watcher.cancelled()
