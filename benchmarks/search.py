@@ -19,10 +19,9 @@ from benchmarks.models import BUNDLED, QUICK_TASK, TOY, bundled, toy, warm
 from benchmarks.reference import hooked_pass_seconds, passes_of_search
 from engine.cost import CostRow
 from engine.errors import HeadlightError
-from engine.estimate import Estimate, estimate_run
 from engine.heads import Head, mask_of
 from engine.models.model import Model
-from engine.pipeline import Discovery, discover, keep_of
+from engine.pipeline import Discovery, discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
 from engine.search import search_cost
@@ -64,10 +63,10 @@ class Search:
     flops: float
     search_flops: float
     passes: float
-    predicted_seconds: list[float]  # before the run; empty where nothing is predicted
+    predicted_seconds: list[float]  # before the search
     predicted_search_seconds: list[float]
-    predicted_flops: float | None
-    predicted_search_flops: float | None
+    predicted_flops: float
+    predicted_search_flops: float
     estimated: int | None  # paths; None in exact mode
     recomputed: int | None
     largest: float | None  # |f_estimated - f_exact| among the recomputed
@@ -95,7 +94,6 @@ class LeftOut:
 @dataclass(frozen=True, eq=False)
 class _Run:
     found: Discovery
-    estimate: Estimate
     pass_seconds: float
 
 
@@ -136,16 +134,13 @@ def _run(prepared: Prepared, settings: Settings, pass_seconds: float) -> _Run:
     prepared = replace(prepared, settings=settings)
     automatic = settings.method is Method.APP and settings.sparsity is None
     pruning = prune(prepared, Watcher()) if automatic else None
-    estimate = estimate_run(prepared, keep_of(prepared, settings, pruning), settings)
-    found = discover(prepared.model, settings, Watcher(), prepared, pruning)
-    return _Run(found, estimate, pass_seconds)
+    return _Run(discover(prepared.model, settings, Watcher(), prepared, pruning), pass_seconds)
 
 
 def _row(task: str, run: str, runs: list[_Run], dense: Discovery) -> Search:
-    found, estimate = runs[0].found, runs[0].estimate
+    found = runs[0].found
     assert found.verification is not None
     against = None if run == DENSE else agreement(_mask(found), _mask(dense))
-    predicts = run != GRID
     screening = found.screening
     return Search(
         task=task,
@@ -162,10 +157,10 @@ def _row(task: str, run: str, runs: list[_Run], dense: Discovery) -> Search:
         flops=_flops(found.cost),
         search_flops=_search(found.cost).flops,
         passes=sum(row.forward_passes for row in found.cost),
-        predicted_seconds=[_seconds(one.estimate.likely) for one in runs] if predicts else [],
-        predicted_search_seconds=[_search(one.estimate.likely).seconds for one in runs] if predicts else [],
-        predicted_flops=_flops(estimate.likely) if predicts else None,
-        predicted_search_flops=_search(estimate.likely).flops if predicts else None,
+        predicted_seconds=[_seconds(one.found.predicted) for one in runs],
+        predicted_search_seconds=[_search(one.found.predicted).seconds for one in runs],
+        predicted_flops=_flops(found.predicted),
+        predicted_search_flops=_search(found.predicted).flops,
         estimated=screening.estimated if screening else None,
         recomputed=screening.recomputed if screening else None,
         largest=screening.largest if screening else None,

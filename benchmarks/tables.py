@@ -180,7 +180,7 @@ def _predictions(searches: Sequence[Search]) -> list[str]:
          *_prediction(row.predicted_flops / TERA, row.flops / TERA),
          *_prediction(statistics.median(row.predicted_seconds), statistics.median(row.seconds)),
          *_prediction(statistics.median(row.predicted_search_seconds), statistics.median(row.search_seconds))]
-        for row in searches if row.predicted_flops is not None
+        for row in searches
     ]  # fmt: skip
     return [
         "### Estimated before the run, and measured",

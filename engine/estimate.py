@@ -38,7 +38,7 @@ from engine.cost import (
     unembed_flops,
 )
 from engine.grid import GRID, SCALES
-from engine.heads import Head, heads_of
+from engine.heads import Head, heads_of, mask_of
 from engine.models.model import Model
 from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
 from engine.patching.receiver import LOGITS, Receiver
@@ -115,11 +115,11 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
     stages = {CALIBRATION: prepared.cost[0].flops}
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
-    if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
-        stages[SELF_CHECK] = check
     if pilot is not None:
         stages[LOOK_AHEAD] = pilot.cost.flops
-    trials = {GRID_STAGE: _grid_trials(prepared, len(senders))} if settings.grid else {}
+    if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
+        stages[SELF_CHECK] = check
+    trials = {GRID_STAGE: _grid_trials(prepared, len(senders), pilot)} if settings.grid else {}
     stages |= search_flops(prepared, senders, likely, settings.mode, recomputed) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings.mode, 1.0) | trials
@@ -204,9 +204,16 @@ def sparsity_sweep_flops(prepared: Prepared) -> float:
     return total
 
 
-def _grid_trials(prepared: Prepared, senders: int) -> float:
-    """Each circuit of the grid ablated once; few candidates make few different ones."""
-    return min(len(GRID), senders) * pass_flops(prepared.model, prepared.prompts)
+def _grid_trials(prepared: Prepared, senders: int, pilot: Pilot | None) -> float:
+    """Each different circuit of the grid ablated once; few candidates make few."""
+    model, total, last = prepared.model, 0.0, None
+    if pilot is None:
+        return min(len(GRID), senders) * pass_flops(model, prepared.prompts)
+    for heads in pilot.circuits:
+        mask = mask_of(heads, model.n_layers, model.n_heads)
+        total += masked_flops(model, prepared.activations, mask, last)
+        last = mask
+    return total
 
 
 def _row(prepared: Prepared, stage: str, flops: float) -> CostRow:

@@ -32,10 +32,12 @@ WORTHWHILE = 8  # pairs: with fewer, looking ahead is a large part of the run it
 
 @dataclass(frozen=True)
 class Pilot:
-    """Heads a search will probably visit, and the share of its estimated paths it will probably recompute."""
+    """Heads a search will probably visit, the share of its estimated paths it will probably recompute, and
+    the circuits it will come to: one, or the different ones of a grid."""
 
     receivers: tuple[Head, ...]
     recomputed: float
+    circuits: tuple[tuple[Head, ...], ...]
     cost: CostRow
 
 
@@ -59,7 +61,12 @@ def look_ahead(prepared: Prepared, keep: Tensor, settings: Settings, watcher: Wa
     watcher.check()  # a search that was stopped returns what it had
     cost = together(ledger.rows(), STAGE, [row.stage for row in ledger.rows()])
     visited = {head for result in results for head in result.circuit.heads}
-    return Pilot(tuple(sorted(visited)), counted.deciding / max(1, screened.screening.estimated), cost)
+    return Pilot(
+        receivers=tuple(sorted(visited)),
+        recomputed=counted.deciding / max(1, screened.screening.estimated),
+        circuits=tuple(dict.fromkeys(result.circuit.heads for result in results)),
+        cost=cost,
+    )
 
 
 class _Counting:

@@ -13,6 +13,7 @@ from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
 from engine.models.sources import TOY_FOLDER
+from engine.pilot import look_ahead
 from engine.pipeline import SELF_CHECK, VERIFICATION, discover, keep_of, likely_keep
 from engine.prepare import prepare
 from engine.progress import Watcher
@@ -65,15 +66,17 @@ def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning, monkeypatc
     found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
     stages = [row.stage for row in found.cost]
     assert stages == [
-        "calibration", "sparsity sweep", "self-check", "logits stage", "sender sweep", "pass 2", "verification",
-    ]
+        "calibration", "sparsity sweep", "look ahead", "self-check", "logits stage", "sender sweep", "pass 2",
+        "verification",
+    ]  # fmt: skip
     assert all(row.seconds > 0 and row.flops > 0 and row.forward_passes > 0 for row in found.cost)
     assert [row.stage for row in found.predicted] == stages  # as it stood before the check was known
 
 
 def test_what_a_run_was_predicted_to_take_stands_beside_what_it_took(toy_model, prepared, pruning):
-    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
-    assert found.predicted == estimate_run(prepared, found.keep, SETTINGS).likely
+    pilot = look_ahead(prepared, keep_of(prepared, SETTINGS, pruning), SETTINGS, Watcher())
+    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning, pilot)
+    assert found.predicted == estimate_run(prepared, found.keep, SETTINGS, pilot).likely
     saved = record.discovery_json(toy_model, found)
     assert list(saved["predicted"]) == list(saved["cost"]) and saved["predicted"] != saved["cost"]
     for stage in ("logits stage", "sender sweep"):
@@ -158,15 +161,15 @@ def test_stages_without_a_choice_are_predicted(toy_model, prepared):
 
 def test_a_grid_is_predicted_to_take_more_than_one_search(toy_model, prepared):
     settings = replace(SETTINGS, sparsity=0.5)
-    single = estimate_run(prepared, keep_of(prepared, settings, None), settings).stage(STAGE)
+    single = estimate_run(prepared, keep_of(prepared, settings, None), settings).search
     for mode in Mode:
         tried = replace(settings, mode=mode, grid=True)
         found = discover(toy_model, tried, Watcher(), prepared)
         estimate = estimate_run(prepared, found.keep, tried)
-        assert single.flops < measured(found, STAGE).flops < estimate.most.flops
-        assert single.flops < estimate.stage(STAGE).flops <= estimate.most.flops
+        assert single.flops < search_cost(found.cost).flops < estimate.most.flops
+        assert single.flops < estimate.search.flops <= estimate.most.flops
         if mode is Mode.EXACT:  # every candidate is visited, and nothing estimated
-            assert estimate.stage(STAGE).flops == pytest.approx(estimate.most.flops)
+            assert estimate.search.flops == pytest.approx(estimate.most.flops)
 
 
 class CancelIn(Watcher):
