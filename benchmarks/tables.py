@@ -185,8 +185,8 @@ def _predictions(searches: Sequence[Search]) -> list[str]:
     return [
         "### Estimated before the run, and measured",
         "",
-        "Off: estimate over measured, minus one. How many heads a search visits is not known before it; the estimate "
-        "assumes a share. The automatic keep mask is known when its search is estimated.",
+        "Off: estimate over measured, minus one. Made just before the search by a look ahead on two pairs, which is "
+        "part of the run; the automatic keep mask is known by then.",
         "",
         *table(
             "task | run | TFLOP estimated | measured | off | s estimated | measured | off | "

@@ -4,9 +4,7 @@ Stage by stage, in the ledger's units:
 
 1. Calibration, self-check, verification: whole passes.
 2. Sparsity sweep: the masks are known from the scores, so which layers each must redo is too.
-3. Path patching: every sender carried to the top at one position for the logits, and up to the
-   highest receiver at all positions that can change. A receiver takes its senders' q, k or v and the
-   attention they touch; and, measured exactly, the live model from its layer upwards.
+3. Path patching: see ``engine/patching/flops.py``.
 
 How many receivers a search visits, and how many of its estimates it recomputes, depends on what it
 finds. ``likely`` takes both from a look ahead (engine/pilot.py), without one it assumes the shares
@@ -24,24 +22,12 @@ import torch
 from torch import Tensor
 
 from engine.ablation import masked_flops
-from engine.activations import BatchActivations
-from engine.circuit import Input
-from engine.cost import (
-    CostRow,
-    attention_flops,
-    gradient_flops,
-    head_flops,
-    hooked_flops,
-    mlp_flops,
-    output_flops,
-    pass_flops,
-    unembed_flops,
-)
-from engine.grid import GRID, SCALES
+from engine.cost import CostRow, hooked_flops, pass_flops
+from engine.grid import GRID
 from engine.heads import Head, heads_of, mask_of
-from engine.models.model import Model
 from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
-from engine.patching.receiver import LOGITS, Receiver
+from engine.patching.flops import hooked_passes, path_patching_flops
+from engine.patching.receiver import LOGITS
 from engine.patching.reference import reference_passes
 from engine.pilot import STAGE as LOOK_AHEAD
 from engine.pilot import Pilot
@@ -141,7 +127,7 @@ def likely_recomputed(settings: Settings) -> float:
 
     Fitted to the bundled model on two tasks, s from 1 to 2.5: .31, .11, .035, .012.
     """
-    scale = min(SCALES) if settings.grid else settings.threshold_scale
+    scale = Settings.threshold_scale if settings.grid else settings.threshold_scale  # a grid's usual choice
     return min(1.0, math.exp(1.0 - 2.17 * scale))
 
 
@@ -157,33 +143,6 @@ def search_flops(
         one = hooked_flops(model, prepared.prompts)
         return {LOGITS_STAGE: logits * one, PASS_TWO: others * one}
     return path_patching_flops(model, prepared.activations.batches, senders, receivers, mode, recomputed)
-
-
-def path_patching_flops(
-    model: Model,
-    items: Sequence[BatchActivations],
-    senders: Sequence[Head],
-    receivers: Mapping[Head, float],
-    mode: Mode,
-    recomputed: float,
-) -> dict[str, float]:
-    """``search_flops`` on the fast path. Reads shapes alone, so ``items`` may lie on torch's meta device."""
-    top = max((head.layer for head in receivers), default=0)
-    stages = {
-        LOGITS_STAGE: _carried_flops(model, senders, model.n_layers, [len(item.batch.pairs) for item in items])
-        + len(senders) * sum(_logits_flops(model, item) for item in items),
-        SENDER_SWEEP: _carried_flops(model, senders, top, [_rows(item) for item in items]),
-    }
-    total = 0.0
-    if mode is Mode.SCREENED and receivers:
-        total += sum(_gradient_flops(model, item) for item in items)
-    total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in receivers} for item in items)
-    for (layer, letter), visits in _visits(model, receivers).items():
-        below = sum(sender.layer < layer for sender in senders)
-        path = sum(_path_flops(model, item, layer, letter) for item in items)
-        exact = path + sum(_resume_flops(model, item, layer, letter) for item in items)
-        total += visits * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
-    return stages | {PASS_TWO: total}
 
 
 def dense_flops(prepared: Prepared, receivers: Sequence[Head], mode: Mode, recomputed: float) -> float:
@@ -219,94 +178,3 @@ def _grid_trials(prepared: Prepared, senders: int, pilot: Pilot | None) -> float
 def _row(prepared: Prepared, stage: str, flops: float) -> CostRow:
     rate = prepared.flops_per_second * (EFFICIENCY[stage] if prepared.model.fast else 1.0)
     return CostRow(stage, flops / rate, flops / pass_flops(prepared.model, prepared.prompts), flops)
-
-
-def _visits(model: Model, receivers: Mapping[Head, float]) -> dict[tuple[int, Input], float]:
-    """Expected number of receivers by layer and letter: a KV head is visited if any query head of its group is."""
-    visits: dict[tuple[int, Input], float] = {}
-    missed: dict[tuple[int, int], float] = {}
-    for head, chance in receivers.items():
-        visits[head.layer, Input.Q] = visits.get((head.layer, Input.Q), 0.0) + chance
-        group = (head.layer, head.index // model.group)
-        missed[group] = missed.get(group, 1.0) * (1 - chance)
-    for (layer, _), none in missed.items():
-        for letter in (Input.K, Input.V):
-            visits[layer, letter] = visits.get((layer, letter), 0.0) + 1 - none
-    return visits
-
-
-def hooked_passes(model: Model, senders: Sequence[Head], receivers: Mapping[Head, float]) -> float:
-    """The same search the plain way, in hooked forwards of all pairs: logits, each receiver's letters, recordings."""
-    passes = float(reference_passes(LOGITS, len(senders)))
-    for (layer, letter), visits in _visits(model, receivers).items():
-        below = sum(sender.layer < layer for sender in senders)
-        passes += visits * reference_passes(Receiver(letter, Head(layer, 0)), below)
-    return passes
-
-
-def _carried_flops(model: Model, senders: Sequence[Head], top: int, rows: Sequence[int]) -> float:
-    """Senders carried into layer ``top``, ``rows`` (pair x position) of each batch.
-
-    Each sender's change is written by its head once, then MLPs run for those that entered.
-    """
-    total = 0.0
-    for index, layer in enumerate(model.parts.layers[:top]):
-        entered = sum(sender.layer <= index for sender in senders)
-        entering = sum(sender.layer == index for sender in senders)
-        # A parallel block's MLP does not see what its own senders wrote, so they share one.
-        changed = entered - entering + min(entering, 1) if layer.parallel else entered
-        total += sum(mlp_flops(layer, changed * n) + output_flops(layer, entering * n, 1) for n in rows)
-    return total
-
-
-def _path_flops(model: Model, item: BatchActivations, layer: int, letter: Input) -> float:
-    """One sender's change of a receiver's z: see ``patched_z``. A patched v is mixed by the clean pattern."""
-    rows = _rows(item)
-    mixing = head_flops(model.parts.layers[layer], rows, item.batch.clean.shape[1], _reached(model, letter))
-    return 2 * rows * model.d_model * model.d_head + (mixing / 2 if letter is Input.V else mixing)
-
-
-def _resume_flops(model: Model, item: BatchActivations, layer_index: int, letter: Input) -> float:
-    """One sender's live model from the receiver's layer upwards: see ``resume``."""
-    layers, rows = model.parts.layers, _rows(item)
-    pairs, length = item.batch.clean.shape
-    total = output_flops(layers[layer_index], rows, _reached(model, letter)) + _logits_flops(model, item)
-    for index in range(layer_index, len(layers)):
-        live = rows if index < len(layers) - 1 else pairs
-        if index > layer_index or not layers[index].parallel:  # there its senders share one
-            total += mlp_flops(layers[index], live)
-        if index > layer_index:
-            total += attention_flops(layers[index], live, rows, length)
-    return total
-
-
-def _shared_flops(model: Model, item: BatchActivations, layer_index: int) -> float:
-    """A parallel block's MLP on the clean stream into a receiver's layer: once for all senders and receivers."""
-    layer = model.parts.layers[layer_index]
-    live = _rows(item) if layer_index < model.n_layers - 1 else len(item.batch.pairs)
-    return mlp_flops(layer, live) if layer.parallel else 0.0
-
-
-def _rows(item: BatchActivations) -> int:
-    """Rows (pair x position) that a patch can change."""
-    pairs, length = item.batch.clean.shape
-    return pairs * (length - item.first)
-
-
-def _reached(model: Model, letter: Input) -> int:
-    """Query heads whose z a receiver's input changes."""
-    return 1 if letter is Input.Q else model.group
-
-
-def _gradient_flops(model: Model, item: BatchActivations) -> float:
-    pairs, length = item.batch.clean.shape
-    return gradient_flops(model.parts, pairs, length, _tokens(model, item))
-
-
-def _logits_flops(model: Model, item: BatchActivations) -> float:
-    return unembed_flops(model.parts, len(item.batch.pairs), _tokens(model, item))
-
-
-def _tokens(model: Model, item: BatchActivations) -> int:
-    """Logits the metric reads."""
-    return model.vocab_size if item.readout.tokens is None else len(item.readout.tokens)

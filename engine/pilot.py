@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from engine.activations import capture, clearest_pairs
 from engine.cost import CostRow, Ledger, pass_flops, together
 from engine.grid import thresholds_of
 from engine.heads import Head, heads_of
-from engine.patching.effects import Decides, Effects, PathPatching, Tick
+from engine.patching.effects import Decides, Effects, PathPatching, Tick, layer_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import ScreenedPatching
 from engine.prepare import Prepared
-from engine.progress import Watcher
-from engine.search import search_all
+from engine.progress import Preliminary, Watcher
+from engine.search import Thresholds, deciding_senders, search_all
 from engine.settings import Settings
 
 STAGE = "look ahead"
@@ -55,9 +54,9 @@ def look_ahead(prepared: Prepared, keep: Tensor, settings: Settings, watcher: Wa
         activations = capture(model, prompts, prepared.memory.rows)
         ledger.add(2 * pass_flops(model, prompts))
         screened = ScreenedPatching(PathPatching(model, activations, heads_of(keep), ledger, prepared.memory))
-        counted = _Counting(screened)
+        counted = _Counting(screened, settings)
         shape = (model.n_layers, model.n_heads, model.group)
-        results = search_all(counted.measure, *shape, thresholds_of(settings), _Quiet(watcher))
+        results = search_all(counted.measure, *shape, thresholds_of(settings), Preliminary(watcher, STAGE))
     watcher.check()  # a search that was stopped returns what it had
     cost = together(ledger.rows(), STAGE, [row.stage for row in ledger.rows()])
     visited = {head for result in results for head in result.circuit.heads}
@@ -72,29 +71,19 @@ def look_ahead(prepared: Prepared, keep: Tensor, settings: Settings, watcher: Wa
 class _Counting:
     """Estimates alone; counts those that would have been recomputed."""
 
-    def __init__(self, screened: ScreenedPatching) -> None:
-        self._screened, self.deciding = screened, 0
+    def __init__(self, screened: ScreenedPatching, settings: Settings) -> None:
+        self._screened, self._settings, self.deciding = screened, settings, 0
 
     def measure(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
-        effects = self._screened.measure(receivers, _nobody, tick)
+        effects = self._screened.estimates(receivers, decides, tick)
         if list(receivers) != [LOGITS]:
-            pairs = zip(receivers, effects, strict=True)
-            self.deciding += sum(int(decides(receiver, found.f).sum()) for receiver, found in pairs)
+            for receiver, found in zip(receivers, effects, strict=True):
+                self.deciding += int(self._decides(receiver, found.f, decides).sum())
         return effects
 
-
-def _nobody(receiver: Receiver, f: Tensor) -> Tensor:
-    return torch.zeros_like(f, dtype=torch.bool)
-
-
-class _Quiet(Watcher):
-    """Passes on the wish to stop, and reports under this stage's name."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-
-    def report(self, stage: str, done: float, total: float) -> None:
-        self._watcher.report(STAGE, done, total)
-
-    def cancelled(self) -> bool:
-        return self._watcher.cancelled()
+    def _decides(self, receiver: Receiver, f: Tensor, decides: Decides) -> Tensor:
+        """A grid recomputes for the one pair of thresholds it takes; which is not known, so for the usual one."""
+        if not self._settings.grid:
+            return decides(receiver, f)
+        usual = Thresholds(Settings.threshold_scale, Settings.min_effect)
+        return deciding_senders(f, layer_of([receiver]), usual)

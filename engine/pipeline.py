@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
-from engine.grid import Grid, choose_of_grid, thresholds_of
+from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
 from engine.models.model import Model
@@ -34,8 +35,8 @@ from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
-from engine.progress import Watcher
-from engine.search import GRID_STAGE, SearchResult, SearchStep, Thresholds, search_all
+from engine.progress import Preliminary, Watcher
+from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
@@ -44,6 +45,8 @@ from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
+
+Patching = PathPatching | ScreenedPatching | ReferencePatching
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,17 +169,29 @@ class _Run:
 
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
-        model, settings = self.model, self.settings
         patching = self._patching()
-        shape = (model.n_layers, model.n_heads, model.group)
-        results = search_all(patching.measure, *shape, thresholds_of(settings), self.watcher)
-        self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
-        self._take(results[0])
-        if settings.grid:
-            with self.ledger.stage(GRID_STAGE):
-                ablator = Ablator(model, self.activations, self.ledger)
-                self.grid = choose_of_grid(results, partial(self._performance, ablator), self.keep.numel())
-                self._take(results[self.grid.chosen])
+        if self.settings.grid:
+            self._search_grid(patching)
+        else:
+            [result] = self._walk(patching.measure, thresholds_of(self.settings), self.watcher)
+            self._take(result, patching)
+
+    def _search_grid(self, patching: Patching) -> None:
+        """All points by estimates where there are any; then the one taken exactly, until it is."""
+        screened = isinstance(patching, ScreenedPatching)
+        measure = patching.estimates if screened else patching.measure
+        results = dict(zip(GRID, self._walk(measure, GRID, Preliminary(self.watcher, GRID_STAGE)), strict=True))
+        self.watcher.check()  # stopped, a walk returns what it had
+        total, evaluate = self.keep.numel(), self._performances()
+        grid = grid_of(list(results.values()), evaluate, total, estimated=screened)
+        while grid.taken.estimated:
+            patching = patching.again() if isinstance(patching, ScreenedPatching) else patching
+            [result] = self._walk(patching.measure, [grid.taken.thresholds], self.watcher)
+            self._take(result, patching)
+            results[grid.taken.thresholds] = result
+            grid = with_exact(grid, result, evaluate, total)
+        self.grid = grid
+        self._take(results[grid.taken.thresholds], patching)
 
     def verify(self) -> None:
         """On prompts of another seed; a custom task has no others, so on its own."""
@@ -213,17 +228,29 @@ class _Run:
             complete=complete,
         )
 
-    def _take(self, result: SearchResult) -> None:
+    def _walk(self, measure: Measure, thresholds: Sequence[Thresholds], watcher: Watcher) -> list[SearchResult]:
+        model = self.model
+        return search_all(measure, model.n_layers, model.n_heads, model.group, thresholds, watcher)
+
+    def _take(self, result: SearchResult, patching: Patching) -> None:
         self.steps, self.circuit = result.steps, result.circuit
+        self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
         if not result.complete:
             raise Cancelled(SEARCH)
 
-    def _performance(self, ablator: Ablator, heads: tuple[Head, ...]) -> float:
-        """Of a circuit on the prompts it was found on, in percent."""
-        keep = mask_of(heads, self.model.n_layers, self.model.n_heads)
-        return performance(ablator.metric(keep), self.activations.clean)
+    def _performances(self) -> Evaluate:
+        """Of a circuit on the prompts it was found on, in percent; measured once for each set of heads."""
+        ablator = Ablator(self.model, self.activations, self.ledger)
 
-    def _patching(self) -> PathPatching | ScreenedPatching | ReferencePatching:
+        @cache
+        def evaluate(heads: tuple[Head, ...]) -> float:
+            keep = mask_of(heads, self.model.n_layers, self.model.n_heads)
+            with self.ledger.stage(GRID_STAGE):
+                return performance(ablator.metric(keep), self.activations.clean)
+
+        return evaluate
+
+    def _patching(self) -> Patching:
         """How this run measures effects: a model whose parts are not known has one way only."""
         senders = heads_of(self.keep)
         if not self.model.fast:

@@ -45,3 +45,16 @@ class Watcher:
         """Raise Cancelled if asked to stop; cheap enough to call within every layer."""
         if self.cancelled():
             raise Cancelled
+
+
+class Preliminary(Watcher):
+    """Passes progress on under another stage's name, and no circuit: what it watches is not the result."""
+
+    def __init__(self, watcher: Watcher, stage: str) -> None:
+        self._watcher, self._stage = watcher, stage
+
+    def report(self, stage: str, done: float, total: float) -> None:
+        self._watcher.report(self._stage, done, total)
+
+    def cancelled(self) -> bool:
+        return self._watcher.cancelled()

@@ -157,6 +157,7 @@ def grid_json(grid: Grid) -> Json:
             "heads": point.size,
             "edges": point.edges,
             "performance": _number(point.performance),
+            "estimated": point.estimated,
             "chosen": index == grid.chosen,
         }
         for index, point in enumerate(grid.points)

@@ -129,7 +129,7 @@ def grid_rows(grid: GridLike) -> list[Row]:
         {
             "threshold scale s": point.thresholds.scale, "smallest effect": point.thresholds.min_effect,
             "heads": point.size, "edges": point.edges, "performance %": point.performance,
-            "taken": index == grid.chosen,
+            "kind": KINDS[point.estimated], "taken": index == grid.chosen,
         }
         for index, point in enumerate(grid.points)
     ]  # fmt: skip

@@ -42,9 +42,9 @@ class Screening:
 class ScreenedPatching:
     """Measures like ``PathPatching``, but exactly only where it decides something."""
 
-    def __init__(self, exact: PathPatching) -> None:
+    def __init__(self, exact: PathPatching, gradients: dict[int, Tensor] | None = None) -> None:
         self._exact = exact
-        self._gradients: dict[int, Tensor] = {}  # by the batch's place
+        self._gradients = {} if gradients is None else gradients  # by the batch's place
         self._estimated = self._recomputed = 0
         self._largest = float("nan")
 
@@ -52,6 +52,16 @@ class ScreenedPatching:
     def screening(self) -> Screening:
         """What was estimated and recomputed so far."""
         return Screening(self._estimated, self._recomputed, self._largest)
+
+    def again(self) -> ScreenedPatching:
+        """The same streams and gradients with nothing counted yet, for another walk."""
+        return ScreenedPatching(self._exact, self._gradients)
+
+    def estimates(
+        self, receivers: Sequence[Receiver], decides: Decides, tick: Tick = lambda share: None
+    ) -> list[Effects]:
+        """``measure`` without recomputing anything, whatever it decides."""
+        return self.measure(receivers, lambda receiver, f: torch.zeros_like(f, dtype=torch.bool), tick)
 
     @torch.no_grad()
     def measure(

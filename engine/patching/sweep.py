@@ -38,7 +38,10 @@ class Window:
 
 
 class SenderSweep:
-    """The streams of one chunk of senders through one batch; ask for layers from high to low."""
+    """The streams of one chunk of senders through one batch.
+
+    Asked from high layers to low, nothing kept is computed twice; a second walk finds it all there.
+    """
 
     def __init__(
         self, parts: Parts, item: BatchActivations, senders: Sequence[Head], window: Window, stride: int, ledger: Ledger
@@ -55,9 +58,7 @@ class SenderSweep:
 
     def stream_into(self, layer: int) -> Tensor:
         """``[sender batch pos d_model]`` for ``below(layer)``; ``layer`` = n_layers is the final stream."""
-        for kept in [kept for kept in self._kept if kept > layer]:
-            del self._kept[kept]
-        start = max(self._kept)
+        start = max(kept for kept in self._kept if kept <= layer)
         stream = self._kept[start]
         for index in range(start, layer):
             stream = self._through(index, stream)

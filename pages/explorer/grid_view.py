@@ -23,7 +23,7 @@ def show(found: Discovery) -> None:
     look.lead(
         f"Of the {term('grid', '16 pairs')}, s {chosen.scale:g} with smallest effect {chosen.min_effect:g} was taken: "
         f"{escape(found.grid.reason)}. {term('performance', 'Performance')} here is on the {len(found.prompts)} pairs "
-        "the circuit was found on."
+        f"the circuit was found on.{_how_sure(found.grid)}"
     )
     st.html(_table(found.grid))
     with st.expander("The grid as a list, and downloads", key="twin_grid"):
@@ -31,6 +31,13 @@ def show(found: Discovery) -> None:
         performance = st.column_config.NumberColumn("performance %", format="%.1f")
         st.dataframe(rows, hide_index=True, height=320, column_config={"performance %": performance})
         look.download("Grid as CSV", lambda: rows_csv(rows), "grid.csv", "text/csv")
+
+
+def _how_sure(grid: Grid) -> str:
+    """Screened, only what is taken is searched exactly."""
+    if not any(point.estimated for point in grid.points):
+        return ""
+    return f" It was searched again with {term('exact')} effects; the others rest on {term('estimate', 'estimates')}."
 
 
 def _table(grid: Grid) -> str:

@@ -9,11 +9,12 @@ import torch
 from engine.activations import capture, run
 from engine.circuit import Input
 from engine.cost import Ledger
-from engine.estimate import dense_flops, path_patching_flops
+from engine.estimate import dense_flops
 from engine.heads import Head
 from engine.memory import MemoryPlan
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
+from engine.patching.flops import path_patching_flops
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.sweep import SenderSweep, Window, stream_bytes
 from engine.search import search_cost

@@ -85,7 +85,7 @@ def test_the_order_of_pairs_does_not_matter(tiny_model):
         torch.testing.assert_close(
             fast_effects(model, capture(model, prompts), receiver),
             fast_effects(model, capture(model, turned), receiver),
-            atol=1e-5, rtol=0, equal_nan=True,
+            atol=1e-5, rtol=1e-5, equal_nan=True,  # some f are of order ten
         )
 
 
