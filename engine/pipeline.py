@@ -76,9 +76,11 @@ class Discovery:
     complete: bool
 
     @property
-    def thresholds(self) -> Thresholds:
-        """Those the circuit was found with: of the grid the pair taken, or its first if that was cancelled."""
-        return thresholds_of(self.settings)[0] if self.grid is None else self.grid.points[self.grid.chosen].thresholds
+    def thresholds(self) -> Thresholds | None:
+        """Those the circuit was found with; None if a grid was cancelled before a pair was taken."""
+        if not self.settings.grid:
+            return thresholds_of(self.settings)[0]
+        return None if self.grid is None else self.grid.taken.thresholds
 
 
 def discover(

@@ -75,13 +75,10 @@ def _dense_run(found: Discovery) -> Discovery | None:
 
 def _search(found: Discovery) -> look.Fact:
     """The thresholds the circuit was found with, and how effects were measured."""
-    if not found.settings.grid:
-        source = "as chosen"
-    elif found.grid is None:
-        source = "the first of the grid’s 16 pairs: cancelled before one was taken"
-    else:
-        source = "taken of the grid’s 16 pairs"
     used = found.thresholds
+    if used is None:
+        return look.Fact("Scale s · smallest effect", "–", "", f"the grid was cancelled before; {_measured(found)}")
+    source = "taken of the grid’s 16 pairs" if found.settings.grid else "as chosen"
     value = f"{used.scale:g} · {used.min_effect:g}"
     return look.Fact("Scale s · smallest effect", value, "", f"{source}; {_measured(found)}")
 

@@ -32,6 +32,9 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
     if found is None:
         look.empty("No circuit yet", "Start the search above; heads and edges appear while it runs.")
         return
+    if not found.circuit.heads and not found.complete:
+        look.empty("No circuit yet", "The search was cancelled before it had found a head.")
+        return
     if not found.circuit.heads:
         look.empty("An empty circuit", "The search ended without an important head, so there is nothing to draw.")
         grid_view.show(found)

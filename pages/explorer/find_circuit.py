@@ -144,7 +144,7 @@ def _growing(settings: Settings, shot: Snapshot) -> None:
         look.empty("The graph grows here", "Heads and edges appear as soon as they are found.")
         return
     circuit = shot.circuit
-    which = " with the first of 16 pairs of thresholds" if settings.grid else ""
+    which = " with the pair of thresholds taken" if settings.grid else ""
     look.note(f"{_size(circuit)} so far{which}; their places may still change.")
     figure = graph_figure(circuit, dark=is_dark())
     figure.update_layout(height=GROWING_HEIGHT)
@@ -158,7 +158,9 @@ def _tell(shot: Snapshot) -> None:
     """How the search ended."""
     found: Discovery = shot.result
     size = _size(found.circuit)
-    if not found.complete:
+    if not found.complete and not found.circuit.heads:
+        look.verdict("Cancelled.", "The search was stopped before it had found a head. The scores above stay.", "wait")
+    elif not found.complete:
         look.verdict(
             "Cancelled.",
             f"What had been found by then is kept: {size}, not verified. Heads below are a lower bound.",

@@ -19,7 +19,7 @@ def show(found: Discovery) -> None:
     if found.grid is None:
         return
     st.markdown("##### The grid of thresholds")
-    chosen = found.thresholds
+    chosen = found.grid.taken.thresholds
     look.lead(
         f"Of the {term('grid', '16 pairs')}, s {chosen.scale:g} with smallest effect {chosen.min_effect:g} was taken: "
         f"{escape(found.grid.reason)}. {term('performance', 'Performance')} here is on the {len(found.prompts)} pairs "

@@ -25,7 +25,8 @@ MODE_WORDS = {
 HOOKED_WORDS = "This model runs through hooks, which measure every path exactly."
 GRID_HELP = (
     "s of 1, 1.5, 2 and 2.5 with a smallest effect of 0.02, 0.01, 0.002 and 0.001. Taken is the smallest circuit that "
-    "keeps 75 % of the performance with at most a quarter of all heads."
+    "keeps 75 % of the performance with at most a quarter of all heads. Screened, the 16 are compared by estimates and "
+    "the one taken is then searched exactly."
 )
 ADVANCED_WIDTH = 400  # pixels, less on a phone
 GRID_WORDS = "The grid tries its own 16 pairs, so these two wait."

@@ -98,7 +98,7 @@ def test_a_circuit_names_the_thresholds_it_was_found_with(toy_model, prepared):
     other = replace(tried, grid=replace(tried.grid, chosen=7))
     assert other.thresholds == Thresholds(1.5, 0.001)
     stopped = discover(toy_model, replace(own, grid=True), CancelIn(STAGE), prepared)
-    assert stopped.grid is None and stopped.thresholds == Thresholds(1.0, 0.02)  # the walk whose circuit is shown
+    assert stopped.grid is None and stopped.thresholds is None
 
 
 def test_dense_searches_everywhere_and_app_inside_its_mask(toy_model, prepared, pruning):

@@ -118,7 +118,8 @@ def test_a_head_has_a_row_for_each_effect_it_was_measured_to_have_and_each_edge_
 
 
 def test_grid_rows_mark_the_pair_taken():
-    points = (GridPoint(Thresholds(1.0, 0.02), 12, 40, 88.5, True), GridPoint(Thresholds(2.5, 0.001), 5, 9, 76.0, False))
+    lax, strict = Thresholds(1.0, 0.02), Thresholds(2.5, 0.001)
+    points = (GridPoint(lax, 12, 40, 88.5, True), GridPoint(strict, 5, 9, 76.0, False))
     rows = read_csv(rows_csv(grid_rows(Grid(points, 1, "why"))))
     assert [list(row.values()) for row in rows] == [
         ["1.0", "0.02", "12", "40", "88.5", "estimate", "False"],
