@@ -51,9 +51,9 @@ EFFICIENCY = {
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
     LOOK_AHEAD: 0.6,
-    LOGITS_STAGE: 0.8,
-    SENDER_SWEEP: 0.85,
-    PASS_TWO: 0.65,
+    LOGITS_STAGE: 0.85,
+    SENDER_SWEEP: 0.9,
+    PASS_TWO: 0.8,  # of chunks that are full, .9; of a screened run's few rows, less
     GRID_STAGE: 0.6,
     VERIFICATION: 0.55,
 }
