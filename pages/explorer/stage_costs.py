@@ -18,8 +18,8 @@ HEAD = (
     "<tr>" + "<th>predicted</th><th>measured</th>" * 2 + "</tr>"
 )
 LEAD = (
-    "Predicted from the formulas of the work and this machine’s speed, before the search; what a search visits is only "
-    "known once it is over. A forward pass is one over all pairs."
+    "Predicted before the search, from the formulas of the work and this machine’s speed; what it will visit from a look "
+    "ahead on two pairs, where there are pairs enough. A forward pass is one over all pairs."
 )
 
 
