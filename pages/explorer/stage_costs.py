@@ -18,8 +18,8 @@ HEAD = (
     "<tr>" + "<th>predicted</th><th>measured</th>" * 2 + "</tr>"
 )
 LEAD = (
-    "Predicted before the search, from the formulas of the work and this machine’s speed; what it will visit from a look "
-    "ahead on two pairs, where there are pairs enough. A forward pass is one over all pairs."
+    "Predicted before the search, from the formulas of the work and this machine’s speed; what it will visit from a "
+    "look ahead on two pairs, where there are pairs enough. A forward pass is one over all pairs."
 )
 
 
