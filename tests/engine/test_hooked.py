@@ -24,7 +24,7 @@ from engine.pipeline import discover
 from engine.prepare import prepare, score_heads
 from engine.progress import Watcher
 from engine.record import discovery_json, dumps
-from engine.search import STAGE
+from engine.search import search_cost
 from engine.settings import Method, Mode, Settings
 from engine.tasks.prompts import Metric
 from tests.engine.patching.test_effects import all_heads, fast_effects
@@ -153,7 +153,7 @@ def test_a_whole_run_of_an_architecture_without_known_parts(hooked, kind):
     assert found.complete and found.check is None and found.circuit.heads
     record = discovery_json(model, found)
     assert record["path_patching"] == "reference" and record["self_check"] is None and dumps(record)
-    assert [row.stage for row in found.cost] == ["calibration", STAGE, "verification"]
+    assert [row.stage for row in found.cost] == ["calibration", "logits stage", "pass 2", "verification"]
     everything = torch.ones(2, 4, dtype=torch.bool)
     ledger = Ledger(1.0)
     with ledger.stage("test"):
@@ -192,13 +192,13 @@ def test_its_ledger_is_what_torch_counts(forced):
 def test_the_estimate_is_that_of_the_reference(hooked):
     prepared, found = run(hooked("bloom"), random_prompts())
     estimate = estimate_run(prepared, found.keep, SETTINGS)
-    passes = next(row for row in found.cost if row.stage == STAGE).forward_passes
+    passes = search_cost(found.cost).forward_passes
     receivers = [head for head in found.circuit.heads if head.layer > 0]
     one_pass = pass_flops(prepared.model, prepared.prompts)
     assert receivers and passes == pytest.approx(dense_flops(prepared, receivers, Mode.EXACT, 1.0) / one_pass)
     assert passes == pytest.approx((2 + 8) + 3 * (2 + 2 * 4) * len(receivers))
-    assert estimate.stage(STAGE).forward_passes == pytest.approx(estimate.reference_passes, abs=1)
-    assert estimate.stage(STAGE).forward_passes < estimate.most.forward_passes >= passes
+    assert estimate.search.forward_passes == pytest.approx(estimate.reference_passes, abs=1)
+    assert estimate.search.forward_passes < estimate.most.forward_passes >= passes
 
 
 def test_what_needs_parts_says_so_and_attention_is_shown(hooked, forced, tiny_model):
