@@ -185,7 +185,7 @@ def _predictions(searches: Sequence[Search]) -> list[str]:
     return [
         "### Estimated before the run, and measured",
         "",
-        "Off: estimate over measured, minus one. Made just before the search by a look ahead on two pairs, which is "
+        "Off: estimate over measured, minus one. Made just before the search by a look ahead on three pairs, which is "
         "part of the run; the automatic keep mask is known by then.",
         "",
         *table(

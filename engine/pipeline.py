@@ -2,7 +2,7 @@
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
-3. look ahead on two pairs: what the run will take
+3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
 5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once

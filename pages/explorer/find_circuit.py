@@ -109,7 +109,7 @@ def _await(job: Job) -> None:
     """A word while it runs; the page shows the close numbers once it is over."""
     if not job.live:
         st.rerun(scope="app")
-    look.note("Rough numbers; a look ahead on two pairs is making them close.")
+    look.note("Rough numbers; a look ahead on three pairs is making them close.")
 
 
 def _estimate(estimate: Estimate) -> None:

@@ -19,7 +19,7 @@ HEAD = (
 )
 LEAD = (
     "Predicted before the search, from the formulas of the work and this machine’s speed; what it will visit from a "
-    "look ahead on two pairs, where there are pairs enough. A forward pass is one over all pairs."
+    "look ahead on three pairs, where there are pairs enough. A forward pass is one over all pairs."
 )
 
 

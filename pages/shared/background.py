@@ -160,7 +160,7 @@ def start_search(settings: Settings) -> Job:
 
 
 def pilot_of(settings: Settings, keep: Tensor) -> Job:
-    """A look ahead on two pairs, started if there is none: seconds. Result: Pilot.
+    """A look ahead on three pairs, started if there is none: seconds. Result: Pilot.
 
     ``keep [layer head]`` is what the settings confine the search to.
     """
