@@ -53,7 +53,7 @@ EFFICIENCY = {
     LOOK_AHEAD: 0.6,
     LOGITS_STAGE: 0.85,
     SENDER_SWEEP: 0.9,
-    PASS_TWO: 0.8,  # of chunks that are full, .9; of a screened run's few rows, less
+    PASS_TWO: 0.85,  # of chunks that are full, more; of a screened run's few rows, less
     GRID_STAGE: 0.6,
     VERIFICATION: 0.55,
 }
