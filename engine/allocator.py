@@ -1,8 +1,8 @@
 """Keep freed memory for the next tensor instead of returning it to the system (glibc only).
 
 A sweep allocates and frees blocks of tens of megabytes thousands of times. By default glibc gives each
-back at once, and the next one pays for fresh, zeroed pages: a good part of the time of norms and
-matmuls. Up to ``KEEP`` bytes stay with the process instead.
+back at once, and the next one pays for fresh, zeroed pages. Up to ``KEEP`` bytes stay with the
+process instead.
 """
 
 from __future__ import annotations
