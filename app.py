@@ -7,8 +7,8 @@ from pages.shared import look
 st.set_page_config(page_title="Headlight", page_icon=str(look.MARK), layout="wide")
 look.masthead()
 with look.opening():  # brings torch in, seconds on a cold start: something is painted by now
-    from pages.shared import sidebar
+    from pages.shared import rooms, sidebar
 
-page = st.navigation([st.Page("pages/explorer/page.py", title="Explorer", icon=":material/explore:", default=True)])
+page = st.navigation(rooms.pages(), position="hidden")
 sidebar.show()
 page.run()

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.explorer import circuit_view, find_circuit, head_card, head_scores, task_check
-from pages.shared import background, look, state
+from pages.explorer import circuit_view, find_circuit, head_scores, task_check
+from pages.shared import frame, head_card, state
 
 
 def show() -> None:
     view = state.current()
-    for problem in state.link_problems():
-        st.warning(look.plain(problem), icon=":material/link_off:")
     settings = view.settings()
-    background.follow(settings)
-    prepared = task_check.show(settings)
+    frame.link_problems()
+    # Each step has a container of its own: what appears in one never moves, or doubles, what stands in the next.
+    task, scores, search, circuit, head = (st.container() for _ in range(5))
+    with task:
+        prepared = task_check.show(settings)
     if prepared is None:
         return
-    curves = head_scores.show(prepared, view, settings)
-    discovery = find_circuit.show(prepared, view, settings, curves.pruning)
-    circuit_view.show(prepared, view, discovery)
-    head_card.show(prepared, view, curves.pruning, discovery)
+    with scores:
+        curves = head_scores.show(prepared, view, settings)
+    with search:
+        discovery = find_circuit.show(prepared, view, settings, curves.pruning)
+    with circuit:
+        circuit_view.show(prepared, view, discovery)
+    with head:
+        head_card.show(prepared, view, curves.pruning, discovery, number=5)
 
 
 show()

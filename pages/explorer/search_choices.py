@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.prepare import Prepared
-from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
 from pages.shared import look, state
 from pages.shared.view import AMONG, MODES, View
@@ -89,15 +88,3 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
         kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
         return look.count(kept, "ringed head")
     return f"Automatic: {look.count(pruning.choice.merge.size, 'head')}" if pruning is not None else "Automatic"
-
-
-def describe(settings: Settings) -> str:
-    """The search settings in words."""
-    if settings.method is Method.DENSE:
-        among = "among all heads"
-    elif settings.sparsity is None:
-        among = "inside the automatic union"
-    else:
-        among = f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
-    thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
-    return f"{among}, {settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"

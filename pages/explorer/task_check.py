@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.job import JobState
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.tasks.build import describe_task
 from engine.tasks.prompts import Metric, PromptPair, Prompts
 from engine.tasks.vocabulary import Vocabulary
-from pages.shared import background, job_panel, look, tokens
+from pages.shared import frame, look, tokens
 
 SHOWN_PAIRS = 2
 LEAD = (
@@ -28,23 +27,10 @@ METRIC_WORDS = {
 def show(settings: Settings) -> Prepared | None:
     """Draw the step; None while there is nothing to go on with."""
     look.step(1, "Does the model do the task?", LEAD)
-    job = background.ready_job(settings) or background.start_ready(settings)
-    shot = job.snapshot()
-    if shot.state.live:
-        job_panel.watch(job, "ready", "Getting the model and its prompts ready")
-        _what_follows()
-        return None
-    if shot.state is not JobState.DONE:
-        job_panel.problem(shot, "ready", lambda: background.start_ready(settings))
-        return None
-    _draw(shot.result)
-    return shot.result
-
-
-def _what_follows() -> None:
-    """The shape of what comes, so that the page does not jump when it does."""
-    st.skeleton(height=170)
-    st.skeleton(height=90)
+    prepared = frame.ready(settings)
+    if prepared is not None:
+        _draw(prepared)
+    return prepared
 
 
 def _draw(prepared: Prepared) -> None:

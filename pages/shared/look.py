@@ -54,9 +54,15 @@ def opening() -> Iterator[None]:
     below.empty()
 
 
-def step(number: int, title: str, lead: str) -> None:
-    """The heading of one section; ``lead`` is our own HTML."""
-    st.html(f'<div class="hl-step"><i>{number}</i><h2>{escape(title)}</h2><p>{lead}</p></div>')
+def title(text: str, lead: str) -> None:
+    """The heading of a page; ``lead`` is our own HTML."""
+    st.html(f'<div class="hl-title"><h2>{escape(text)}</h2><p>{lead}</p></div>')
+
+
+def step(number: int | None, title: str, lead: str) -> None:
+    """The heading of one section, numbered where sections are steps; ``lead`` is our own HTML."""
+    before = f"<i>{number}</i>" if number is not None else ""
+    st.html(f'<div class="hl-step{"" if before else " plain"}">{before}<h2>{escape(title)}</h2><p>{lead}</p></div>')
 
 
 def facts(items: Sequence[Fact]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.models.registry import MODELS, find_card
 from engine.tasks.task import TASKS
-from pages.shared import background, look, state
+from pages.shared import background, look, rooms, state
 from pages.shared.view import MAX_PAIRS, MAX_SEED, View
 
 
@@ -16,6 +16,7 @@ def show() -> None:
     """Read the view of this run and draw the sidebar for it."""
     view = state.load({"task": tuple(task.name for task in TASKS)})
     with st.sidebar:
+        rooms.menu()
         _model(view)
         _task(view)
         left, right = st.columns(2)

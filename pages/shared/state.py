@@ -1,7 +1,8 @@
 """The view in the session, in the URL and in the widgets, kept the same.
 
 1. ``load`` reads the URL on a first visit, and again whenever it no longer says what was last written
-   there (a link pasted into the tab, the browser's back button).
+   there (a link pasted into the tab, the browser's back button). A URL without any of our parameters, as a
+   link to another page may leave it, changes nothing.
 2. The view in the session is the one truth. A widget shows a field of it (``bound``) and writes back in its
    callback, which only stores: nothing is computed there.
 3. ``load`` also writes to the URL what a callback has changed.
@@ -24,7 +25,8 @@ _VIEW, _WRITTEN, _PROBLEMS = "headlight_view", "headlight_url", "headlight_url_p
 def load(known: Mapping[str, tuple[str, ...]]) -> View:
     """The view to show in this run; call once at the top of the app."""
     params = st.query_params.to_dict()
-    if _VIEW not in st.session_state or params != st.session_state[_WRITTEN]:
+    ours = View.__dataclass_fields__.keys() & params.keys()
+    if _VIEW not in st.session_state or (ours and params != st.session_state[_WRITTEN]):
         view, problems = read_view(params, known)
         st.session_state[_VIEW] = view
         st.session_state[_PROBLEMS] = problems

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 APP = Path(__file__).parents[2] / "app.py"
 PATIENCE = 120.0  # seconds until a state that does not come is given up
@@ -17,13 +18,15 @@ OpenApp = Callable[..., AppTest]
 
 @pytest.fixture
 def open_app() -> Iterator[OpenApp]:
-    """``open_app(**params)``: the app at a URL on the toy model, run once, with a job manager of its own."""
+    """``open_app(room, **params)``: a page at a URL on the toy model, run once, with a job manager of its own."""
     from pages.shared.background import background
 
     background.clear()
 
-    def opened(**params: str) -> AppTest:
+    def opened(room: str = "explorer", **params: str) -> AppTest:
         app = AppTest.from_file(str(APP), default_timeout=PATIENCE)
+        address = "" if room == "explorer" else room.replace("_", "-")
+        app._page_hash = calc_hash(address)  # a cold link: AppTest.switch_page asks for a run on another page first
         for name, value in {"model": "toy-induction", "task": "induction-random", "pairs": "4", **params}.items():
             app.query_params[name] = value
         return app.run()

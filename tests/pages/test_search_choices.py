@@ -12,9 +12,9 @@ from engine.grid import GRID
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.progress import Watcher
-from pages.explorer.find_circuit import screened_words
-from pages.explorer.search_choices import GRID_WORDS, MODE_WORDS, describe
+from pages.explorer.search_choices import GRID_WORDS, MODE_WORDS
 from pages.shared import background
+from pages.shared.search_run import describe, screened_words
 from pages.shared.view import View
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 from tests.pages.test_explorer import found, ready

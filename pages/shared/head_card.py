@@ -1,4 +1,4 @@
-"""Step 5: everything known about one head."""
+"""Everything known about one head; every page that shows heads ends with it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from engine.prepare import HeadScores, Prepared
 from engine.pruning import drop_sparsity, kept_count
 from engine.sparsity_sweep import Pruning
 from engine.tasks.vocabulary import Vocabulary
-from pages.explorer import head_effects
-from pages.shared import background, look, state, tokens
+from pages.shared import background, head_effects, look, state, tokens
 from pages.shared.chart import is_dark
 from pages.shared.view import View
 
@@ -35,9 +34,12 @@ TOP_TOKENS = 8
 PROMPTS = ("clean", "corrupted")
 
 
-def show(prepared: Prepared, view: View, pruning: Pruning | None, found: Discovery | None) -> None:
+def show(
+    prepared: Prepared, view: View, pruning: Pruning | None, found: Discovery | None, number: int | None = None
+) -> None:
+    """``number`` is the step's, where steps are numbered; ``pruning`` and ``found`` as far as there are any."""
     st.html('<div id="head-card"></div>')
-    look.step(5, "One head", LEAD)
+    look.step(number, "One head", LEAD)
     model = prepared.model
     head = state.selected_head(model.n_layers, model.n_heads)
     if view.head is not None and head is None:

@@ -1,0 +1,16 @@
+"""Circuit."""
+
+from __future__ import annotations
+
+from pages.shared import frame, state
+
+
+def show() -> None:
+    settings = state.current().settings()
+    frame.opening("Circuit", "Coming.")
+    prepared = frame.ready(settings)
+    if prepared is None:
+        return
+
+
+show()

@@ -1,0 +1,16 @@
+"""Pruning."""
+
+from __future__ import annotations
+
+from pages.shared import frame, state
+
+
+def show() -> None:
+    settings = state.current().settings()
+    frame.opening("Pruning", "Coming.")
+    prepared = frame.ready(settings)
+    if prepared is None:
+        return
+
+
+show()

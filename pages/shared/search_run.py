@@ -1,0 +1,168 @@
+"""A search as every page sees it: while it runs, how it ended, and which one there is to show.
+
+1. ``result`` is what a page shows: the run of the settings in the address, or else the last one of this session
+   on the same prompts, with a word about that.
+2. ``show`` is the whole of it for the rooms around the Explorer: progress and Cancel while it runs, an offer
+   where nothing has run, the way on after a failure.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.circuit import Circuit
+from engine.duration import duration
+from engine.figures.graph import graph_figure
+from engine.job import Job, JobState, Snapshot
+from engine.patching.screening import Screening
+from engine.pipeline import Discovery
+from engine.settings import Method, Settings
+from pages.shared import background, job_panel, look
+from pages.shared.chart import chart, is_dark
+
+LAST = "headlight_last_search"
+GROWING_HEIGHT = 620  # pixels, whatever it holds: a chart of another height would be mounted anew
+
+
+def show(settings: Settings) -> Discovery | None:
+    """The run to show, or None: then what there is to do about that has been drawn."""
+    job = background.search_job(settings)
+    shot = job.snapshot() if job is not None else None
+    if job is not None and shot is not None and shot.state.live:
+        watch(job, settings)
+        return None
+    found = result(settings, shot)
+    if found is not None:
+        return found
+    failed_or_cancelled(shot)
+    look.empty(
+        "Nothing has been searched yet",
+        f"A search {describe(settings)}, would fill this page. The Explorer says what it takes and lets you choose.",
+    )
+    with st.container(horizontal=True, horizontal_alignment="center"):
+        start_button(settings, shot)
+    return None
+
+
+def result(settings: Settings, shot: Snapshot | None) -> Discovery | None:
+    """What the search of these settings found (partly, after a cancel), else the last one of this session."""
+    if shot is not None and shot.result is not None:
+        st.session_state[LAST] = settings
+        return shot.result
+    return _last_of_session(settings)
+
+
+def start_button(settings: Settings, shot: Snapshot | None) -> None:
+    st.button(
+        "Find the circuit" if shot is None else "Search again", key="start_search", type="primary",
+        icon=":material/travel_explore:", on_click=lambda: _start(settings),
+    )  # fmt: skip
+
+
+def _start(settings: Settings) -> None:
+    background.start_search(settings)
+
+
+def watch(job: Job, settings: Settings) -> None:
+    """Progress, Cancel and the graph as far as it has come."""
+    job_panel.watch(job, "search", "Searching for the circuit", lambda now: _growing(settings, now))
+
+
+def failed_or_cancelled(shot: Snapshot | None) -> None:
+    """A word on an attempt that left nothing."""
+    if shot is not None and shot.state is JobState.FAILED:
+        st.error(look.plain(shot.error or "It did not work, for an unknown reason."), icon=":material/error:")
+    elif shot is not None and shot.result is None:
+        look.verdict("Cancelled.", "The search was stopped before it had found anything.", "wait")
+
+
+def _growing(settings: Settings, shot: Snapshot) -> None:
+    """The graph as far as the search has come."""
+    if shot.circuit is None:
+        look.empty("The graph grows here", "Heads and edges appear as soon as they are found.")
+        return
+    circuit = shot.circuit
+    which = " with the pair of thresholds taken" if settings.grid else ""
+    look.note(f"{_size(circuit)} so far{which}; their places may still change.")
+    figure = graph_figure(circuit, dark=is_dark())
+    figure.update_layout(height=GROWING_HEIGHT)
+    chart(
+        figure, "growing", "Graph of the circuit as far as the search has come",
+        identity=background.data_of(settings),
+    )  # fmt: skip
+
+
+def tell(shot: Snapshot) -> None:
+    """How the search ended."""
+    found: Discovery = shot.result
+    size = _size(found.circuit)
+    if not found.complete and not found.circuit.heads:
+        look.verdict("Cancelled.", "The search was stopped before it had found a head. The scores above stay.", "wait")
+    elif not found.complete:
+        look.verdict(
+            "Cancelled.",
+            f"What had been found by then is kept: {size}, not verified. Heads below are a lower bound.",
+            "wait",
+        )
+    elif not found.circuit.heads:
+        look.verdict(
+            "No head stands out.",
+            "No sender’s effect on the logits is above the threshold. Lower the threshold scale or the smallest effect "
+            "under Advanced, or search among more heads.", "wait",
+        )  # fmt: skip
+    else:
+        look.verdict(
+            f"{size}, found in {duration(shot.seconds)}.",
+            f"{look.count(len(found.steps), 'receiver')} searched. {_how_sure(found)}",
+        )
+
+
+def _how_sure(found: Discovery) -> str:
+    """How the numbers were measured, in words."""
+    if found.check is None:
+        return "Every path ran through hooked forwards."
+    words = f"The fast path agreed with the hooked reference to {found.check.largest:.0e} on {found.check.paths} paths."
+    if found.screening is None:
+        return f"Every path was patched exactly. {words}"
+    return f"{screened_words(found.screening)} {words}"
+
+
+def screened_words(screening: Screening) -> str:
+    """How much was recomputed, and how far the estimates were off."""
+    paths = look.count(screening.estimated, "estimated path")
+    if not screening.recomputed:
+        return f"Of {paths} none came near its threshold; every edge is exact."
+    return (
+        f"Recomputed exactly: {screening.recomputed:,} of {paths}, every edge among them; the estimates were off by at "
+        f"most {screening.largest:.3f} of clean − corrupted."
+    )
+
+
+def _size(circuit: Circuit) -> str:
+    return f"{look.count(len(circuit.heads), 'head')} and {look.count(len(circuit.edges), 'edge')}"
+
+
+def _last_of_session(settings: Settings) -> Discovery | None:
+    """A result of other search settings but the same prompts, rather than an empty page."""
+    last: Settings | None = st.session_state.get(LAST)
+    if last is None or background.data_of(last) != background.data_of(settings):
+        return None
+    job: Job | None = background.search_job(last)
+    found = background.result_of(job)
+    if found is not None:
+        look.note(
+            f"Below: the circuit found before, {describe(last)}. A search with the choices above has not been run."
+        )
+    return found
+
+
+def describe(settings: Settings) -> str:
+    """The search settings in words."""
+    if settings.method is Method.DENSE:
+        among = "among all heads"
+    elif settings.sparsity is None:
+        among = "inside the automatic union"
+    else:
+        among = f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
+    thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
+    return f"{among}, {settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"
