@@ -12,11 +12,14 @@ import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
 from engine.progress import Watcher
+
+if TYPE_CHECKING:
+    from engine.search import SearchStep
 
 Work = Callable[[Watcher], Any]
 
@@ -59,7 +62,7 @@ class Snapshot:
     """A job at one moment.
 
     ``place`` is the number of jobs to finish first (0 once it runs). ``result`` is set when done, and
-    after a cancel if the work returned what it had; ``circuit`` is the latest one reported. ``error``
+    after a cancel if the work returned what it had; ``circuit`` and ``steps`` are the latest reported. ``error``
     is a text for people; ``log`` the full traceback of a bug, for whoever keeps the machine.
     """
 
@@ -71,6 +74,7 @@ class Snapshot:
     seconds: float
     cancelling: bool
     circuit: Circuit | None
+    steps: tuple[SearchStep, ...]
     result: Any
     error: str | None
     log: str | None
@@ -108,6 +112,7 @@ class Job:
     _began: float = 0.0
     _ended: float | None = None
     _circuit: Circuit | None = field(default=None, repr=False)
+    _steps: tuple[SearchStep, ...] = field(default=(), repr=False)
     _result: Any = field(default=None, repr=False)
     _error: str | None = None
     _log: str | None = field(default=None, repr=False)
@@ -122,7 +127,8 @@ class Job:
             return Snapshot(
                 self.key, self._state, place if self._state is JobState.QUEUED else 0, tuple(stages), self._started,
                 now - self._began if self._started is not None else 0.0,
-                self._stop.is_set() and self._state.live, self._circuit, self._result, self._error, self._log,
+                self._stop.is_set() and self._state.live, self._circuit, self._steps, self._result, self._error,
+                self._log,
             )  # fmt: skip
 
     def cancel(self) -> None:
@@ -206,6 +212,10 @@ class _JobWatcher(Watcher):
     def found(self, circuit: Circuit) -> None:
         with self._job._lock:
             self._job._circuit = circuit
+
+    def walked(self, steps: tuple[SearchStep, ...]) -> None:
+        with self._job._lock:
+            self._job._steps = steps
 
     def cancelled(self) -> bool:
         self.noticed = self.noticed or self._job._stop.is_set()
