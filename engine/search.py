@@ -91,11 +91,10 @@ class SearchResult:
     complete: bool
 
 
-def circuit_of(steps: Iterable[SearchStep], n_layers: int, n_heads: int) -> Circuit:
-    """The circuit that these steps, in the order they were taken, have found."""
-    edges = [edge for step in steps for edge in step.edges]
-    edges.sort(key=lambda edge: (edge.receiver or Head(n_layers, 0), edge.input, edge.sender))
-    return Circuit(tuple(sorted({edge.sender for edge in edges})), tuple(edges), n_layers, n_heads)
+def circuit_of(edges: Iterable[Edge], n_layers: int, n_heads: int) -> Circuit:
+    """The circuit of the edges found: each of its heads sends one of them."""
+    ordered = sorted(edges, key=lambda edge: (edge.receiver or Head(n_layers, 0), edge.input, edge.sender))
+    return Circuit(tuple(sorted({edge.sender for edge in ordered})), tuple(ordered), n_layers, n_heads)
 
 
 def search_cost(rows: Iterable[CostRow]) -> CostRow:
@@ -193,6 +192,7 @@ class _Walk:
     def __init__(self, n_layers: int, n_heads: int, group: int, thresholds: Thresholds) -> None:
         self.thresholds, self.n_layers, self.n_heads, self.group = thresholds, n_layers, n_heads, group
         self.heads: set[Head] = set()
+        self.edges: list[Edge] = []
         self.steps: list[SearchStep] = []
 
     def receivers_in(self, layer: int) -> dict[Receiver, tuple[Head, ...]]:
@@ -219,7 +219,7 @@ class _Walk:
             self._step(receiver, heads, measured[receiver], spent)
 
     def circuit(self) -> Circuit:
-        return circuit_of(self.steps, self.n_layers, self.n_heads)
+        return circuit_of(self.edges, self.n_layers, self.n_heads)
 
     def _step(
         self, receiver: Receiver, receivers: tuple[Head, ...], measured: Effects, spent: CostRow | None
@@ -227,9 +227,9 @@ class _Walk:
         limits = layer_thresholds(measured.f, self.top(receiver), self._rule(receiver))
         important = important_senders(measured.f, limits)
         self.heads.update(important)
-        self.steps.append(
-            SearchStep(receivers, receiver.input, measured.f, measured.estimated, limits, important, spent)
-        )
+        step = SearchStep(receivers, receiver.input, measured.f, measured.estimated, limits, important, spent)
+        self.edges += step.edges
+        self.steps.append(step)
 
     def _rule(self, receiver: Receiver) -> Thresholds:
         if receiver.head is None:

@@ -36,13 +36,14 @@ class Station:
     """One step on the way.
 
     ``number`` counts from 1; ``together`` are the numbers of the first and last step measured with this one.
-    ``circuit`` is what had been found at its end, ``new_heads`` and ``new_edges`` the step's own part.
+    ``heads`` and ``edges`` count what had been found at its end, ``new_heads`` and ``new_edges`` are its own part.
     ``exact`` and ``estimated`` count the paths measured until here, each by its kind in the end.
     """
 
     number: int
     step: SearchStep
-    circuit: Circuit
+    heads: int
+    edges: int
     new_heads: tuple[Head, ...]
     new_edges: tuple[Edge, ...]
     exact: int
@@ -74,23 +75,30 @@ class Station:
         return Outcome.NEGLIGIBLE if self.step.thresholds.isinf().all() else Outcome.BELOW
 
 
-def trail_of(steps: Sequence[SearchStep], n_layers: int, n_heads: int) -> tuple[Station, ...]:
-    """The way of a search over a model with ``n_layers`` x ``n_heads`` heads; empty for no steps."""
+def trail_of(steps: Sequence[SearchStep]) -> tuple[Station, ...]:
+    """The way of a search; empty for no steps."""
     guessed = [int(step.estimated.sum()) for step in steps]
     measured = [int((~step.effects.isnan()).sum()) for step in steps]
     estimated, paths = list(accumulate(guessed)), list(accumulate(measured))
     stations: list[Station] = []
     known: set[Head] = set()
+    edges = 0
     for at, (step, together) in enumerate(zip(steps, _together(steps), strict=True)):
         new = tuple(head for head in step.important if head not in known)
+        added = tuple(step.edges)
         known.update(new)
+        edges += len(added)
         stations.append(
             Station(
-                at + 1, step, circuit_of(steps[: at + 1], n_layers, n_heads), new, tuple(step.edges),
-                paths[at] - estimated[at], estimated[at], together,
+                at + 1, step, len(known), edges, new, added, paths[at] - estimated[at], estimated[at], together
             )
         )  # fmt: skip
     return tuple(stations)
+
+
+def circuit_until(trail: Sequence[Station], number: int, n_layers: int, n_heads: int) -> Circuit:
+    """What had been found at the end of step ``number`` of a search over ``n_layers`` x ``n_heads`` heads."""
+    return circuit_of((edge for station in trail[:number] for edge in station.new_edges), n_layers, n_heads)
 
 
 def searched_at(trail: Sequence[Station]) -> dict[Head, int]:

@@ -12,7 +12,8 @@ MLPs are part of every path (recomputed, METHOD section 2.7) and are not drawn.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from functools import lru_cache
 
 import plotly.graph_objects as go
 
@@ -23,6 +24,7 @@ from engine.heads import Head
 
 WIDTHS = (1.0, 1.8, 2.8, 4.0, 5.5, 7.0)  # pixels, for |effect| in equal parts of the largest
 CURVE_POINTS = 14
+FAINT, SETTLED = 0.12, 0.22  # opacity of edges that step back: from a selected head, from new edges
 DASH = "5px,3px"
 Place = Mapping[Hashable, tuple[float, float]]
 
@@ -35,18 +37,21 @@ def graph_figure(
     node_values: Mapping[Head, float] | None = None,
     value_name: str = "summed effect of outgoing edges",
     selected: Head | None = None,
+    within: Circuit | None = None,
+    bright: Collection[Edge] | None = None,
 ) -> go.Figure:
     """The circuit's graph. Edges with |effect| < ``min_effect`` are hidden; nodes stay where they are.
 
     ``selected`` frames a head and fades the edges that do not touch it. ``node_values`` colours nodes by
-    something else than ``sent_effects``; name it in ``value_name``.
+    something else than ``sent_effects``; name it in ``value_name``. ``within`` is a larger circuit this one is a
+    part of: places, height and widths are those of its graph. ``bright``: the only edges not faded.
     """
-    rows = rows_of(circuit)
-    places = place(rows, [(edge.sender, receiver_of(edge)) for edge in circuit.edges])
-    figure = theme.blank(dark, _height(len(rows), len(circuit.heads)))
+    whole = circuit if within is None else within
+    rows, places = rows_of(whole), places_of(whole)
+    figure = theme.blank(dark, _height(len(rows), len(whole.heads)))
     shown = visible_edges(circuit, min_effect)
-    largest = max((abs(edge.effect) for edge in circuit.edges), default=1.0) or 1.0
-    _add_edges(figure, shown, places, largest, selected)
+    largest = max((abs(edge.effect) for edge in whole.edges), default=1.0) or 1.0
+    _add_edges(figure, shown, places, largest, _fading(selected, bright), FAINT if bright is None else SETTLED)
     _add_edge_targets(figure, shown, places)
     _add_nodes(figure, circuit, places, sent_effects(circuit) if node_values is None else node_values, value_name, dark)
     _add_selection(figure, circuit, places, selected)
@@ -55,6 +60,12 @@ def graph_figure(
     if not circuit.heads:
         theme.hint(figure, "No head found yet.", dark)
     return figure
+
+
+@lru_cache(maxsize=16)
+def places_of(circuit: Circuit) -> dict[Hashable, tuple[float, float]]:
+    """(x, y) of every head and of the logits. Remembered: redrawing a circuit needs them again."""
+    return place(rows_of(circuit), [(edge.sender, receiver_of(edge)) for edge in circuit.edges])
 
 
 def rows_of(circuit: Circuit) -> list[list[Hashable]]:
@@ -95,12 +106,20 @@ def width_of(effect: float, largest: float) -> float:
     return WIDTHS[min(int(part * len(WIDTHS)), len(WIDTHS) - 1)]
 
 
-def _add_edges(figure: go.Figure, edges: list[Edge], places: Place, largest: float, selected: Head | None) -> None:
+def _fading(selected: Head | None, bright: Collection[Edge] | None) -> Callable[[Edge], bool]:
+    """Which edges step back: those not ``bright``, else those that do not touch the selected head."""
+    if bright is not None:
+        return lambda edge: edge not in bright
+    return lambda edge: selected is not None and selected not in (edge.sender, edge.receiver)
+
+
+def _add_edges(
+    figure: go.Figure, edges: list[Edge], places: Place, largest: float, fades: Callable[[Edge], bool], faint: float
+) -> None:
     """One trace for each (input, dash, width, faded) among the edges."""
     groups: defaultdict[tuple[Input, bool, float, bool], list[Edge]] = defaultdict(list)
     for edge in edges:
-        faded = selected is not None and selected not in (edge.sender, edge.receiver)
-        groups[edge.input, edge.effect > 0, width_of(edge.effect, largest), faded].append(edge)
+        groups[edge.input, edge.effect > 0, width_of(edge.effect, largest), fades(edge)].append(edge)
     for (entry, raises, width, faded), members in sorted(groups.items(), key=lambda item: (not item[0][3], item[0][2])):
         x: list[float | None] = []
         y: list[float | None] = []
@@ -111,7 +130,7 @@ def _add_edges(figure: go.Figure, edges: list[Edge], places: Place, largest: flo
         figure.add_scatter(
             x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=entry.value, name="edges",
             meta={"input": entry.value, "edges": len(members)},
-            line={"color": theme.fade(theme.INPUT_COLOURS[entry], 0.12 if faded else 0.55 + 0.06 * width),
+            line={"color": theme.fade(theme.INPUT_COLOURS[entry], faint if faded else 0.55 + 0.06 * width),
                   "width": width, "dash": DASH if raises else "solid", "shape": "spline"},
         )  # fmt: skip
 

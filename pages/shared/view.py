@@ -7,6 +7,7 @@ that makes no sense in a link is replaced by the default, and the reader is told
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -23,6 +24,7 @@ INPUTS = ("q", "k", "v", "logits")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
+RUN = re.compile(r"(file-)?[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class View:
     union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
     with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
+    ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
     model: str = Settings.model
@@ -52,6 +55,9 @@ class View:
     inputs: tuple[str, ...] = INPUTS
     prompt: int = 0
     hide_first: bool = False
+    step: int = 1
+    left: str | None = None
+    right: str | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -176,6 +182,12 @@ def _edge(raw: str) -> str:
     return f"{_head(sender)}-{entry if entry == 'logits' else f'{_head(receiver)}.{letter}'}"
 
 
+def _run(raw: str) -> str:
+    if not RUN.fullmatch(raw):
+        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+    return raw
+
+
 def _inputs(raw: str) -> tuple[str, ...]:
     letters = tuple(raw.split(",")) if raw else ()
     if not set(letters) <= set(INPUTS):
@@ -207,4 +219,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "inputs": _inputs,
     "prompt": _whole(0, MAX_PAIRS - 1),
     "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
+    "step": _whole(1, 99_999),
+    "left": _run,
+    "right": _run,
 }

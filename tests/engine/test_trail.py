@@ -13,7 +13,7 @@ from engine.progress import Watcher
 from engine.record import step_json
 from engine.search import LOGITS_THRESHOLD_SCALE, SearchStep, Thresholds, search, search_all, search_cost
 from engine.settings import Method, Mode, Settings
-from engine.trail import Outcome, searched_at, trail_of
+from engine.trail import Outcome, circuit_until, searched_at, trail_of
 from tests.engine.test_search import MadeUp, one_by_one
 
 NAN, INF = float("nan"), float("inf")
@@ -40,10 +40,14 @@ STEPS = (
 
 
 def test_each_step_says_what_it_added_and_what_there_was_by_then():
-    trail = trail_of(STEPS, 3, 2)
+    trail = trail_of(STEPS)
     assert [station.number for station in trail] == [1, 2, 3, 4, 5, 6]
-    assert [len(station.circuit.heads) for station in trail] == [2, 3, 3, 4, 4, 4]
-    assert [len(station.circuit.edges) for station in trail] == [2, 3, 3, 7, 7, 7]
+    assert [station.heads for station in trail] == [2, 3, 3, 4, 4, 4]
+    assert [station.edges for station in trail] == [2, 3, 3, 7, 7, 7]
+    for station in trail:
+        circuit = circuit_until(trail, station.number, 3, 2)
+        assert (len(circuit.heads), len(circuit.edges)) == (station.heads, station.edges)
+    assert circuit_until(trail, 1, 3, 2).heads == (Head(2, 0), Head(2, 1))
     assert [station.new_heads for station in trail[:4]] == [
         (Head(2, 0), Head(2, 1)), (Head(1, 0),), (), (Head(0, 0),)
     ]  # fmt: skip
@@ -55,7 +59,7 @@ def test_each_step_says_what_it_added_and_what_there_was_by_then():
 
 
 def test_paths_are_counted_by_their_kind():
-    trail = trail_of(STEPS, 3, 2)
+    trail = trail_of(STEPS)
     assert [(station.measured, station.guessed) for station in trail] == [
         (5, 0), (3, 1), (3, 0), (3, 0), (1, 0), (0, 0),
     ]  # fmt: skip
@@ -65,27 +69,27 @@ def test_paths_are_counted_by_their_kind():
 
 
 def test_a_step_says_how_it_ended():
-    assert [station.outcome for station in trail_of(STEPS, 3, 2)] == [
+    assert [station.outcome for station in trail_of(STEPS)] == [
         Outcome.KEPT, Outcome.KEPT, Outcome.BELOW, Outcome.KEPT, Outcome.NEGLIGIBLE, Outcome.UNMEASURED
     ]  # fmt: skip
 
 
 def test_receivers_of_a_layer_belong_together_and_are_found_by_head():
-    trail = trail_of(STEPS, 3, 2)
+    trail = trail_of(STEPS)
     assert [station.together for station in trail] == [(1, 1), (2, 4), (2, 4), (2, 4), (5, 6), (5, 6)]
     assert [station.receiver for station in trail] == ["logits", "2.0.q", "2.1.q", "2.0+2.1.k", "1.0.q", "1.0.v"]
     assert searched_at(trail) == {Head(2, 0): 2, Head(2, 1): 3, Head(1, 0): 5}
 
 
 def test_no_steps_no_way():
-    assert trail_of((), 3, 2) == () and searched_at(()) == {}
+    assert trail_of(()) == () and searched_at(()) == {}
 
 
 @pytest.mark.parametrize("group", [1, 3])
 def test_the_way_ends_at_the_circuit_found(group):
     found = search(one_by_one(MadeUp(2, 7, 6, group)), 7, 6, group, Thresholds(1.0, 0.01), Watcher())
-    trail = trail_of(found.steps, 7, 6)
-    assert trail[-1].circuit == found.circuit and found.circuit.edges
+    trail = trail_of(found.steps)
+    assert circuit_until(trail, len(trail), 7, 6) == found.circuit and found.circuit.edges
     assert sum(len(station.new_heads) for station in trail) == len(found.circuit.heads)
     assert sum(len(station.new_edges) for station in trail) == len(found.circuit.edges)
 
