@@ -38,13 +38,13 @@ def show(walk: Walk) -> None:
         st.session_state[SPEED] = "normal"
     if playing() and st.session_state[PLAYING] != here:  # the browser's back button, a link
         _stop()
-    speed = st.session_state[SPEED]
+    pace = _pace()
     st.session_state[WHOLE_RUN] = True
 
-    @st.fragment(run_every=SPEEDS[speed] if playing() else None, key="step_player")
+    @st.fragment(run_every=pace, key="step_player")
     def play() -> None:
         if not st.session_state.pop(WHOLE_RUN, False):
-            _next_or_rerun(walk, speed)
+            _next_or_rerun(walk, pace)
         _controls(walk)
         step_view.show(walk, walk.trail[_number(walk) - 1], on_head=_pick, on_edge=_go_to_edge(walk))
 
@@ -53,6 +53,11 @@ def show(walk: Walk) -> None:
 
 def playing() -> bool:
     return PLAYING in st.session_state
+
+
+def _pace() -> float | None:
+    """Seconds a step, None while nothing plays."""
+    return SPEEDS[st.session_state[SPEED]] if playing() else None
 
 
 def _following(walk: Walk) -> bool:
@@ -64,14 +69,14 @@ def _number(walk: Walk) -> int:
     return len(walk.trail) if _following(walk) else min(state.current().step, len(walk.trail))
 
 
-def _next_or_rerun(walk: Walk, speed: str) -> None:
-    """This run of the fragment came by its clock, or from something in it that was touched."""
-    following = _number(walk) + 1
-    if not playing() or st.session_state[SPEED] != speed:
+def _next_or_rerun(walk: Walk, pace: float | None) -> None:
+    """This run of the fragment came by its clock, which ticks at ``pace``, or from something in it that was touched."""
+    if pace is None or _pace() != pace:
         st.rerun(scope="app")
-    state.change(step=min(following, len(walk.trail)))
-    st.session_state[PLAYING] = state.current().step
-    if following >= len(walk.trail):
+    following = min(_number(walk) + 1, len(walk.trail))
+    state.change(step=following)
+    st.session_state[PLAYING] = following
+    if following == len(walk.trail):
         _stop()
         st.rerun(scope="app")
 

@@ -20,7 +20,7 @@ from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
 
 MOST_BARS = 24
-GRAPH_HEIGHT = (520, 980)  # pixels, least and most: it stands beside a map and bars
+GRAPH_HEIGHT = (520, 1100)  # pixels, least and most: it stands beside a map and bars
 GROWING_HEIGHT = 760  # while the search runs
 Clicked = Callable[[list], None]
 
