@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.job import JobState
 from engine.settings import Method, Settings
 from pages.shared import background, job_panel, look, rooms, runs, search_run, state
 from pages.shared.runs import Run
@@ -123,13 +122,12 @@ def _more(settings: Settings, known: dict[str, Run]) -> None:
 
 
 def _offer(settings: Settings, known: dict[str, Run], label: str, key: str) -> None:
-    """A button for a search not yet run; a failure of it is told first."""
+    """A button for a search not yet run; an attempt that left nothing is told first."""
     job = background.search_job(settings)
     shot = job.snapshot() if job is not None else None
     if runs.id_of(settings) in known or (shot is not None and shot.state.live):
         return
-    if shot is not None and shot.state is JobState.FAILED:
-        st.error(look.plain(shot.error or "It did not work, for an unknown reason."), icon=":material/error:")
+    search_run.failed_or_cancelled(shot)
 
     def start() -> None:
         background.start_search(settings)

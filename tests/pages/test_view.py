@@ -13,7 +13,7 @@ TASKS = {"task": ("ioi", "induction-random")}
 FULL = View(
     model="some/model-1.5", task="induction-random", pairs=8, seed=42, score="merged", sparsity=0.93, among="ringed",
     mode="exact", grid=True, threshold_scale=1.5, min_effect=0.002, head="23.3", edge="5.5-9.6.q", weakest=0.05,
-    inputs=("q", "logits"), prompt=7, hide_first=True,
+    inputs=("q", "logits"), prompt=7, hide_first=True, step=12, left="0123abcd", right="file-89efcdab",
 )  # fmt: skip
 
 
@@ -39,6 +39,11 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("model", "x" * 301),
         ("model", "a\x00b"),
         ("task", "no-such-task"),
+        ("step", "0"),
+        ("step", "last"),
+        ("left", "0123abc"),
+        ("right", "file-0123ABCD"),
+        ("right", "../../etc"),
         ("pairs", "0"),
         ("pairs", "257"),
         ("pairs", "-1"),
