@@ -20,6 +20,7 @@ SYMBOLS: dict[str, str] = dict(zip(KEEPERS, ("circle", "triangle-up", "square", 
 LEGEND: dict[str, str] = {
     "both": "kept by both", "C-FLAP": "by C-FLAP alone", "FLAP": "by FLAP alone", "neither": "by neither",
 }  # fmt: skip
+WIDE, TALL = 0.05, 0.05  # room a label takes, as a share of the axes
 TOP_LABELS, APART_LABELS = 3, 4  # of each score's first heads, and of the largest rank differences to either side
 
 
@@ -87,6 +88,16 @@ def notable(flap: Tensor, contrastive: Tensor) -> list[Head]:
     return [_head(i, flap) for i in numbers]
 
 
+def spread_out(heads: Sequence[Head], placed: Placed) -> list[Head]:
+    """Those of ``heads``, first come first served, whose labels do not lie on each other."""
+    low, high = placed.reach
+    kept: list[tuple[Head, float, float]] = []
+    for head, x, y in zip(heads, *placed.at(heads), strict=True):
+        if all(abs(x - a) > WIDE * (high - low) or abs(y - b) > TALL * (high - low) for _, a, b in kept):
+            kept.append((head, x, y))
+    return [head for head, _, _ in kept]
+
+
 def _head(number: int, scores: Tensor) -> Head:
     return Head(*divmod(number, scores.shape[1]))
 
@@ -132,7 +143,7 @@ def _hover_texts(placed: Placed, keeper: list[str]) -> list[str]:
 
 def _add_labels(figure: go.Figure, placed: Placed, dark: bool) -> None:
     """Names beside the marks worth one, away from the diagonal."""
-    heads = notable(placed.flap, placed.contrastive)
+    heads = spread_out(notable(placed.flap, placed.contrastive), placed)
     x, y = placed.at(heads)
     upper = [(b < a) if placed.of == "rank" else (b > a) for a, b in zip(x, y, strict=True)]  # ranks run backwards
     figure.add_scatter(
@@ -152,7 +163,7 @@ def _lay_out(figure: go.Figure, placed: Placed) -> None:
     figure.update_layout(
         xaxis={**axis, "title": {"text": f"FLAP {what}", "standoff": 8}},
         yaxis={**axis, "title": {"text": f"C-FLAP {what}"}},
-        margin={"t": 60}, hoverdistance=12,
+        margin={"t": 60}, hoverdistance=12, legend={"traceorder": "reversed"},
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def _filters(prepared: Prepared, view: View) -> None:
         st.selectbox("Order by", ORDERS, format_func=ORDER_TITLES.__getitem__, width=170, **state.bound("order"))
         state.show("top", min(view.top, prepared.scores.flap.numel()))
         st.number_input(
-            "First so many", 0, prepared.scores.flap.numel(), step=5, width=140, help="0 shows all.",
+            "Top", 0, prepared.scores.flap.numel(), step=5, width=140, help="0 shows all.",
             **state.bound("top", read=int),
         )  # fmt: skip
         state.show("kept_by", list(view.kept_by))

@@ -42,7 +42,7 @@ def show(prepared: Prepared, view: View) -> None:
 
 
 def _controls(prepared: Prepared, view: View) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         state.show("maps", view.maps)
         st.segmented_control(
             "Maps", MAPS, format_func=MAP_TITLES.__getitem__, required=True, wrap=True, **state.bound("maps")

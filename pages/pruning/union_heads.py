@@ -26,8 +26,8 @@ def show(prepared: Prepared, view: View, pruning: Pruning) -> None:
     contrastive = keep_mask(scores.contrastive_flap, merge.contrastive_cliff.sparsity)
     both = int((flap & contrastive).sum())
     look.note(
-        f"{union_words(merge.name)}: {look.count(merge.size, 'head')} of {merge.mask.numel()}. Both lists admit {both}, "
-        f"FLAP alone {int(flap.sum()) - both}, C-FLAP alone {int(contrastive.sum()) - both}."
+        f"{union_words(merge.name)}: {merge.size} of {look.count(merge.mask.numel(), 'head')}. Both lists admit "
+        f"{both}, FLAP alone {int(flap.sum()) - both}, C-FLAP alone {int(contrastive.sum()) - both}."
     )
     figure = heatmap_figure(
         scores.contrastive_flap, name=score_views.BAR_NAMES["contrastive_flap"], dark=is_dark(), kept=merge.mask

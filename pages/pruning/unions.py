@@ -94,7 +94,8 @@ def _choose(view: View, pruning: Pruning) -> None:
             "Back to automatic", key="union_automatic", icon=":material/undo:", disabled=not view.union,
             on_click=state.change, kwargs={"union": ""},
         )  # fmt: skip
-        rooms.link("explorer", "Find the circuit with this union", among="auto")
+        with st.container(key="union_go", width="content"):
+            rooms.link("explorer", "Find the circuit with this union", among="auto")
 
 
 def _clicked(data: list) -> None:
