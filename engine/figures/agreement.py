@@ -168,8 +168,16 @@ def _lay_out(figure: go.Figure, placed: Placed) -> None:
 
 
 def _add_layer_bar(figure: go.Figure, n_layers: int, dark: bool) -> None:
-    bar = theme.colour_bar("layer", dark, x=0, xanchor="left", y=1.08, yanchor="bottom")
+    """Colours under the plot; the legend explains the shapes alone, in one colour."""
+    bar = theme.colour_bar("layer", dark, x=0, xanchor="left", yref="container", y=0, yanchor="bottom")
     figure.update_layout(
         coloraxis={"colorscale": theme.layers(), "cmin": 0, "cmax": max(1, n_layers - 1), "colorbar": bar},
-        margin={"t": 110}, height=590,
+        margin={"b": 120}, height=620,
     )  # fmt: skip
+    for name, shown in LEGEND.items():
+        figure.for_each_trace(lambda trace: trace.update(showlegend=False), selector={"name": shown})
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=shown, hoverinfo="skip",
+            marker={"symbol": SYMBOLS[name], "size": 9, "color": theme.muted(dark)},
+        )  # fmt: skip
+    figure.update_layout(legend={"traceorder": "normal"})

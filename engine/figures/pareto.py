@@ -90,13 +90,15 @@ def _add_marks(figure: go.Figure, unions: Sequence[UnionLike], dark: bool) -> No
     """Filled on the front, hollow where another union is as small and better."""
     best = pareto_front(unions)
     front = {(union.size, union.performance) for union in best}
+    middle = max(union.size for union in unions) / 2  # labels grow towards it
     for on_front, name in ((True, "union on the front"), (False, "union another one beats")):
         shown = [place for place in places(unions) if ((place[0].size, place[0].performance) in front) == on_front]
         figure.add_scatter(
             x=[place[0].size for place in shown], y=[place[0].performance for place in shown],
             mode="markers+text" if on_front else "markers", name=name, cliponaxis=False,
             customdata=[["union", place[0].name] for place in shown],
-            text=[short_name(place) for place in shown], textposition="top center",
+            text=[short_name(place) for place in shown],
+            textposition=["top left" if place[0].size > middle else "top right" for place in shown],
             textfont={"size": 12, "color": theme.ink(dark)},
             hovertext=[_hover(place) for place in shown], hovertemplate="%{hovertext}<extra></extra>",
             marker={"symbol": "circle" if on_front else "circle-open", "size": 11, "color": theme.CHOSEN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -20,6 +20,9 @@ from pages.shared.chart import chart, is_dark
 from pages.shared.curves import Curves
 from pages.shared.glossary import term
 from pages.shared.view import View
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 LEAD = (
     "Each point keeps the highest-scoring heads and removes the rest. The later a curve falls, the better its score "
@@ -96,7 +99,7 @@ def _cliff_table(rows: list[Row]) -> str:
     )
 
 
-def _twin(measured: Curves, figure: Any) -> None:
+def _twin(measured: Curves, figure: Figure) -> None:
     assert measured.pruning is not None
     sweeps = list(measured.pruning.sweeps.values())
     points, cliffs, dark = sweep_rows(sweeps, measured.band), cliff_rows(sweeps), is_dark()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -18,6 +19,9 @@ from pages.shared import background, look, rooms, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import View
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 LEAD = (
     f"A cliff of FLAP with a cliff of C-FLAP makes nine {term('union', 'unions')}. Taken is the smallest that keeps "
@@ -44,9 +48,7 @@ def show(prepared: Prepared, view: View, pruning: Pruning) -> None:
             selected={"x": taken.size, "y": taken.performance},
         )  # fmt: skip
         look.note("Click a mark to take that union.")
-    _list(prepared, pruning, taken)
-    dark = is_dark()
-    look.download("Plot as HTML", lambda: figure_html(figure, "The nine unions", dark), "unions.html", "text/html")
+    _list(prepared, pruning, taken, figure)
 
 
 def take(pruning: Pruning, name: str) -> None:
@@ -134,8 +136,8 @@ def _cell(merge: Merge, pruning: Pruning, taken: Merge, total: int) -> str:
     return f"<td{mark}><b>{look.count(merge.size, 'head')}</b>{share}{label}</td>"
 
 
-def _list(prepared: Prepared, pruning: Pruning, taken: Merge) -> None:
-    total = prepared.scores.flap.numel()
+def _list(prepared: Prepared, pruning: Pruning, taken: Merge, figure: Figure) -> None:
+    total, dark = prepared.scores.flap.numel(), is_dark()  # read here: downloads are made outside a script run
     rows = union_rows(
         pruning.merges, total, largest_union(total), [_faithfulness(prepared, merge) for merge in pruning.merges],
         taken.name, pruning.choice.merge.name,
@@ -160,7 +162,11 @@ def _list(prepared: Prepared, pruning: Pruning, taken: Merge) -> None:
                 "performance %": number(format="%.1f"), "faithfulness": number(format="%.3f"),
             },
         )  # fmt: skip
-        look.download("Unions as CSV", lambda: rows_csv(rows), "unions.csv", "text/csv")
+        with st.container(horizontal=True):
+            look.download("Unions as CSV", lambda: rows_csv(rows), "unions.csv", "text/csv")
+            look.download(
+                "Plot as HTML", lambda: figure_html(figure, "The nine unions", dark), "unions.html", "text/html"
+            )
 
 
 def _faithfulness(prepared: Prepared, merge: Merge) -> float:

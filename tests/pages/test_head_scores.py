@@ -109,7 +109,7 @@ def test_a_search_finds_heads_layers_and_places(text: str, heads: str) -> None:
 
 def test_the_order_by_difference_goes_by_its_size() -> None:
     rows: list[Any] = [
-        {"head": f"0.{i}", "layer": 0, "rank difference": apart, "kept by": "both", "C-FLAP rank": i, "FLAP rank": 3 - i}
+        {"head": f"0.{i}", "layer": 0, "rank difference": apart, "kept by": "both", "FLAP rank": 3 - i}
         for i, apart in enumerate((1.0, -9.0, 4.0))
     ]
     names = [row["head"] for row in chosen(rows, View(order="difference"))]

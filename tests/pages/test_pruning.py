@@ -55,7 +55,8 @@ def test_the_cliffs_and_unions_are_listed_with_their_reasons(open_app: OpenApp) 
     page, pruning = texts(app), pruning_of(app)
     for sweep in pruning.sweeps.values():
         for cliff in sweep.cliffs.all():
-            assert f"<td>{cliff.kind.value}</td><td>{cliff.sparsity:.2f}</td><td>{sweep.sizes[cliff.index]}</td>" in page
+            size = sweep.sizes[cliff.index]
+            assert f"<td>{cliff.kind.value}</td><td>{cliff.sparsity:.2f}</td><td>{size}</td>" in page
     assert "the last point before the first change" in page and "a fixed sparsity of 75 %" in page
     assert page.count("<td><b>") + page.count('<td class="taken"><b>') == 9
     assert f"Chosen automatically: {union_words(pruning.choice.merge.name)}" in page and pruning.choice.reason in page

@@ -60,3 +60,10 @@ def test_labels_do_not_lie_on_each_other():
 def test_the_lists_are_told_apart_in_layer_order():
     flap, contrastive = torch.tensor([[True, True], [False, False]]), torch.tensor([[True, False], [True, False]])
     assert kept_by(flap, contrastive) == ["both", "FLAP", "C-FLAP", "neither"]
+
+
+def test_with_layers_as_colours_the_legend_tells_the_shapes():
+    figure = agreement_figure(Placed(FLAP, CONTRASTIVE, "rank"), *KEPT, dark=True, colour="layer")
+    shown = [trace for trace in traces(figure) if trace.showlegend is not False]
+    assert [trace.name for trace in shown] == ["kept by both", "by C-FLAP alone", "by FLAP alone", "by neither"]
+    assert all(trace.marker.coloraxis is None for trace in shown) and figure.layout.coloraxis.cmax == 5
