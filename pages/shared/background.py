@@ -10,7 +10,7 @@ import atexit
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LOADING = "loading the model"
 KEPT_JOBS = 12
+KEPT_GLANCES = 60
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -85,6 +86,7 @@ class Background:
     jobs: JobManager
     shelf: ModelShelf
     followers: Followers
+    glances: JobManager
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
 
 
@@ -92,7 +94,9 @@ class Background:
 def background() -> Background:
     jobs = JobManager(KEPT_JOBS, on_failure=_write_log)
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
-    return Background(jobs, ModelShelf(), Followers())
+    glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
+    atexit.register(glances.close, LAST_CHUNK_SECONDS)
+    return Background(jobs, ModelShelf(), Followers(), glances)
 
 
 def follow(settings: Settings) -> None:
@@ -178,6 +182,17 @@ def leave_pilot(settings: Settings) -> None:
     if (job := background().jobs.find(key)) is not None:
         job.cancel()
         background().jobs.forget(key)
+
+
+def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
+    """A quick look at a model, the same for the same ``what``. Result: what ``look`` returns.
+
+    It has a thread of its own, so it never queues behind a search; a model that has only hooks may still make it
+    wait for the lock between two passes of one, which no page can.
+    """
+    behind, data = background(), data_of(settings)
+    key = ("glance", data, what)
+    return behind.glances.find(key) or behind.glances.submit(key, lambda watcher: look(_known(behind, data, watcher)))
 
 
 def was_postponed(job: Job) -> bool:

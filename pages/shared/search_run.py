@@ -14,6 +14,7 @@ from engine.circuit import Circuit
 from engine.duration import duration
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
+from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.settings import Method, Settings
@@ -161,7 +162,7 @@ def describe(settings: Settings) -> str:
     if settings.method is Method.DENSE:
         among = "among all heads"
     elif settings.sparsity is None:
-        among = "inside the automatic union"
+        among = f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
     else:
         among = f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
     thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
