@@ -15,18 +15,8 @@ SELECTED = """([key]) => {
 }"""
 
 
-def open_room(page: Page, server: str, title: str) -> None:
-    """A page of the toy model, by the menu."""
-    page.goto(f"{server}{TOY}")
-    expect(page.get_by_role("button", name="Find the circuit")).to_be_visible()
-    if not page.get_by_role("link", name=title, exact=True).is_visible():  # on a phone the menu is put away
-        page.get_by_test_id("stExpandSidebarButton").click()
-    page.get_by_role("link", name=title, exact=True).click()
-    expect(page.locator(".hl-title h2", has_text=title)).to_be_visible()
-
-
 def test_a_head_is_found_on_the_map_in_the_list_and_on_its_card(page: Page, server: str) -> None:
-    open_room(page, server, "Head scores")
+    page.goto(f"{server}head-scores{TOY}")
     for name in ("map_flap", "map_contrastive_flap", "agreement"):
         expect(page.locator(CHART.format(name))).to_be_visible()
     click_point(page, "map_flap", "heads", 12 + 2)  # layer 1, head 2
@@ -43,7 +33,7 @@ def test_a_head_is_found_on_the_map_in_the_list_and_on_its_card(page: Page, serv
     expect(card).to_have_value("0.1")
     page.wait_for_function(f"({SELECTED})(['map_flap']) === '1,0'")
 
-    search = page.get_by_label("Search")
+    search = page.get_by_role("textbox", name="Search")
     search.fill("1.")
     search.press("Enter")
     expect(page.get_by_text("12 of 24 heads shown")).to_be_visible()
@@ -61,7 +51,7 @@ def test_a_head_is_found_on_the_map_in_the_list_and_on_its_card(page: Page, serv
 
 def test_the_maps_stack_on_a_phone_and_nothing_scrolls_sideways(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    open_room(page, server, "Head scores")
+    page.goto(f"{server}head-scores{TOY}")
     boxes = []
     for name in ("map_flap", "map_contrastive_flap"):
         expect(page.locator(CHART.format(name))).to_be_visible()

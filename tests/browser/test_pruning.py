@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_explorer import CHART, click_point, labels_of
-from tests.browser.test_head_scores import open_room
+from tests.browser.test_explorer import CHART, TOY, click_point, labels_of
 
 
 def test_another_union_is_taken_searched_in_and_given_back(page: Page, server: str) -> None:
-    open_room(page, server, "Pruning")
+    page.goto(f"{server}pruning{TOY}")
     expect(page.get_by_text("Chosen automatically")).to_be_visible()
     expect(page.locator(".hl-grid td")).to_have_count(9)
     expect(page.locator(".st-key-panel_curve")).to_have_count(0)
@@ -34,7 +33,7 @@ def test_another_union_is_taken_searched_in_and_given_back(page: Page, server: s
 
 
 def test_a_click_on_a_curve_moves_the_sparsity(page: Page, server: str) -> None:
-    open_room(page, server, "Pruning")
+    page.goto(f"{server}pruning{TOY}")
     expect(page.locator(CHART.format("curves"))).to_be_visible()
     expect(page.locator(".st-key-panel_curve")).to_have_count(0)
     click_point(page, "curves", "FLAP", 40)
