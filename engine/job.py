@@ -90,6 +90,21 @@ class Snapshot:
         """The current (or last) stage."""
         return self.stages[-1] if self.stages else None
 
+    @property
+    def share(self) -> float | None:
+        """How much of the whole is done, 0 to 1: of the work predicted, else of the stage; None before either."""
+        whole = sum(row.flops for row in self.predicted)
+        if whole:
+            return min(self.flops / whole, 1.0)
+        return self.stage.fraction if self.stage is not None else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the work left, on the job's own clock: of all that is known to come, the stage else."""
+        if not self.predicted:
+            return self.stage.seconds_left if self.stage is not None else None
+        return sum(row.seconds for row in self.predicted) * (1 - (self.share or 0.0))
+
 
 @dataclass
 class _Clock:

@@ -43,7 +43,7 @@ class JobManager:
         ``on_failure(key, traceback)`` runs in the thread that worked. ``slice_seconds``: see turns.py.
         """
         self._keep = keep
-        self._keep_of: dict[Hashable, int] = {**(keep_of or {})}
+        self._keep_of: dict[Hashable, int] = dict((keep_of or {}).items())
         self._on_failure = on_failure
         self._slice = slice_seconds
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # oldest use first

@@ -87,6 +87,7 @@ class Background:
     shelf: ModelShelf
     followers: Followers
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
+    dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
 
 
 @st.cache_resource(show_spinner=False)
@@ -158,21 +159,25 @@ def start_search(settings: Settings) -> Job:
     return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
 
 
-def start_race(contestants: Sequence[Settings]) -> list[Job]:
-    """Searches on the same prompts that take turns, each timed as if it were alone. Results: a Discovery each.
+def start_race(contestants: Sequence[Settings]) -> None:
+    """Searches on the same prompts that take turns, each timed as if it were alone. Results: Discovery.
 
     One that is there already, finished or under way, is not run again.
     """
     behind = background()
     open_to = [settings for settings in contestants if not _is_there(behind, settings)]
     if len(open_to) < 2:
-        return [start_search(settings) for settings in contestants]
+        for settings in open_to:
+            start_search(settings)
+        return
     _postpone_band(contestants[0])
     common = _Common(behind, len(open_to))
-    return behind.jobs.submit_together(
-        [(("search", settings), lambda watcher, settings=settings: _contest(common, settings, watcher))
-         for settings in contestants]
-    )  # fmt: skip
+    behind.jobs.submit_together(
+        [
+            (("search", settings), lambda watcher, settings=settings: _contest(common, settings, watcher))
+            for settings in open_to
+        ]
+    )
 
 
 def _is_there(behind: Background, settings: Settings) -> bool:
@@ -185,6 +190,10 @@ def _postpone_band(settings: Settings) -> None:
     if (band := band_job(settings)) is not None and band.live:
         band.cancel()
         background().postponed.add(band)
+
+
+def pilot_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("pilot", settings))
 
 
 def pilot_of(settings: Settings, keep: Tensor) -> Job:
