@@ -44,27 +44,28 @@ def _card(prepared: Prepared, lane: Lane) -> None:
     elif shot is not None:
         kept = "What it had found is kept below." if shot.result is not None else "It had found nothing yet."
         look.verdict("Cancelled.", kept, "wait")
-    look.facts(_facts(_estimate(prepared, lane)))
+    look.facts(_facts(estimate(prepared, lane)))
 
 
-def _estimate(prepared: Prepared, lane: Lane) -> Estimate:
+def estimate(prepared: Prepared, lane: Lane) -> Estimate:
+    """What its whole run will take: close where it has been looked ahead for, rough elsewhere."""
     settings = lane.contestant.settings
     pruning = background.result_of(background.curve_job(settings))
     pilot = background.result_of(background.pilot_job(settings))
     return estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, pilot)
 
 
-def _facts(estimate: Estimate) -> list[look.Fact]:
+def _facts(likely: Estimate) -> list[look.Fact]:
     return [
         look.Fact(
-            "Whole run, estimated", f"≈ {duration(max(1.0, estimate.seconds))}", "",
-            f"≈ {estimate.forward_passes:,.0f} forward passes over all pairs",
+            "Whole run, estimated", f"≈ {duration(max(1.0, likely.seconds))}", "",
+            f"≈ {likely.forward_passes:,.0f} forward passes over all pairs",
         ),
         look.Fact(
-            "Search alone, estimated", f"≈ {duration(max(1.0, estimate.search.seconds))}", "",
-            f"≈ {estimate.search.forward_passes:,.0f} passes; at most {duration(max(1.0, estimate.most.seconds))}",
+            "Search alone, estimated", f"≈ {duration(max(1.0, likely.search.seconds))}", "",
+            f"≈ {likely.search.forward_passes:,.0f} passes; at most {duration(max(1.0, likely.most.seconds))}",
         ),
-        look.Fact("Candidates", f"{estimate.senders}", "heads", "may send and receive"),
+        look.Fact("Candidates", f"{likely.senders}", "heads", "may send and receive"),
     ]  # fmt: skip
 
 

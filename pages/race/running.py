@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
 from engine.circuit import Circuit, union
+from engine.cost import CostRow
 from engine.prepare import Prepared
 from pages.race import lane as one
+from pages.race.before import estimate
 from pages.race.contestants import Lane, lanes_of
 from pages.shared import look
 
@@ -19,6 +22,7 @@ SCALE = "Work booked so far, both on one scale. The mark is where each will prob
 def show(prepared: Prepared, lanes: tuple[Lane, Lane]) -> None:
     """Follow both until neither is live; the whole page runs again then."""
     pair = (lanes[0].contestant, lanes[1].contestant)
+    rough = [_flops(estimate(prepared, lane).likely) for lane in lanes]
 
     @st.fragment(run_every=POLL_SECONDS, key="race")
     def poll() -> None:
@@ -26,7 +30,7 @@ def show(prepared: Prepared, lanes: tuple[Lane, Lane]) -> None:
         if not any(lane.live for lane in now):
             st.rerun(scope="app")
         look.step(None, "The race", SCALE)
-        st.html(f'<div class="hl-race">{_bars(prepared, now)}</div>')
+        st.html(f'<div class="hl-race">{_bars(prepared, now, rough)}</div>')
         among = all_found(now)
         for column, lane in zip(st.columns(2, gap="medium"), now, strict=True):
             with column:
@@ -43,8 +47,8 @@ def all_found(lanes: tuple[Lane, Lane]) -> Circuit | None:
     return union(first, second)
 
 
-def _bars(prepared: Prepared, lanes: tuple[Lane, Lane]) -> str:
-    ends = [_predicted(lane) for lane in lanes]
+def _bars(prepared: Prepared, lanes: tuple[Lane, Lane], rough: Sequence[float]) -> str:
+    ends = [_end(lane, before) for lane, before in zip(lanes, rough, strict=True)]
     booked = [lane.shot.flops if lane.shot is not None else 0.0 for lane in lanes]
     most = max(*ends, *booked) or 1.0
     return "".join(
@@ -53,11 +57,15 @@ def _bars(prepared: Prepared, lanes: tuple[Lane, Lane]) -> str:
     )
 
 
-def _predicted(lane: Lane) -> float:
-    """FLOPs of the whole run: what was booked once it is over, the prediction until then, 0 before there is one."""
+def _end(lane: Lane, rough: float) -> float:
+    """FLOPs of the whole run: what was booked once it is over, until then what is predicted."""
     if lane.shot is None:
         return 0.0
-    return sum(row.flops for row in lane.shot.predicted) if lane.live else lane.shot.flops
+    return (_flops(lane.shot.predicted) or rough) if lane.live else lane.shot.flops
+
+
+def _flops(rows: Sequence[CostRow]) -> float:
+    return sum(row.flops for row in rows)
 
 
 def _bar(lane: Lane, done: float, end: float, passes: float, whole: float) -> str:

@@ -1,7 +1,8 @@
 """The list of background work on every page: what runs, what waits and in which place, what has ended.
 
 It asks the job manager and not the session, so a reload, another page or another tab shows the same list. It
-polls only while something is live, without running the page again.
+polls only while something is live, without running the page again. Where the sidebar is closed to begin with, on a
+phone, a pill says how much is going on.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from engine.duration import duration
 from engine.job import Job, JobState, Snapshot
@@ -20,10 +23,18 @@ from pages.shared.background import background
 
 POLL_SECONDS = 1.0
 MOST_ENDED = 4
+HERE = Path(__file__)
+
+_pill = component(
+    "headlight_jobs_pill",
+    html='<button type="button"></button>',
+    css=HERE.with_name("jobs_pill.css").read_text("utf-8"),
+    js=HERE.with_name("jobs_pill.js").read_text("utf-8"),
+)
 
 
 def show() -> None:
-    """Draw the list at the end of the sidebar; nothing where there is nothing to tell."""
+    """Draw the list at the end of the sidebar, and the pill; nothing where there is nothing to tell."""
     live = bool(_live())
 
     @st.fragment(run_every=POLL_SECONDS if live else None, key="jobs")
@@ -33,8 +44,14 @@ def show() -> None:
             st.rerun(scope="app")  # the end of polling
         _list(shots, _ended())
 
+    @st.fragment(run_every=POLL_SECONDS if live else None, key="jobs_pill")
+    def pill() -> None:
+        if shots := _live():
+            _pill(key="jobs_pill_link", data={"text": f"{_counts(shots)}: show"}, height="content")
+
     with st.sidebar:
         draw()
+    pill()
 
 
 def _live() -> list[tuple[Job, Snapshot]]:
