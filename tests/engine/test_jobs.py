@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.circuit import Circuit
+from engine.cost import CostRow
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head
 from engine.job import JobState, StageProgress
@@ -74,6 +75,26 @@ def test_time_left_is_scaled_from_the_stage_so_far() -> None:
     assert StageProgress("s", done=0, total=8, seconds=10).seconds_left is None
     assert StageProgress("s", done=1, total=0, seconds=10).fraction == 0
     assert StageProgress("s", done=9, total=8, seconds=10).fraction == 1
+
+
+def test_how_much_of_the_whole_is_done_once_that_is_predicted(manager: JobManager) -> None:
+    seen = []
+
+    def work(watcher: Watcher) -> None:
+        seen.append(manager.find("key").snapshot())
+        watcher.report("first", 1, 4)
+        seen.append(manager.find("key").snapshot())
+        watcher.spend(30.0)
+        watcher.predicted([CostRow("first", 8.0, 1.0, 40.0), CostRow("second", 12.0, 2.0, 80.0)])
+        seen.append(manager.find("key").snapshot())
+        watcher.spend(1000.0)
+        seen.append(manager.find("key").snapshot())
+
+    assert manager.submit("key", work).wait(PATIENCE)
+    assert [shot.share for shot in seen] == [None, 0.25, 0.25, 1.0]
+    assert seen[0].seconds_left is None
+    assert [shot.seconds_left for shot in seen[2:]] == [15.0, 0.0]
+    assert seen[3].flops == 1030.0 and len(seen[3].predicted) == 2
 
 
 def test_cancel_while_running_keeps_the_circuit_found(manager: JobManager) -> None:

@@ -60,7 +60,9 @@ def idle(open_app: OpenApp) -> AppTest:
 
 
 def test_where_nothing_was_asked_for_there_is_no_list(idle: AppTest) -> None:
-    assert not listed(idle) and 'class="hl-jobs"' not in "".join(html_of(idle))  # loading and curves are no news once done
+    assert not listed(idle) and 'class="hl-jobs"' not in "".join(
+        html_of(idle)
+    )  # loading and curves are no news once done
 
 
 def test_running_and_waiting_with_place_progress_and_cancel(idle: AppTest) -> None:

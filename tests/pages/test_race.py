@@ -171,6 +171,29 @@ def test_one_that_fails_is_said_so_and_the_other_ends(open_app: OpenApp, monkeyp
     assert not run_until(app, over).exception
 
 
+def test_contestants_without_activations_make_them_once_and_share_them(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page had prepared may be long forgotten when the race's turn comes."""
+    run_until(open_app("race"), ready)
+    behind, prepare, made, used = background.background(), background._prepare, [], []
+    behind.jobs.forget(("ready", background.data_of(SETTINGS)))
+    behind.shelf._models.clear()
+    monkeypatch.setattr(background, "_prepare", lambda *given: made.append(prepare(*given)) or made[-1])
+    discovered = background._discover
+    monkeypatch.setattr(
+        background,
+        "_discover",
+        lambda behind, prepared, *given: used.append(prepared) or discovered(behind, prepared, *given),
+    )
+    pair = [SETTINGS, replace(SETTINGS, method=Method.DENSE)]
+    background.start_race(pair)
+    jobs = [background.search_job(settings) for settings in pair]
+    assert all(job is not None and job.wait(PATIENCE) and job.snapshot().result.complete for job in jobs)
+    assert len(made) == 1 and used[0] is used[1] and used[0].activations is made[0].activations
+    assert used[0].memory.streams < made[0].memory.streams
+
+
 def view_of(app: AppTest) -> View:
     params = app.query_params
     fields = {name: params[name] for name in ("model", "task", "among", "mode") if name in params}
