@@ -98,6 +98,26 @@ class View:
         return Score.CONTRASTIVE_FLAP if self.score == "difference" else Score(self.score)
 
 
+def data_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view that shows the model and prompts of ``settings``."""
+    return {
+        "model": settings.model, "task": settings.task, "pairs": settings.pairs, "seed": settings.seed,
+        "head": None, "edge": None, "prompt": 0,
+    }  # fmt: skip
+
+
+def run_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
+    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
+    if not settings.grid:
+        changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
+    if settings.method is Method.DENSE:
+        return changes | {"among": "all"}
+    if settings.sparsity is None:
+        return changes | {"among": "auto", "union": settings.union or ""}
+    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
+
+
 DEFAULT = View()
 ALWAYS_WRITTEN = ("model", "task", "pairs", "seed", "score")  # a link must mean the same in a later version
 
