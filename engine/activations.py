@@ -23,7 +23,6 @@ from engine.models.model import Model
 from engine.models.parts import Parts
 from engine.tasks.prompts import PromptBatch, Prompts
 
-
 UNEMBEDDED_TOGETHER = 32  # pairs: all logits of a few hundred would be the largest tensor of the run
 
 

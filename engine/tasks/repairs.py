@@ -29,7 +29,7 @@ from engine.tasks.vocabulary import Vocabulary
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 FILLERS = ("good", "old", "dear", "young", "little", "nice")  # stand before names and nouns alike
 FIRST_FILLERS = ("So", "Then", "Now")
-MOST_FILLERS = 3
+MOST_FILLERS = 2
 MOST_TRIED = 60  # candidates for one word
 ROUNDS = 4  # of repairs on one row
 
@@ -140,12 +140,10 @@ def _swaps(row: Row, word: str, bench: Bench) -> Iterator[Repair]:
             row.number, *(_swapped(text, word, other) for text in (row.clean, row.corrupted, row.answer)),
             "|".join(_swapped(text, word, other) for text in distractors(row)), row.template,
         )  # fmt: skip
-        label = f"Swap “{word}” for “{other}” ({relation})"
+        if not bench.better(swapped, row) and (level := with_equal_lengths(swapped, bench)) is not None:
+            swapped = level.row or swapped
         if bench.better(swapped, row):
-            yield Repair(label, swapped)
-        elif (level := with_equal_lengths(swapped, bench)) is not None and level.row is not None:
-            if bench.better(level.row, row):
-                yield Repair(label, level.row)
+            yield Repair(f"Swap “{word}” for “{other}” ({relation})", swapped)
 
 
 def _another_word(row: Row, bench: Bench) -> Iterator[Repair]:
@@ -187,7 +185,7 @@ def _as_long(word: str, goal: str, row: Row, side: str, bench: Bench) -> str | N
 
 
 def _fillers(row: Row, bench: Bench) -> Iterator[Repair]:
-    """Filler words before the first differing word of the shorter prompt, one to three of them."""
+    """Filler words before the first differing word of the shorter prompt, one or two of them."""
     encode = bench.vocabulary.encode
     missing = len(encode(row.clean)) - len(encode(row.corrupted))
     side = "clean" if missing < 0 else "corrupted"
