@@ -15,11 +15,13 @@ from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.settings import Method, Mode, Score, Settings
+from engine.tasks.own import is_own
 
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
 INPUTS = ("q", "k", "v", "logits")
+PAIR_FILTERS = ("all", "wrong")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
@@ -33,6 +35,8 @@ class View:
     union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
     with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
+    ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
+    ``pair_page`` say which pairs it shows else.
     """
 
     model: str = Settings.model
@@ -52,6 +56,9 @@ class View:
     inputs: tuple[str, ...] = INPUTS
     prompt: int = 0
     hide_first: bool = False
+    own: bool = False
+    pair_filter: str = "all"
+    pair_page: int = 1
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -60,7 +67,7 @@ class View:
             model=self.model,
             task=self.task,
             pairs=self.pairs,
-            seed=self.seed,
+            seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
@@ -123,6 +130,11 @@ def _written(value: object) -> str:
 
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
     if choices is not None and value not in choices:
+        if isinstance(value, str) and is_own(value):
+            raise HeadlightError(
+                f"There is no own task {value} on this machine. It was deleted, or is kept on another machine: with "
+                "the same rows, brought on the page Prompts, the link works here too."
+            )
         raise HeadlightError(f"Expected one of {', '.join(choices)}, got {_short(value)}.")
 
 
@@ -183,6 +195,12 @@ def _inputs(raw: str) -> tuple[str, ...]:
     return tuple(letter for letter in INPUTS if letter in letters)
 
 
+def _pair_filter(raw: str) -> str:
+    if raw not in PAIR_FILTERS:
+        _whole(1, MAX_PAIRS)(raw)
+    return raw
+
+
 def _short(raw: object) -> str:
     """A quoted, printable, short form of whatever stood in the link."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(raw))
@@ -207,4 +225,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "inputs": _inputs,
     "prompt": _whole(0, MAX_PAIRS - 1),
     "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
+    "own": lambda raw: bool(_whole(0, 1)(raw)),
+    "pair_filter": _pair_filter,
+    "pair_page": _whole(1, MAX_PAIRS),
 }
