@@ -136,10 +136,7 @@ def _swaps(row: Row, word: str, bench: Bench) -> Iterator[Repair]:
             continue
         if is_fact and relation != SYNONYM:
             continue
-        swapped = Row(
-            row.number, *(_swapped(text, word, other) for text in (row.clean, row.corrupted, row.answer)),
-            "|".join(_swapped(text, word, other) for text in distractors(row)), row.template,
-        )  # fmt: skip
+        swapped = _swapped_everywhere(row, word, other)
         if not bench.better(swapped, row) and (level := with_equal_lengths(swapped, bench)) is not None:
             swapped = level.row or swapped
         if bench.better(swapped, row):
@@ -226,6 +223,11 @@ def _appears(word: str, row: Row) -> bool:
     """Whether a word stands anywhere in the row already: swapped in, it would mix up who is who."""
     cells = (row.clean, row.corrupted, row.answer, row.distractor)
     return any(word.lower() in (found.lower() for found in WORD.findall(cell)) for cell in cells)
+
+
+def _swapped_everywhere(row: Row, word: str, other: str) -> Row:
+    cells = {name: _swapped(getattr(row, name), word, other) for name in ("clean", "corrupted", "answer", "distractor")}
+    return replace(row, **cells)
 
 
 def _swapped(text: str, word: str, other: str) -> str:

@@ -62,17 +62,11 @@ def _edit() -> None:
         "template": text("template", help="Rows of one template and token length are averaged together. May be empty."),
     }  # fmt: skip
     look.note("Click a cell to edit it. The line at the end adds a row; tick rows and press Delete to remove them.")
-    draft.edited(
-        st.data_editor(
-            columns,
-            key=draft.current().editor,
-            num_rows="dynamic",
-            hide_index=True,
-            column_config=config,
-            column_order=("row", *draft.CELLS),
-            alt="The rows of your own task",
-        )  # fmt: skip
-    )
+    columns_now = st.data_editor(
+        columns, key=draft.current().editor, num_rows="dynamic", hide_index=True, column_config=config,
+        column_order=("row", *draft.CELLS), alt="The rows of your own task",
+    )  # fmt: skip
+    draft.edited(columns_now)
 
 
 def _use(rows: tuple[Row, ...], ready: bool) -> None:
@@ -93,7 +87,7 @@ def _use(rows: tuple[Row, ...], ready: bool) -> None:
     with st.container(horizontal=True):
         st.button(
             "Use this task", key="own_use", type="primary", icon=":material/check:", disabled=not ready,
-            on_click=shelf.keep, args=(task, True), help=None if ready else "Rows with problems have to be mended first.",
+            on_click=shelf.keep, args=(task, True), help=None if ready else "Rows with problems must be mended first.",
         )  # fmt: skip
         st.button("Keep for later", key="own_keep", disabled=not ready, on_click=shelf.keep, args=(task, False))
         _downloads(rows)

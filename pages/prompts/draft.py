@@ -20,6 +20,7 @@ from engine.tasks.table import COLUMNS, OPTIONAL_COLUMN, Row, RowProblem
 _DRAFT = "headlight_draft"
 CELLS = (*COLUMNS, OPTIONAL_COLUMN)
 WAYS_BACK = 30
+BLANK = Row(1, "", "", "", "")
 
 Columns = dict[str, list[Any]]
 
@@ -77,11 +78,11 @@ def open_task(task: OwnTask) -> None:
 
 
 def columns_given() -> Columns:
-    """What the editor starts from, with the number of each row."""
+    """What the editor starts from, with the number of each row; a blank row where there is none."""
     draft = current()
     if draft.editor not in st.session_state:
         note(given=draft.rows)
-    given = current().given
+    given = current().given or (BLANK,)
     return {"row": [row.number for row in given], **{name: [getattr(row, name) for row in given] for name in CELLS}}
 
 

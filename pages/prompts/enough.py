@@ -17,9 +17,9 @@ from pages.shared.glossary import term
 from pages.shared.metric_words import METRIC_WORDS
 
 LEAD = (
-    "As many pairs are drawn from these ones, with replacement, again and again; how far the drawings scatter is how far "
-    "other pairs of the same templates would take the numbers. No forward pass is needed: scores are recomputed from "
-    "what each pair contributes. {score} of the heads that come first with all pairs."
+    "As many pairs are drawn from these ones, with replacement, again and again; how far the drawings scatter is how "
+    "far other pairs of the same templates would take the numbers. No forward pass is needed: scores are recomputed "
+    "from what each pair contributes. {score} of the heads that come first with all pairs."
 )
 
 

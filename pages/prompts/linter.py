@@ -91,7 +91,8 @@ def _row(row: Row, problems: Sequence[RowProblem], model: Model, bench: Bench) -
     encode = bench.vocabulary.encode
     tokens_of = align(encode(row.clean), encode(row.corrupted), model.tokenizer) if row.clean or row.corrupted else ()
     said = "".join(
-        f"<li><b>{escape(problem.column or 'whole row')}</b> {escape(problem.reason)} <em>{escape(problem.repair)}</em></li>"
+        f"<li><b>{escape(problem.column or 'whole row')}</b> {escape(problem.reason)} "
+        f"<em>{escape(problem.repair)}</em></li>"
         for problem in problems
     )
     words = (

@@ -76,10 +76,17 @@ def _choices(prepared: Prepared, groups: list[Group], view: View, kept: list[int
             "Pairs", list(names), format_func=names.__getitem__, width=360, **state.bound("pair_filter", pair_page=1)
         )
         if len(kept) > A_PAGE:
-            state.show("pair_page", page)
-            st.pagination(-(-len(kept) // A_PAGE), **state.bound("pair_page"))
+            _pages(page, -(-len(kept) // A_PAGE), view.pair_filter)
         first = (page - 1) * A_PAGE
         look.note(f"Shown: {min(A_PAGE, len(kept) - first)} of {len(prepared.prompts)} pairs.")
+
+
+def _pages(page: int, count: int, pair_filter: str) -> None:
+    """One widget for each filter: it starts at the page of the view, and is moved only if a link says another."""
+    key = f"pair_page_{pair_filter}"
+    if st.session_state.get(key, page) != page:
+        st.session_state[key] = page
+    st.pagination(count, default=page, key=key, on_change=lambda: state.change(pair_page=st.session_state[key]))
 
 
 def _card(prepared: Prepared, place: int, groups: list[Group]) -> str:

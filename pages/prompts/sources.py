@@ -19,8 +19,8 @@ MEGABYTES = MAX_BYTES // 1_000_000
 EXAMPLE = """clean,corrupted,answer,distractor
 "When Mary and John went home, John gave a book to","When Alice and Bob went home, Paul gave a book to",Mary,John"""
 WANTED = (
-    "A line of column names, then a pair a line: clean, corrupted, answer, distractor (several with | between them), and "
-    "template if you like. Or JSONL, an object a line with these names."
+    "A line of column names, then a pair a line: clean, corrupted, answer, distractor (several with | between them), "
+    "and template if you like. Or JSONL, an object a line with these names."
 )
 
 
