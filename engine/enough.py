@@ -31,11 +31,15 @@ ENOUGH_OVERLAP = 0.9  # of the top heads, how many stay on top
 
 @dataclass(frozen=True)
 class Interval:
-    """The middle 95 % of the drawings, and the value of all pairs between them."""
+    """The middle 95 % of the drawings and their median; and ``value``, which all pairs give.
+
+    A score's drawings lie below its value where that is high: noise of few pairs raises the other channels.
+    """
 
     low: float
-    value: float
+    middle: float
     high: float
+    value: float
 
     @property
     def half_width(self) -> float:
@@ -131,10 +135,10 @@ def resampled_scores(prepared: Prepared, shares: Tensor, watcher: Watcher) -> Te
 
 
 def interval(values: Tensor, whole: float) -> Interval:
-    """The middle 95 % of ``values [draw]`` around what all pairs give."""
+    """The middle 95 % of ``values [draw]``; ``whole`` is what all pairs give."""
     tail = (1 - COVERAGE) / 2
-    low, high = values.double().quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
-    return Interval(low, whole, high)
+    low, middle, high = values.double().quantile(torch.tensor([tail, 0.5, 1 - tail], dtype=torch.float64)).tolist()
+    return Interval(low, middle, high, whole)
 
 
 def _energy_differences(prepared: Prepared, layer: int) -> Tensor:

@@ -15,7 +15,7 @@ SPREAD = 0.13  # between neighbouring heads at one number of pairs
 
 
 def metric_figure(enough: EnoughLike, name: str, dark: bool) -> go.Figure:
-    """The mean clean metric, called ``name``: its 95 % interval as a band over the number of pairs."""
+    """The mean clean metric, called ``name``: median and 95 % interval as a band over the number of pairs."""
     figure = theme.blank(dark, HEIGHT)
     at = list(range(len(enough.stages)))
     intervals = [stage.metric for stage in enough.stages]
@@ -26,10 +26,10 @@ def metric_figure(enough: EnoughLike, name: str, dark: bool) -> go.Figure:
         mode="lines", line={"color": theme.fade(colour, 0.7), "width": 1}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     figure.add_scatter(
-        x=at, y=[each.value for each in intervals], mode="lines+markers", showlegend=False,
+        x=at, y=[each.middle for each in intervals], mode="lines+markers", showlegend=False,
         line={"color": colour, "width": 2.4}, marker={"size": 7},
         text=[_span(each.low, each.high) for each in intervals], customdata=[stage.size for stage in enough.stages],
-        hovertemplate="%{customdata} pairs: 95 % of drawings from %{text}<extra></extra>",
+        hovertemplate="%{customdata} pairs: median %{y:+.2f}, 95 % of drawings from %{text}<extra></extra>",
     )  # fmt: skip
     _axes(figure, enough, name)
     return figure
@@ -45,14 +45,14 @@ def scores_figure(enough: EnoughLike, dark: bool) -> go.Figure:
         intervals = [stage.scores[number] for stage in enough.stages]
         colour, shift = COLOURS[number % len(COLOURS)], SPREAD * (number - (len(enough.heads) - 1) / 2)
         figure.add_scatter(
-            x=[place + shift for place in range(len(intervals))], y=[each.value for each in intervals],
+            x=[place + shift for place in range(len(intervals))], y=[each.middle for each in intervals],
             mode="markers", name=f"head {head}", marker={"size": 9, "color": colour, "symbol": SYMBOLS[number % 5]},
             error_y={"type": "data", "symmetric": False, "color": theme.fade(colour, 0.6), "thickness": 4, "width": 0,
-                     "array": [each.high - each.value for each in intervals],
-                     "arrayminus": [each.value - each.low for each in intervals]},
+                     "array": [each.high - each.middle for each in intervals],
+                     "arrayminus": [each.middle - each.low for each in intervals]},
             customdata=[[head.layer, head.index]] * len(intervals),
             text=[_span(each.low, each.high) for each in intervals],
-            hovertemplate=f"<b>head {head}</b><br>C-FLAP %{{y:+.2f}} z<br>95 % of drawings from %{{text}}"
+            hovertemplate=f"<b>head {head}</b><br>C-FLAP, median %{{y:+.2f}} z<br>95 % of drawings from %{{text}}"
                           "<extra></extra>",
             unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
@@ -72,8 +72,9 @@ def enough_rows(enough: EnoughLike) -> list[Row]:
                 "pairs": stage.size,
                 "of": name,
                 "low": round(each.low, 6),
-                "all pairs": round(each.value, 6),
+                "median": round(each.middle, 6),
                 "high": round(each.high, 6),
+                "all pairs": round(each.value, 6),
                 "top heads kept": round(stage.overlap, 4),
                 "same top heads": round(stage.unchanged, 4),
             }

@@ -101,10 +101,12 @@ class CostLike(Protocol):
 
 
 class IntervalLike(Protocol):
-    """The middle 95 % of what drawings of pairs give, and what all pairs give."""
+    """The middle 95 % of what drawings of pairs give with their median, and what all pairs give."""
 
     @property
     def low(self) -> float: ...
+    @property
+    def middle(self) -> float: ...
     @property
     def value(self) -> float: ...
     @property

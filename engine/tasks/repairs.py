@@ -140,7 +140,7 @@ def _swaps(row: Row, word: str, bench: Bench) -> Iterator[Repair]:
         if not bench.better(swapped, row) and (level := with_equal_lengths(swapped, bench)) is not None:
             swapped = level.row or swapped
         if bench.better(swapped, row):
-            yield Repair(f"Swap “{word}” for “{other}” ({relation})", swapped)
+            yield Repair(f"“{word}” → “{other}” ({relation})", swapped)
 
 
 def _another_word(row: Row, bench: Bench) -> Iterator[Repair]:
@@ -153,9 +153,9 @@ def _another_word(row: Row, bench: Bench) -> Iterator[Repair]:
             if other is None:
                 continue
             mended = replace(mended, **{side: _swapped(getattr(mended, side), word, other)})
-            said.append(f"“{word}” for “{other}”")
+            said.append(f"“{word}” → “{other}”")
         if said and bench.better(mended, row):
-            yield Repair(f"Equal lengths: in the {side} prompt, {', '.join(said)}", mended)
+            yield Repair(f"Equal lengths: {', '.join(said)} in the {side} prompt", mended)
 
 
 def _unequal_words(row: Row, bench: Bench) -> list[tuple[str, str]]:
@@ -191,7 +191,7 @@ def _fillers(row: Row, bench: Bench) -> Iterator[Repair]:
         for words in _filler_words(at, min(MOST_FILLERS, abs(missing))):
             mended = replace(row, **{side: f"{text[:at]}{' '.join(words)} {text[at:]}"})
             if bench.better(mended, row):
-                yield Repair(f"Equal lengths: “{' '.join(words)}” into the {side} prompt", mended)
+                yield Repair(f"Equal lengths: add “{' '.join(words)}” to the {side} prompt", mended)
 
 
 def _differences(row: Row, side: str) -> list[int]:

@@ -56,10 +56,12 @@ def _edit() -> None:
     columns = draft.columns_given()
     text = st.column_config.TextColumn
     config: dict[str, Any] = {
-        "row": st.column_config.NumberColumn("row", disabled=True, width=60),
-        "clean": text("clean", width="large"), "corrupted": text("corrupted", width="large"),
-        "answer": text("answer"), "distractor": text("distractor", help="several with | between them"),
-        "template": text("template", help="Rows of one template and token length are averaged together. May be empty."),
+        "row": st.column_config.NumberColumn("row", disabled=True, width=56),
+        "clean": text("clean", width=330), "corrupted": text("corrupted", width=330),
+        "answer": text("answer", width=110), "distractor": text("distractor", width=120, help="several with | between"),
+        "template": text(
+            "template", width=110, help="Rows of one template and token length are averaged together. May be empty."
+        ),
     }  # fmt: skip
     look.note("Click a cell to edit it. The line at the end adds a row; tick rows and press Delete to remove them.")
     columns_now = st.data_editor(

@@ -55,8 +55,9 @@ def _draw(prepared: Prepared, enough: Enough) -> None:
             identity=data, on_click=lambda place: state.change(head=str(Head(*place))),
         )  # fmt: skip
     look.note(
-        f"Mean over the pairs; {COVERAGE:.0%} of {enough.draws} drawings lie in each interval (bootstrap over pairs, "
-        f"seed {prepared.settings.seed}). Few pairs share few templates: other templates may differ by more."
+        f"Mean over the pairs; {_percent(COVERAGE)} of {enough.draws} drawings lie in each interval, marks are medians "
+        f"(bootstrap over pairs, seed {prepared.settings.seed}). Few pairs blur the scores. Templates other than these "
+        "may differ by more."
     )
     _twin(enough, title, dark)
 
@@ -67,8 +68,8 @@ def _verdict(prepared: Prepared, enough: Enough) -> tuple[str, str]:
     last, top = enough.stages[-1], len(enough.heads)
     spread = f"{look.number(last.metric.value, digits)} ± {look.number(last.metric.half_width, digits)} {unit}".strip()
     text = (
-        f"{name} {spread} ({COVERAGE:.0%}). The top {top} heads are the same {top} in {last.unchanged:.0%} of the "
-        f"drawings; on average {top * last.overlap:.1f} of them stay. "
+        f"{name} {spread} ({_percent(COVERAGE)}). The top {top} heads are the same {top} in "
+        f"{_percent(last.unchanged)} of the drawings; on average {top * last.overlap:.1f} of them stay. "
     )
     if enough.enough:
         return f"{enough.n} pairs: enough.", text + "More would narrow this further, but hardly change who leads."
@@ -76,11 +77,17 @@ def _verdict(prepared: Prepared, enough: Enough) -> tuple[str, str]:
 
 
 def _more(enough: Enough) -> str:
-    last = enough.stages[-1]
     if enough.needed > enough.n:
-        return f"About {enough.needed} pairs would bring the interval to ± {ENOUGH_WIDTH:.0%} of the mean (estimate)."
-    reason = f"less than {ENOUGH_OVERLAP:.0%} of the top heads stay" if last.overlap < ENOUGH_OVERLAP else "it is wide"
-    return f"The metric is well known, but {reason}: heads of nearly the same score change places."
+        width = _percent(ENOUGH_WIDTH)
+        return f"About {enough.needed} pairs would bring the interval to ± {width} of the mean (estimate)."
+    return (
+        f"The metric is well known, but less than {_percent(ENOUGH_OVERLAP)} of the top heads stay: heads of nearly "
+        "the same score change places."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _twin(enough: Enough, title: str, dark: bool) -> None:

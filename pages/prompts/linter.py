@@ -22,7 +22,7 @@ A_PAGE = 8
 
 
 def faults_of(rows: Sequence[Row], model: Model) -> dict[int, list[RowProblem]]:
-    """Problems by row; checked once for the same rows, model and metric-free."""
+    """Problems by row; checked once for the same rows and model."""
     found: dict[int, list[RowProblem]] = {}
     for problem in _checked(own_task(rows).name, model.name, tuple(rows), model) if rows else ():
         found.setdefault(problem.row, []).append(problem)
@@ -41,7 +41,8 @@ def show(rows: tuple[Row, ...], faults: dict[int, list[RowProblem]], model: Mode
     wanted = _wanted(rows, faults)
     page = 1
     if len(wanted) > A_PAGE:
-        page = st.pagination(-(-len(wanted) // A_PAGE), key="own_page")
+        count = -(-len(wanted) // A_PAGE)
+        page = st.pagination(count, key=f"own_page_{count}")
     for row in wanted[(page - 1) * A_PAGE : page * A_PAGE]:
         _row(row, faults.get(row.number, []), model, bench)
 
