@@ -12,7 +12,7 @@ from engine.job import JobState
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import background, job_panel, look, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.metric_words import METRIC_WORDS
 
@@ -51,7 +51,7 @@ def _draw(prepared: Prepared, enough: Enough) -> None:
     with right:
         st.markdown(f"##### Scores of the top {len(enough.heads)} heads")
         chart(
-            scores_figure(enough, dark), "enough_scores", "Scores of the top heads: intervals by number of pairs",
+            drawn(scores_figure, enough, dark), "enough_scores", "Scores of the top heads: intervals by number of pairs",
             identity=data, on_click=lambda place: state.change(head=str(Head(*place))),
         )  # fmt: skip
     look.note(

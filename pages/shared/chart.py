@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,22 @@ _link = component(
     css=Path(__file__).with_name("chart.css").read_text("utf-8"),
     js=Path(__file__).with_name("chart.js").read_text("utf-8"),
 )
+KEPT_FIGURES = 64  # of all sessions together; tens to hundreds of kilobytes each
 _UNABLE = "headlight_charts_sent_whole"
 _THEME = "headlight_theme"
+
+
+def drawn(make: Callable[..., Figure], *what: Hashable, **how: Hashable) -> Figure:
+    """``make(*what, **how)``, kept while it is among the figures drawn last: a rerun changes few of them.
+
+    Results of the engine count as the same if they are the same object. The figure is shared: do not alter it.
+    """
+    return _drawn(make, what, tuple(sorted(how.items())))
+
+
+@lru_cache(maxsize=KEPT_FIGURES)
+def _drawn(make: Callable[..., Figure], what: tuple[Hashable, ...], how: tuple[tuple[str, Hashable], ...]) -> Figure:
+    return make(*what, **dict(how))
 
 
 def is_dark() -> bool:
