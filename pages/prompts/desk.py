@@ -75,7 +75,8 @@ def _use(rows: tuple[Row, ...], ready: bool) -> None:
     look.step(None, "Use it", "Everywhere a built-in task is: Explorer, Pruning, Path patching and all other pages.")
     now = draft.current()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.session_state["own_title"] = now.title
+        if "own_title" not in st.session_state:  # never over what is being typed
+            st.session_state["own_title"] = now.title
         st.text_input(
             "Title", key="own_title", max_chars=own.LONGEST_TITLE, placeholder=f"Own task · {len(rows)} pairs",
             on_change=lambda: draft.note(title=st.session_state["own_title"]),

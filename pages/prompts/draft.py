@@ -75,6 +75,7 @@ def open_task(task: OwnTask) -> None:
     """Edit a copy of a kept task."""
     put(task.rows)
     note(title=task.title, metric=task.metric)
+    st.session_state.pop("own_title", None)
 
 
 def columns_given() -> Columns:

@@ -51,7 +51,7 @@ def _draw(prepared: Prepared, enough: Enough) -> None:
     with right:
         st.markdown(f"##### Scores of the top {len(enough.heads)} heads")
         chart(
-            drawn(scores_figure, enough, dark), "enough_scores", "Scores of the top heads: intervals by number of pairs",
+            drawn(scores_figure, enough, dark), "enough_scores", "Scores of the top heads by number of pairs",
             identity=data, on_click=lambda place: state.change(head=str(Head(*place))),
         )  # fmt: skip
     look.note(

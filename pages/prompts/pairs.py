@@ -21,6 +21,7 @@ from pages.shared.metric_words import METRIC_WORDS
 from pages.shared.view import View
 
 A_PAGE = 10
+PAGER_WIDTH = 340  # pixels: of a narrower one Streamlit shows the arrows alone
 LEAD = (
     "Clean above corrupted, token above token; the tokens that differ are marked. Probabilities are of the next token, "
     "softmax over the whole vocabulary at the end position. Where there are several answers or distractors, theirs are "
@@ -86,7 +87,9 @@ def _pages(page: int, count: int, pair_filter: str) -> None:
     key = f"pair_page_{pair_filter}"
     if st.session_state.get(key, page) != page:
         st.session_state[key] = page
-    st.pagination(count, default=page, key=key, on_change=lambda: state.change(pair_page=st.session_state[key]))
+    st.pagination(
+        count, default=page, key=key, width=PAGER_WIDTH, on_change=lambda: state.change(pair_page=st.session_state[key])
+    )
 
 
 def _card(prepared: Prepared, place: int, groups: list[Group]) -> str:

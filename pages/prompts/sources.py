@@ -35,7 +35,8 @@ def show(prepared: Prepared | None) -> None:
 
 
 def _paste() -> None:
-    st.session_state["own_paste"] = st.session_state.get(_PASTED, "")
+    if "own_paste" not in st.session_state:  # never over what is being typed
+        st.session_state["own_paste"] = st.session_state.get(_PASTED, "")
     st.text_area(
         "Rows as CSV or JSONL", key="own_paste", height=150, placeholder=EXAMPLE, help=WANTED, on_change=_remember,
     )  # fmt: skip
