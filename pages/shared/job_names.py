@@ -11,8 +11,9 @@ from engine.job import JobState, Snapshot
 from engine.jobs import kind_of
 from engine.models.registry import find_card
 from engine.settings import Mode, Settings
+from engine.tasks.own import is_own
 from engine.tasks.task import TASKS
-from pages.shared import search_run
+from pages.shared import own_tasks, search_run
 from pages.shared.view import data_fields, run_fields
 
 WHAT = {
@@ -63,4 +64,7 @@ def model_title(name: str) -> str:
 
 
 def task_title(name: str) -> str:
+    if is_own(name):
+        own = own_tasks.kept()
+        return own[name].title if name in own else "Deleted own task"
     return next((task.title for task in TASKS if task.name == name), name)
