@@ -75,7 +75,7 @@ class Pruning:
 
 def prune(prepared: Prepared, watcher: Watcher) -> Pruning:
     """Sweep both scores and choose a union; the work of ``--sparsity auto``."""
-    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.check)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     scores = {"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap}
     total = len(scores) * len(SWEEP_SPARSITIES)
     with ledger.stage(STAGE):
@@ -119,7 +119,7 @@ def _sweep(
 
 def random_band(prepared: Prepared, watcher: Watcher) -> RandomBand:
     """Random head sets, nested within each draw and seeded by the run's seed."""
-    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.check)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     generator = torch.Generator().manual_seed(prepared.settings.seed)
     curves = []
     with ledger.stage(BAND_STAGE):

@@ -10,8 +10,8 @@ import atexit
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -26,6 +26,7 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.enough import Enough
     from engine.models.model import Model
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from engine.sparsity_sweep import Pruning, RandomBand
 
 LOADING = "loading the model"
-KEPT_JOBS = 12
 KEPT_GLANCES = 60
+KEPT_JOBS = 6  # of a kind
+KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -65,6 +67,10 @@ class ModelShelf:
         with self._lock:
             return name in self._models
 
+    def at_hand(self, name: str) -> Model | None:
+        """The model if it is in memory; asked without the lock, which is held for seconds while one loads."""
+        return self._models.get(name)
+
 
 class Followers:
     """Which settings each browser session looks at."""
@@ -88,11 +94,12 @@ class Background:
     followers: Followers
     glances: JobManager
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
+    dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
 
 
 @st.cache_resource(show_spinner=False)
 def background() -> Background:
-    jobs = JobManager(KEPT_JOBS, on_failure=_write_log)
+    jobs = JobManager(KEPT_JOBS, _write_log, KEPT_OF)
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
     glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
     atexit.register(glances.close, LAST_CHUNK_SECONDS)
@@ -104,7 +111,7 @@ def follow(settings: Settings) -> None:
     context = get_script_run_ctx()
     left = background().followers.move(context.session_id if context else "", data_of(settings))
     if left is not None:
-        for kind in ("ready", "curve", "band"):
+        for kind in ("ready", "curve", "band", "enough"):
             if (job := background().jobs.find((kind, left))) is not None:
                 job.cancel()
 
@@ -150,17 +157,63 @@ def start_band(settings: Settings) -> Job:
     return behind.jobs.submit(("band", data), lambda watcher: _band(behind, data, watcher))
 
 
+def enough_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("enough", data_of(settings)))
+
+
+def start_enough(settings: Settings) -> Job:
+    """How the metric and the top heads' scores narrow with more pairs: a second. Result: Enough, or None."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("enough", data), lambda watcher: _enough(behind, data, watcher))
+
+
 def search_job(settings: Settings) -> Job | None:
     return background().jobs.find(("search", settings))
 
 
 def start_search(settings: Settings) -> Job:
     """The whole search and its verification: minutes. Result: Discovery. The random band waits for it."""
+    _postpone_band(settings)
+    behind = background()
+    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def start_race(contestants: Sequence[Settings]) -> None:
+    """Searches on the same prompts that take turns, each timed as if it were alone. Results: Discovery.
+
+    One that is there already, finished or under way, is not run again.
+    """
+    behind = background()
+    open_to = [settings for settings in contestants if not _is_there(behind, settings)]
+    if len(open_to) < 2:
+        for settings in open_to:
+            start_search(settings)
+        return
+    _postpone_band(contestants[0])
+    common = _Common(behind, len(open_to))
+    behind.jobs.submit_together(
+        [
+            (("search", settings), lambda watcher, settings=settings: _contest(common, settings, watcher))
+            for settings in open_to
+        ]
+    )
+
+
+def _is_there(behind: Background, settings: Settings) -> bool:
+    job = behind.jobs.find(("search", settings))
+    return job is not None and job.reusable
+
+
+def _postpone_band(settings: Settings) -> None:
+    """Let what was asked for go before the random band."""
     if (band := band_job(settings)) is not None and band.live:
         band.cancel()
         background().postponed.add(band)
-    behind = background()
-    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def pilot_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("pilot", settings))
 
 
 def pilot_of(settings: Settings, keep: Tensor) -> Job:
@@ -233,10 +286,41 @@ def _band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBan
     return random_band(_known(behind, settings, watcher), watcher)
 
 
+class _Common:
+    """What contestants share: one set of activations, which the first of them to come sees to."""
+
+    def __init__(self, behind: Background, contestants: int) -> None:
+        self.behind, self._contestants = behind, contestants
+        self._prepared: Prepared | None = None
+
+    def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
+        from engine.memory import plan_of_each
+
+        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+            if self._prepared is None:
+                known = _known(self.behind, settings, watcher)
+                memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
+                self._prepared = replace(known, memory=memory)
+        return self._prepared
+
+
+def _contest(common: _Common, settings: Settings, watcher: Watcher) -> Discovery:
+    return _discover(common.behind, common.prepared(settings, watcher), settings, watcher)
+
+
+def _enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
+    from engine.enough import how_many_are_enough
+
+    return how_many_are_enough(_known(behind, settings, watcher), watcher)
+
+
 def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
+    return _discover(behind, _known(behind, settings, watcher), settings, watcher)
+
+
+def _discover(behind: Background, prepared: Prepared, settings: Settings, watcher: Watcher) -> Discovery:
     from engine.pipeline import discover
 
-    prepared = _known(behind, settings, watcher)
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
     return discover(prepared.model, settings, watcher, prepared, pruning, pilot)

@@ -17,6 +17,7 @@ from engine.heads import Head
 from engine.merge import UNION_NAMES
 from engine.pruning import KEEPERS
 from engine.settings import Method, Mode, Score, Settings
+from engine.tasks.own import is_own
 
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
@@ -26,6 +27,7 @@ MAPS = ("both", "one")
 MEASURES = ("rank", "score")
 COLOURS = ("list", "layer")
 ORDERS = ("contrastive_flap", "flap", "difference", "layer")
+PAIR_FILTERS = ("all", "wrong")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
@@ -45,6 +47,8 @@ class View:
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
+    ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
+    ``pair_page`` say which pairs it shows else.
     """
 
     model: str = Settings.model
@@ -73,6 +77,9 @@ class View:
     layers: str = ""
     top: int = 0
     order: str = "contrastive_flap"
+    own: bool = False
+    pair_filter: str = "all"
+    pair_page: int = 1
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -81,7 +88,7 @@ class View:
             model=self.model,
             task=self.task,
             pairs=self.pairs,
-            seed=self.seed,
+            seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
@@ -96,6 +103,26 @@ class View:
     def mask_score(self) -> Score:
         """The score whose keep mask is ringed; the map of differences rings Contrastive-FLAP's."""
         return Score.CONTRASTIVE_FLAP if self.score == "difference" else Score(self.score)
+
+
+def data_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view that shows the model and prompts of ``settings``."""
+    return {
+        "model": settings.model, "task": settings.task, "pairs": settings.pairs, "seed": settings.seed,
+        "head": None, "edge": None, "prompt": 0,
+    }  # fmt: skip
+
+
+def run_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
+    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
+    if not settings.grid:
+        changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
+    if settings.method is Method.DENSE:
+        return changes | {"among": "all"}
+    if settings.sparsity is None:
+        return changes | {"among": "auto", "union": settings.union or ""}
+    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
 
 
 DEFAULT = View()
@@ -145,6 +172,11 @@ def _written(value: object) -> str:
 
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
     if choices is not None and value not in choices:
+        if isinstance(value, str) and is_own(value):
+            raise HeadlightError(
+                f"There is no own task {value} on this machine. It was deleted, or is kept on another machine: with "
+                "the same rows, brought on the page Prompts, the link works here too."
+            )
         raise HeadlightError(f"Expected one of {', '.join(choices)}, got {_short(value)}.")
 
 
@@ -221,6 +253,12 @@ def _layers(raw: str) -> str:
     return raw
 
 
+def _pair_filter(raw: str) -> str:
+    if raw not in PAIR_FILTERS:
+        _whole(1, MAX_PAIRS)(raw)
+    return raw
+
+
 def _short(raw: object) -> str:
     """A quoted, printable, short form of whatever stood in the link."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(raw))
@@ -254,4 +292,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "layers": _layers,
     "top": _whole(0, MAX_TOP),
     "order": _one_of(ORDERS),
+    "own": lambda raw: bool(_whole(0, 1)(raw)),
+    "pair_filter": _pair_filter,
+    "pair_page": _whole(1, MAX_PAIRS),
 }
