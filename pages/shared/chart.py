@@ -8,7 +8,7 @@ selection events know nothing of sliders. So Streamlit gets the first figure onl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ def chart(
     on_click: Callable[[Any], None] | None = None,
     on_drag: Callable[[float], None] | None = None,
     slider: int | None = None,
-    selected: dict[str, int] | None = None,
+    selected: Mapping[str, float] | None = None,
 ) -> None:
     """Draw ``figure``, in place if it is a new state of the chart that ``identity`` names.
 
@@ -84,7 +84,7 @@ def chart(
         key=state,
         data={
             "chart": key, "dark": is_dark(), "version": version, "figure": figure.to_json(),
-            "slider": slider, "selected": selected,
+            "slider": slider, "selected": None if selected is None else dict(selected),
         },
         height="content",
         on_clicked_change=sent("clicked", on_click),
