@@ -164,8 +164,8 @@ def test_rows_survive_a_visit_to_another_page(open_app: OpenApp) -> None:
     app = paste(desk(open_app), ROWS)
     app.button("own_repair_3_0").click().run()
     before = rows_of(app)
-    app.switch_page("pages/explorer/page.py").run()
-    app.switch_page("pages/prompts/page.py").run()
+    app.switch_page("explorer/page.py").run()
+    app.switch_page("prompts/page.py").run()
     assert rows_of(app) == before and app.text_area("own_paste").value == ROWS
     assert "1 of 4 rows cannot be used yet." in texts(app) and not app.exception
 
