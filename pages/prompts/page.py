@@ -25,9 +25,11 @@ def show() -> None:
         "Show", list(PARTS), format_func=PARTS.__getitem__, required=True, label_visibility="collapsed",
         **state.bound("own", read=lambda part: part == "own"),
     )  # fmt: skip
-    below = st.container(key="own_part" if view.own else "pairs_part")
-    with below:
+    # What comes and goes while the model loads must not move, and so draw anew, what a person types below.
+    waiting, below = st.container(), st.container(key="own_part" if view.own else "pairs_part")
+    with waiting:
         prepared = frame.ready(view.settings())
+    with below:
         if view.own:
             desk.show(view, background.background().shelf.at_hand(view.model), prepared)
         elif prepared is not None:
