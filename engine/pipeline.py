@@ -1,7 +1,7 @@
 """Accelerated Path Patching from prompts to a verified circuit (METHOD section 2).
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
-2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
+2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
@@ -117,7 +117,7 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
         return prepared.scores.keep(settings.score, settings.sparsity)
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
-    return pruning.choice.merge.mask
+    return pruning.taken(settings.union).mask
 
 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.ablation import Ablator
 from engine.cliffs import Cliffs, find_cliffs
 from engine.cost import CostRow, Ledger, pass_flops
-from engine.merge import Choice, Merge, choose, nine_merges
+from engine.merge import Choice, Merge, check_union, choose, nine_merges
 from engine.metrics import faithfulness, performance
 from engine.prepare import Prepared
 from engine.progress import Watcher
@@ -61,6 +61,16 @@ class Pruning:
     merges: tuple[Merge, ...]
     choice: Choice
     cost: tuple[CostRow, ...]
+
+    def taken(self, union: str | None) -> Merge:
+        """The union to search in: the one named (merge.UNION_NAMES), or the automatic choice.
+
+        Raises HeadlightError for a name that is none.
+        """
+        if union is None:
+            return self.choice.merge
+        name = check_union(union)
+        return next(merge for merge in self.merges if merge.name == name)
 
 
 def prune(prepared: Prepared, watcher: Watcher) -> Pruning:

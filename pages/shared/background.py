@@ -10,7 +10,7 @@ import atexit
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 LOADING = "loading the model"
 KEPT_JOBS = 6  # of a kind
 KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
+KEPT_GLANCES = 60
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -86,6 +87,7 @@ class Background:
     jobs: JobManager
     shelf: ModelShelf
     followers: Followers
+    glances: JobManager
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
     dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
 
@@ -94,7 +96,9 @@ class Background:
 def background() -> Background:
     jobs = JobManager(KEPT_JOBS, _write_log, KEPT_OF)
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
-    return Background(jobs, ModelShelf(), Followers())
+    glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
+    atexit.register(glances.close, LAST_CHUNK_SECONDS)
+    return Background(jobs, ModelShelf(), Followers(), glances)
 
 
 def follow(settings: Settings) -> None:
@@ -215,6 +219,17 @@ def leave_pilot(settings: Settings) -> None:
     if (job := background().jobs.find(key)) is not None:
         job.cancel()
         background().jobs.forget(key)
+
+
+def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
+    """A quick look at a model, the same for the same ``what``. Result: what ``look`` returns.
+
+    It has a thread of its own, so it never queues behind a search; a model that has only hooks may still make it
+    wait for the lock between two passes of one, which no page can.
+    """
+    behind, data = background(), data_of(settings)
+    key = ("glance", data, what)
+    return behind.glances.find(key) or behind.glances.submit(key, lambda watcher: look(_known(behind, data, watcher)))
 
 
 def was_postponed(job: Job) -> bool:

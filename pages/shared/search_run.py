@@ -14,6 +14,7 @@ from engine.circuit import Circuit
 from engine.duration import duration
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
+from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.settings import Method, Settings
@@ -166,7 +167,7 @@ def among_words(settings: Settings) -> str:
     if settings.method is Method.DENSE:
         return "among all heads"
     if settings.sparsity is None:
-        return "inside the automatic union"
+        return f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
     return f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
 
 
