@@ -11,7 +11,6 @@ from engine.job import JobState, Snapshot
 from engine.jobs import kind_of
 from engine.models.registry import find_card
 from engine.settings import Mode, Settings
-from engine.tasks.own import is_own
 from engine.tasks.task import TASKS
 from pages.shared import own_tasks, search_run
 from pages.shared.view import data_fields, run_fields
@@ -22,11 +21,15 @@ WHAT = {
     "band": "Random heads",
     "search": "Search",
     "pilot": "Look ahead",
+    "enough": "Enough pairs",
 }
-ROOM = {"ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer"}
+ROOM = {
+    "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
+    "enough": "prompts",
+}  # fmt: skip
 OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.
-QUIET = ("ready", "curve", "band", "pilot")
+QUIET = ("ready", "curve", "band", "pilot", "enough")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,5 @@ def model_title(name: str) -> str:
 
 
 def task_title(name: str) -> str:
-    if is_own(name):
-        own = own_tasks.kept()
-        return own[name].title if name in own else "Deleted own task"
-    return next((task.title for task in TASKS if task.name == name), name)
+    kept = own_tasks.kept()
+    return kept[name].title if name in kept else next((task.title for task in TASKS if task.name == name), name)
