@@ -26,11 +26,14 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.heads import Head
     from engine.models.model import Model
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
+    from engine.roles import Behaviour
     from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.verification import Verification
 
 LOADING = "loading the model"
 KEPT_JOBS = 12
@@ -180,6 +183,30 @@ def leave_pilot(settings: Settings) -> None:
         background().jobs.forget(key)
 
 
+def roles_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("roles", data_of(settings)))
+
+
+def start_roles(settings: Settings) -> Job:
+    """Where every head looks and what it writes: about a second. Result: Behaviour."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
+
+
+def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
+    return background().jobs.find(("verify", data_of(settings), heads, seed))
+
+
+def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
+    """Some heads alone on the prompts of ``seed``: seconds. Result: Verification."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("verify", data, heads, seed), lambda watcher: _verify(behind, data, heads, seed, watcher)
+    )
+
+
 def was_postponed(job: Job) -> bool:
     """Whether the job was cancelled only to let something more urgent through."""
     return job in background().postponed and not job.live
@@ -231,6 +258,26 @@ def _pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watche
     from engine.pilot import look_ahead
 
     return look_ahead(_known(behind, settings, watcher), keep, settings, watcher)
+
+
+def _roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
+    from engine.behaviour import measure_behaviour
+
+    return measure_behaviour(_known(behind, settings, watcher), watcher)
+
+
+def _verify(
+    behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
+) -> Verification:
+    from engine.cost import Ledger, pass_flops
+    from engine.pipeline import verify_on_fresh
+    from engine.verification import STAGE
+
+    prepared = _known(behind, settings, watcher)
+    watcher.step(STAGE, 0, 1)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.check)
+    with ledger.stage(STAGE):
+        return verify_on_fresh(prepared, heads, seed, ledger)
 
 
 def _stage_name(announcement: str) -> str:

@@ -41,6 +41,10 @@ TERMS = {
         "First order: the true change of the receiver’s output times the gradient of the metric. What later layers "
         "do with a large change is missing from it."
     ),
+    "role": (
+        "A name for what a head does, by two numbers: where its attention goes on the clean prompts, and what it adds "
+        "to the answer’s logits directly. “-like”: a head can behave so for another reason."
+    ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
         "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."

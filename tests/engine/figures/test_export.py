@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 
 import networkx as nx
@@ -13,7 +12,7 @@ import torch
 
 from engine.circuit import Input
 from engine.cost import CostRow
-from engine.figures.export import circuit_graphml, circuit_json, figure_html, rows_csv
+from engine.figures.export import circuit_graphml, figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import (
     attention_rows,
@@ -148,11 +147,3 @@ def test_graphml_reads_back_with_its_attributes():
     assert graph.number_of_edges() == 5
     assert graph["0.1"]["4.2"]["q"]["effect"] == -0.4
     assert graph["2.0"]["4.2"]["k"]["shared"] is True
-
-
-def test_json_reads_back():
-    content = json.loads(circuit_json(A_CIRCUIT))
-    assert content["heads"] == ["0.1", "2.0", "2.3", "4.2"]
-    assert content["edges"][0] == {
-        "sender": "4.2", "receiver": "logits", "input": "logits", "effect": -0.8, "shared": False,
-    }  # fmt: skip

@@ -1,0 +1,90 @@
+"""Roles by behaviour: measured in the background, with the thresholds said."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.circuit import Circuit
+from engine.figures.circuit_tables import rule_rows
+from engine.figures.export import rows_csv
+from engine.heads import Head
+from engine.job import JobState
+from engine.roles import Behaviour, Finding, Role, findings
+from engine.settings import Settings
+from pages.circuit.shown import Shown
+from pages.shared import background, job_panel, look
+from pages.shared.glossary import term
+
+LEAD = (
+    f"What each head was measured to do on the clean prompts, whatever it is called elsewhere. A {term('role')} is a "
+    "threshold on a number, so look at the number too."
+)
+FOUND = "headlight_circuit_roles"
+
+
+def measured(settings: Settings, shown: Shown) -> dict[Head, tuple[Finding, ...]]:
+    """Findings by head, as far as they are known; starts measuring if nobody has."""
+    if not shown.fits or not shown.circuit.heads:
+        return {}
+    job = background.roles_job(settings) or background.start_roles(settings)
+    behaviour: Behaviour | None = background.result_of(job)
+    if behaviour is None:
+        return {}
+    kept = st.session_state.get(FOUND)
+    if kept is None or kept[0] is not behaviour or kept[1] is not shown.circuit:
+        kept = st.session_state[FOUND] = (behaviour, shown.circuit, findings(behaviour, shown.circuit))
+    return kept[2]
+
+
+def of_file(shown: Shown) -> dict[Head, tuple[Role, ...]]:
+    """The roles a file gives its heads, where they are ours."""
+    if shown.file is None:
+        return {}
+    known = {role.value: role for role in Role}
+    held = {
+        head: tuple(known[part] for part in text.split(", ") if part in known)
+        for head, text in shown.file.roles.items()
+    }
+    return {head: roles for head, roles in held.items() if roles}
+
+
+def show(settings: Settings, shown: Shown, found: dict[Head, tuple[Finding, ...]]) -> None:
+    look.step(None, "Roles by behaviour", LEAD)
+    if not shown.fits:
+        look.empty("Not measured", "The circuit is of another model. Roles drawn above are those the file gives.")
+        return
+    job = background.roles_job(settings)
+    shot = job.snapshot() if job is not None else None
+    if job is not None and shot is not None and shot.state.live:
+        job_panel.watch(job, "roles", "Measuring where every head looks")
+        return
+    if shot is None or shot.state is not JobState.DONE:
+        if shot is not None:
+            job_panel.problem(shot, "roles", lambda: background.start_roles(settings))
+        return
+    _table(shot.result, shown.circuit, found)
+
+
+def _table(behaviour: Behaviour, circuit: Circuit, found: dict[Head, tuple[Finding, ...]]) -> None:
+    named = sum(any(each.holds for each in findings) for findings in found.values())
+    look.note(
+        f"{named} of {look.count(len(circuit.heads), 'head')} have a role; n = "
+        f"{look.count(behaviour.n, 'clean prompt')}. “Unknown” where these prompts cannot show it, such as when no token "
+        "is repeated. Each head’s own numbers stand in the table of heads below."
+    )
+    rows = rule_rows(found)
+    st.dataframe(
+        rows, hide_index=True, key="rules",
+        column_config={"at least": st.column_config.NumberColumn(format="%.2f"), "heads": {"width": "large"}},
+    )  # fmt: skip
+    look.download("Roles as CSV", lambda: rows_csv(rows), "roles.csv", "text/csv")
+
+
+def tell(found: dict[Head, tuple[Finding, ...]], head: Head) -> None:
+    """On the head's card: its roles with their numbers."""
+    held = [each for each in found.get(head, ()) if each.holds]
+    if held:
+        words = "; ".join(
+            f"{each.role} (attention {look.number(each.attention or 0, 2)}, n = {each.n})" for each in held
+        )
+        look.note(f"Behaves like: {words}.")
