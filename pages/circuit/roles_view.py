@@ -69,8 +69,8 @@ def _table(behaviour: Behaviour, circuit: Circuit, found: dict[Head, tuple[Findi
     named = sum(any(each.holds for each in findings) for findings in found.values())
     look.note(
         f"{named} of {look.count(len(circuit.heads), 'head')} have a role; n = "
-        f"{look.count(behaviour.n, 'clean prompt')}. “Unknown” where these prompts cannot show it, such as when no token "
-        "is repeated. Each head’s own numbers stand in the table of heads below."
+        f"{look.count(behaviour.n, 'clean prompt')}. “Unknown” where these prompts cannot show it, such as when no "
+        "token is repeated. Each head’s own numbers stand in the table of heads below."
     )
     rows = rule_rows(found)
     st.dataframe(
