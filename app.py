@@ -1,14 +1,9 @@
-"""Headlight in the browser: page config, shared sidebar, navigation - nothing else."""
+"""Headlight's server, for ``streamlit run app.py``; what it shows begins in pages/main.py.
+
+That script does not lie here because beside a folder named "pages" Streamlit takes the first link to one of them
+for a page of its older kind, and tells the visitor that there is none.
+"""
 
 import streamlit as st
 
-from pages.shared import look
-
-st.set_page_config(page_title="Headlight", page_icon=str(look.MARK), layout="wide")
-look.masthead()
-with look.opening():  # brings torch in, seconds on a cold start: something is painted by now
-    from pages.shared import rooms, sidebar
-
-page = st.navigation(rooms.pages(), position="hidden")
-sidebar.show()
-page.run()
+app = st.App("pages/main.py")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+import streamlit as st
+
 TERMS = {
     "FLAP": (
         "Variance of what a head hands to the output projection, over the prompts and tokens of the clean prompts, "
@@ -59,3 +61,10 @@ def term(name: str, shown: str = "") -> str:
         f'<abbr tabindex="0" data-tip="{meaning}" aria-label="{escape(shown or name)}: {meaning}">'
         f"{escape(shown or name)}</abbr>"
     )
+
+
+def all_terms() -> None:
+    """Every term with its meaning, behind a button."""
+    entries = "".join(f"<dt>{escape(name)}</dt><dd>{escape(TERMS[name])}</dd>" for name in sorted(TERMS, key=str.lower))
+    with st.popover("Glossary", icon=":material/menu_book:", type="tertiary", key="glossary"):
+        st.html(f'<dl class="hl-terms">{entries}</dl>')

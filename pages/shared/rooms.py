@@ -24,7 +24,7 @@ class Room:
 
     @property
     def script(self) -> str:
-        return f"pages/{self.name}/page.py"
+        return f"{self.name}/page.py"  # beside pages/main.py
 
 
 ROOMS = (
@@ -49,6 +49,11 @@ def pages() -> list[Any]:
         )
         for room in ROOMS
     ]  # fmt: skip
+
+
+def of(page: Any) -> Room:
+    """The room of the page ``st.navigation`` returned."""
+    return next(room for room in ROOMS if room.title == page.title)
 
 
 def menu() -> None:

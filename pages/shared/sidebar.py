@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.models.registry import MODELS, find_card
 from engine.tasks.task import TASKS
-from pages.shared import background, look, rooms, state
+from pages.shared import background, glossary, introduction, look, rooms, state
 from pages.shared.view import MAX_PAIRS, MAX_SEED, View
 
 
@@ -25,6 +25,9 @@ def show() -> None:
         with right:
             _number("seed", "Seed", 0, MAX_SEED, "Another seed draws other prompts.")
         st.caption("The address of this page holds every choice: copy it to share what you see.")
+        with st.container(gap=None, key="help"):
+            glossary.all_terms()
+            introduction.again_button()
 
 
 def _model(view: View) -> None:

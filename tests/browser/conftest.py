@@ -96,7 +96,9 @@ def page(browser: Browser, server: str) -> Iterator[Page]:  # after the server, 
 
 
 def _complaint(message: ConsoleMessage) -> list[str]:
-    return [f"console: {message.text}"] if message.type == "error" else []
+    # On a cold deep link Streamlit looks for its server under the page's address first.
+    probing = "/_stcore/" in message.location["url"] and "404" in message.text
+    return [f"console: {message.text}"] if message.type == "error" and not probing else []
 
 
 def _foreign(url: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "pages" / "main.py"
 PATIENCE = 120.0  # seconds until a state that does not come is given up
 
 OpenApp = Callable[..., AppTest]
