@@ -17,9 +17,9 @@ from pages.shared.glossary import term
 from pages.shared.view import View
 
 LEAD = (
-    "Every head and edge that was found. Layers go upward, the logits are on top; an edge says that the sender’s output "
-    f"matters to the receiver’s query, key or value, and its width is the size of the {term('effect')}. MLPs are part "
-    "of every path and not drawn."
+    "Every head and edge that was found. Layers go upward, the logits are on top. An edge says that the sender’s "
+    "output matters to the receiver’s query, key or value; its width is the size of the "
+    f"{term('effect')}. MLPs are part of every path and not drawn."
 )
 
 
