@@ -32,18 +32,18 @@ def circuit_head_rows(
     rows: list[Row] = []
     for head in circuit.heads:
         row: Row = {
-            "head": str(head), "layer": head.layer, "name": names.get(head), "behaves like": None,
+            "head": str(head), "layer": head.layer, "name": names.get(head, ""), "behaves like": "",
             "effect sent": sent[head], "edges out": out[head], "edges in": into[head],
         }  # fmt: skip
         if key_roles is not None:
-            row["answer key"] = (key_roles[head] or "yes") if head in key_roles else None
+            row["answer key"] = (key_roles[head] or "yes") if head in key_roles else ""
         rows.append(row | _behaviour(found.get(head, ())))
     return rows
 
 
 def _behaviour(findings: tuple[Finding, ...]) -> Row:
     by_role = {each.role: each for each in findings}
-    row: Row = {"behaves like": ", ".join(each.role for each in findings if each.holds) or None}
+    row: Row = {"behaves like": ", ".join(each.role for each in findings if each.holds)}
     for column, role in LOOKS.items():
         row[column] = by_role[role].attention if role in by_role else None
     row["writes answer %"] = None
@@ -63,7 +63,7 @@ def rule_rows(found: Mapping[Head, tuple[Finding, ...]]) -> list[Row]:
                 "role": role.value,
                 "mean attention to": rule.target.value,
                 "at least": rule.least,
-                "and": rule.also or None,
+                "and": rule.also,
                 "n positions": of_role[0][1].n if of_role else 0,
                 "heads": _heads([head for head, each in of_role if each.holds], unknown == len(of_role)),
             }

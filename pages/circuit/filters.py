@@ -15,7 +15,8 @@ from pages.shared.view import DEFAULT, INPUTS, View
 SIGN_NAMES = {
     Sign.BOTH.value: "any", Sign.LOWERS.value: "patching lowers the metric", Sign.RAISES.value: "patching raises it",
 }  # fmt: skip
-FILTERS = ("weakest", "inputs", "sign", "layers", "connected", "strongest")
+MORE = ("sign", "layers", "strongest")
+FILTERS = ("weakest", "inputs", "connected", *MORE)
 
 
 def filter_of(view: View) -> Filter:
@@ -40,8 +41,14 @@ def in_layers(view: View, circuit: Circuit) -> bool:
 def show(circuit: Circuit, view: View) -> None:
     with st.container(key="circuit_filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         _edges(circuit, view)
-    with st.popover("More filters", icon=":material/filter_list:"):
-        _more(circuit, view)
+        with st.popover(_more_title(view), icon=":material/filter_list:", key="more_filters"):
+            _more(circuit, view)
+
+
+def _more_title(view: View) -> str:
+    """How many of the filters behind the button are at work."""
+    active = sum(getattr(view, name) != getattr(DEFAULT, name) for name in MORE)
+    return f"More filters ({active})" if active else "More filters"
 
 
 def _edges(circuit: Circuit, view: View) -> None:

@@ -53,7 +53,9 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
         look.empty("An empty circuit", "There is no head in it, so there is nothing to draw.")
         return {}
     graph, roles, key, tables, away = (st.container() for _ in range(5))
-    found = roles_view.measured(settings, shown)
+    job = roles_view.measuring(settings, shown)
+    shot = job.snapshot() if job is not None else None
+    found = roles_view.found_by(shot, shown)
     held = roles_of(found) if shown.fits else roles_view.of_file(shown)
     answer = key_view.chosen(shown, view)
     names = shown.names(view)
@@ -67,7 +69,7 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
         with right:
             selection.show(shown, view, held)
     with roles:
-        roles_view.show(settings, shown, found)
+        roles_view.show(settings, shown, job, shot, found)
     with key:
         key_view.show(shown, view)
     with tables:

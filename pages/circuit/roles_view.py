@@ -8,7 +8,7 @@ from engine.circuit import Circuit
 from engine.figures.circuit_tables import rule_rows
 from engine.figures.export import rows_csv
 from engine.heads import Head
-from engine.job import JobState
+from engine.job import Job, JobState, Snapshot
 from engine.roles import Behaviour, Finding, Role, findings
 from engine.settings import Settings
 from pages.circuit.shown import Shown
@@ -22,12 +22,16 @@ LEAD = (
 FOUND = "headlight_circuit_roles"
 
 
-def measured(settings: Settings, shown: Shown) -> dict[Head, tuple[Finding, ...]]:
-    """Findings by head, as far as they are known; starts measuring if nobody has."""
+def measuring(settings: Settings, shown: Shown) -> Job | None:
+    """The job that measures this page's model, started if nobody has; None for heads it does not have."""
     if not shown.fits or not shown.circuit.heads:
-        return {}
-    job = background.roles_job(settings) or background.start_roles(settings)
-    behaviour: Behaviour | None = background.result_of(job)
+        return None
+    return background.roles_job(settings) or background.start_roles(settings)
+
+
+def found_by(shot: Snapshot | None, shown: Shown) -> dict[Head, tuple[Finding, ...]]:
+    """Findings by head, as far as they are known."""
+    behaviour: Behaviour | None = shot.result if shot is not None else None
     if behaviour is None:
         return {}
     kept = st.session_state.get(FOUND)
@@ -48,21 +52,19 @@ def of_file(shown: Shown) -> dict[Head, tuple[Role, ...]]:
     return {head: roles for head, roles in held.items() if roles}
 
 
-def show(settings: Settings, shown: Shown, found: dict[Head, tuple[Finding, ...]]) -> None:
+def show(
+    settings: Settings, shown: Shown, job: Job | None, shot: Snapshot | None, found: dict[Head, tuple[Finding, ...]]
+) -> None:
+    """``shot`` of ``job``, and what was ``found_by`` it: all of one moment."""
     look.step(None, "Roles by behaviour", LEAD)
-    if not shown.fits:
+    if job is None or shot is None:
         look.empty("Not measured", "The circuit is of another model. Roles drawn above are those the file gives.")
-        return
-    job = background.roles_job(settings)
-    shot = job.snapshot() if job is not None else None
-    if job is not None and shot is not None and shot.state.live:
+    elif shot.state.live:
         job_panel.watch(job, "roles", "Measuring where every head looks")
-        return
-    if shot is None or shot.state is not JobState.DONE:
-        if shot is not None:
-            job_panel.problem(shot, "roles", lambda: background.start_roles(settings))
-        return
-    _table(shot.result, shown.circuit, found)
+    elif shot.state is JobState.DONE:
+        _table(shot.result, shown.circuit, found)
+    else:
+        job_panel.problem(shot, "roles", lambda: background.start_roles(settings))
 
 
 def _table(behaviour: Behaviour, circuit: Circuit, found: dict[Head, tuple[Finding, ...]]) -> None:

@@ -58,7 +58,7 @@ def _pin(view: View, head: Head) -> None:
         state.change(pins=others if pinned else (*others, str(head)))
 
     st.toggle(
-        "Pin: show it whatever the filters say", key="map_pin", on_change=turn,
+        "Pin it", help="A pinned head is shown and labelled whatever the filters say.", key="map_pin", on_change=turn,
         disabled=not pinned and len(view.pins) >= MAX_PINS,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -44,13 +44,14 @@ def chart(
     on_click: Callable[[Any], None] | None = None,
     on_drag: Callable[[float], None] | None = None,
     slider: int | None = None,
-    selected: dict[str, int] | None = None,
+    selected: dict[str, int] | Literal[False] | None = False,
 ) -> None:
     """Draw ``figure``, in place if it is a new state of the chart that ``identity`` names.
 
     The callbacks run before the next script run, as a widget's do: ``on_click`` with the customdata of the
     point clicked, ``on_drag`` with the value of the step the slider was left at. ``slider`` is the step it
-    should stand at, ``selected`` where the trace "selected" has its mark. ``alt`` tells those who do not see it.
+    should stand at, ``selected`` where the trace "selected" has its mark (False: where the figure has it). ``alt``
+    tells those who do not see it.
     """
     version = _stamp(figure)
     first = _first_figure(figure, key, (identity, figure.layout.height))  # pyright: ignore[reportAttributeAccessIssue]
