@@ -13,7 +13,9 @@ TASKS = {"task": ("ioi", "induction-random")}
 FULL = View(
     model="some/model-1.5", task="induction-random", pairs=8, seed=42, score="merged", sparsity=0.93, among="ringed",
     mode="exact", grid=True, threshold_scale=1.5, min_effect=0.002, head="23.3", edge="5.5-9.6.q", weakest=0.05,
-    inputs=("q", "logits"), prompt=7, hide_first=True,
+    inputs=("q", "logits"), prompt=7, hide_first=True, sign="raises", layers="3-9", connected=True, strongest=50,
+    pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
+    answer_key=2,
 )  # fmt: skip
 
 
@@ -67,6 +69,20 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("inputs", "q,z"),
         ("prompt", "-1"),
         ("hide_first", "2"),
+        ("sign", "plus"),
+        ("layers", "9-3"),
+        ("layers", "3"),
+        ("connected", "yes"),
+        ("strongest", "-1"),
+        ("pins", "9.6,x"),
+        ("pins", ",".join(f"{layer}.0" for layer in range(61))),
+        ("names", "9.6"),
+        ("names", "9.6~" + "x" * 25),
+        ("names", "9.6~\x00"),
+        ("drawn", "circles"),
+        ("opened", "3,b"),
+        ("fill", "red"),
+        ("answer_key", "one"),
     ],
 )
 def test_a_malformed_value_falls_back_and_is_named(field: str, raw: str) -> None:
