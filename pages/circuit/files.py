@@ -28,6 +28,7 @@ EXPORT_LEAD = (
     "Pictures and the HTML page show the graph as filtered above; the other files hold the whole circuit, with your "
     "names and the roles."
 )
+PROBLEM = "headlight_circuit_file_problem"
 IMPORT_LEAD = (
     "A run or a circuit that Headlight wrote as JSON: to look at, with everything above, or to verify on this page’s "
     "model and fresh prompts. Nothing in the file is run."
@@ -89,11 +90,10 @@ def bring(prepared: Prepared, settings: Settings) -> None:
         f"A JSON file of at most {MAX_BYTES // 1_000_000} MB", key="circuit_upload", on_change=_read_upload,
         max_upload_size=MAX_BYTES // 1_000_000,
     )  # fmt: skip
+    if (problem := st.session_state.get(PROBLEM)) is not None:
+        st.error(look.plain(problem), icon=":material/error:")
     brought = imported()
     if brought is None:
-        return
-    if brought.file is None:
-        st.error(look.plain(f"{brought.name}: {brought.problem}"), icon=":material/error:")
         return
     look.note(f"{brought.name} is kept while this tab is open. Switch at the top of the page.")
     st.button("Remove the file’s circuit", key="remove_import", icon=":material/delete:", on_click=_remove)
@@ -103,23 +103,24 @@ def bring(prepared: Prepared, settings: Settings) -> None:
 def _read_upload() -> None:
     upload = st.session_state["circuit_upload"]
     if upload is None:
+        st.session_state.pop(PROBLEM, None)
         return
     name = "".join(letter for letter in upload.name if letter.isprintable())[:80]
     try:
-        st.session_state[IMPORTED] = Imported(name, read_circuit(upload.getvalue()), None)
+        st.session_state[IMPORTED] = Imported(name, read_circuit(upload.getvalue()))
         st.session_state[SOURCE] = SOURCES[1]
-    except HeadlightError as error:
-        st.session_state[IMPORTED] = Imported(name, None, str(error))
+        st.session_state.pop(PROBLEM, None)
+    except HeadlightError as error:  # what was brought before stays
+        st.session_state[PROBLEM] = f"{name}: {error}"
 
 
 def _remove() -> None:
-    st.session_state.pop(IMPORTED, None)
-    st.session_state.pop(SOURCE, None)
+    for name in (IMPORTED, SOURCE, PROBLEM):
+        st.session_state.pop(name, None)
 
 
 def _verify(prepared: Prepared, settings: Settings, brought: Imported) -> None:
     file = brought.file
-    assert file is not None
     if not file.circuit.heads:
         look.note("It has no heads, so there is nothing to verify.")
         return

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
+
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.figures.circuit_map import ROLE_MARKS
 from engine.figures.circuit_tables import rule_rows
 from engine.figures.export import rows_csv
+from engine.figures.tables import Row
 from engine.heads import Head
 from engine.job import Job, JobState, Snapshot
 from engine.roles import Behaviour, Finding, Role, findings
@@ -20,6 +25,7 @@ LEAD = (
     "threshold on a number, so look at the number too."
 )
 FOUND = "headlight_circuit_roles"
+GLYPHS = dict(zip(Role, "■◆⬢⬟▲▼", strict=True))  # the shapes of ROLE_MARKS
 
 
 def measuring(settings: Settings, shown: Shown) -> Job | None:
@@ -75,11 +81,26 @@ def _table(behaviour: Behaviour, circuit: Circuit, found: dict[Head, tuple[Findi
         "token is repeated. Each head’s own numbers stand in the table of heads below."
     )
     rows = rule_rows(found)
-    st.dataframe(
-        rows, hide_index=True, key="rules",
-        column_config={"at least": st.column_config.NumberColumn(format="%.2f"), "heads": {"width": "large"}},
-    )  # fmt: skip
+    st.html(_rules(rows))
     look.download("Roles as CSV", lambda: rows_csv(rows), "roles.csv", "text/csv")
+
+
+def _rules(rows: Sequence[Row]) -> str:
+    """The same rows for reading: text may wrap, and each role has its mark."""
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("role", "asks for", "n", "heads"))
+    body = "".join(_rule(role, row) for role, row in zip(Role, rows, strict=True))
+    return f'<table class="hl-table hl-roles"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _rule(role: Role, row: Row) -> str:
+    asks = f"attention of {row['at least']:.2f} or more to {row['mean attention to']}"
+    asks += f", and {row['and']}" if row["and"] else ""
+    n = look.count(int(row["n positions"] or 0), "position")
+    return (
+        f'<tr><th scope="row"><i style="color:{ROLE_MARKS[role].colour}" aria-hidden="true">{GLYPHS[role]}</i> '
+        f"{escape(role.value)}</th><td>{escape(asks)}</td><td>{n}</td>"
+        f"<td>{escape(str(row['heads']))}</td></tr>"
+    )
 
 
 def tell(found: dict[Head, tuple[Finding, ...]], head: Head) -> None:

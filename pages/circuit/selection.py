@@ -43,7 +43,7 @@ def _search(circuit: Circuit, view: View, names: dict[Head, str], roles: dict[He
 
 def _neighbours(circuit: Circuit, head: Head) -> None:
     near = sorted(neighbours(circuit, head))
-    shown = ", ".join(str(other) for other in near[:12]) + (" …" if len(near) > 12 else "")
+    shown = ", ".join(str(other) for other in near[:12]) + (f" and {len(near) - 12} more" if len(near) > 12 else "")
     to_logits = any(edge.sender == head and edge.receiver is None for edge in circuit.edges)
     words = f"{look.count(len(near), 'neighbour')}: {shown}." if near else "No head is an edge away."
     look.note(words + (" It reaches the logits directly." if to_logits else ""))

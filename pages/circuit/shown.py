@@ -24,11 +24,10 @@ SOURCES = ("The circuit found here", "The file")
 
 @dataclass(frozen=True)
 class Imported:
-    """A file as it was brought: its name, and the circuit in it or what is wrong with it."""
+    """A file that was brought, by its name."""
 
     name: str
-    file: CircuitFile | None
-    problem: str | None
+    file: CircuitFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +52,7 @@ def imported() -> Imported | None:
 def choose(prepared: Prepared, settings: Settings) -> Shown | None:
     """The circuit to show, or None: then what there is to do about that has been drawn."""
     brought = imported()
-    if brought is not None and brought.file is not None:
+    if brought is not None:
         st.session_state.setdefault(SOURCE, SOURCES[1])
         chosen = st.segmented_control("Show", SOURCES, key=SOURCE, required=True, label_visibility="collapsed")
         if chosen == SOURCES[1]:

@@ -61,7 +61,8 @@ def _edge_of(row: Row) -> str:
 def _head_columns() -> dict[str, Any]:
     share = st.column_config.NumberColumn(format="%.2f")
     return {
-        "effect sent": st.column_config.NumberColumn("effect sent (clean − corrupted = 1)", format="%+.3f"),
+        "effect sent": st.column_config.NumberColumn(format="%+.3f", help="clean − corrupted = 1"),
+        "behaves like": st.column_config.TextColumn(width="medium"),
         "writes answer %": st.column_config.NumberColumn(format="%.1f"),
         "layer": None,
         **dict.fromkeys(LOOKS, share),

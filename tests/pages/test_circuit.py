@@ -79,10 +79,12 @@ def test_ready_shows_the_graph_roles_tables_and_files(open_app: OpenApp) -> None
     assert list(app.selectbox("map_head").options) == ["0.1 · previous token", "1.2 · induction"]
     for words in ("Shown: 2 of 2 heads, 2 of 2 edges", "Performance", "Faithfulness", "2 of 2 heads have a role"):
         assert words in page
-    rules = next(table.value for table in app.dataframe if "n positions" in table.value)
-    by_role = {row["role"]: row for row in rules.to_dict("records")}
-    assert by_role["previous token"]["heads"] == "0.1" and by_role["previous token"]["n positions"] == 88
-    assert by_role["induction"]["heads"] == "1.2" and by_role["S-inhibition-like"]["heads"] == "unknown"
+    rules = dict(re.findall(r"</i> ([\w -]+)</th>.*?<td>([^<]*)</td></tr>", page))
+    assert rules == {
+        "previous token": "0.1", "duplicate token": "none", "induction": "1.2", "S-inhibition-like": "unknown",
+        "name-mover-like": "1.2", "negative name-mover-like": "none",
+    }  # fmt: skip
+    assert "attention of 0.40 or more to the token before</td><td>88 positions" in page
 
 
 def test_a_head_is_found_pinned_named_and_all_of_it_stands_in_the_url(open_app: OpenApp) -> None:
