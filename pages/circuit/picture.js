@@ -20,6 +20,7 @@ function save(format, { chart, name, background, figure }) {
 
 export default function (component) {
   for (const button of component.parentElement.querySelectorAll("button")) {
+    button.dataset.background = component.data.background ?? "none";
     button.onclick = () => save(button.dataset.format, component.data);
   }
 }

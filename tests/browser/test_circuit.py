@@ -34,7 +34,7 @@ def room(page: Page, server: str) -> Page:
     return page
 
 
-def test_heads_and_edges_answer_clicks_and_layers_open(room: Page) -> None:
+def test_heads_and_edges_answer_clicks_and_a_phone_shows_them(room: Page) -> None:
     assert labels_of(room, "circuit_map") == ["0.1", "1.2"]
     click_point(room, "circuit_map", "heads", 1)
     room.wait_for_url("**head=1.2**")
@@ -54,6 +54,11 @@ def test_heads_and_edges_answer_clicks_and_layers_open(room: Page) -> None:
     room.wait_for_url("**names=1.2**")
     room.reload()
     expect(room.get_by_role("combobox", name="Find a head")).to_have_value("1.2 · my mover")
+
+    room.set_viewport_size({"width": 390, "height": 844})
+    box = room.locator(CHART.format("circuit_map")).bounding_box()
+    assert room.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
 def test_every_file_opens_and_the_circuit_comes_back_in(room: Page, tmp_path: Path) -> None:
@@ -76,7 +81,9 @@ def test_every_file_opens_and_the_circuit_comes_back_in(room: Page, tmp_path: Pa
     png = save(room, tmp_path, "Save as PNG")
     assert png.name == "circuit.png" and png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     room.locator(".st-key-picture_background").get_by_text("dark").click()
-    room.wait_for_function("() => document.querySelector('.st-key-picture')")
+    expect(room.locator(".st-key-picture").get_by_role("button", name="Save as SVG")).to_have_attribute(
+        "data-background", "rgb(18,22,30)"
+    )
     svg = save(room.locator(".st-key-picture"), tmp_path, "Save as SVG", room)
     picture = svg.read_text(encoding="utf-8")
     assert ElementTree.fromstring(picture).tag.endswith("svg") and "rgb(18, 22, 30)" in picture and "1.2" in picture
@@ -101,10 +108,3 @@ def save(within, folder: Path, label: str, page: Page | None = None) -> Path:
     path = folder / value.suggested_filename
     value.save_as(path)
     return path
-
-
-def test_a_phone_shows_it_without_scrolling_sideways(room: Page) -> None:
-    room.set_viewport_size({"width": 390, "height": 844})
-    box = room.locator(CHART.format("circuit_map")).bounding_box()
-    assert room.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
-    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
