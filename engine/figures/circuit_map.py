@@ -32,6 +32,7 @@ from engine.roles import Role
 
 MOST_FLOWS = 120  # drawn between layers, strongest first
 EFFECT_NAME = "summed effect of outgoing edges"
+NAME_ROOM = 14  # pixels a row is higher where heads have names under them
 COMFORTABLE_HEIGHT = 640  # pixels that rows share while they are few
 CHART_WIDTH = 900  # pixels, about what a laptop gives; sizes are chosen for it
 PLAIN = "#8d93a1"
@@ -79,13 +80,17 @@ class _Scale:
     labelled: bool
 
     @staticmethod
-    def of(places: Place, n_rows: int) -> _Scale:
+    def of(places: Place, n_rows: int, with_names: bool) -> _Scale:
         xs = [x for x, _ in places.values()]
         node = int(min(38, max(13, 0.72 * CHART_WIDTH / (max(xs) - min(xs) + 1.6))))
         if n_rows > 16:
             node = min(node, 30)
         row = min(node + 30, max(node + 10, COMFORTABLE_HEIGHT / n_rows))
-        return _Scale(node, round(row), node >= 21)
+        return _Scale(node, round(row) + (NAME_ROOM if with_names else 0), node >= 21)
+
+    @property
+    def ring(self) -> float:
+        return self.node * 1.25 + 8
 
 
 def circuit_map(overview: Overview, circuit: Circuit, look: Look) -> go.Figure:
@@ -93,7 +98,7 @@ def circuit_map(overview: Overview, circuit: Circuit, look: Look) -> go.Figure:
     links = drawn_links(overview, look.selected)
     rows = _rows(overview, look.missing)
     places = place(rows, deciding_edges(links, strength))
-    scale = _Scale.of(places, len(rows))
+    scale = _Scale.of(places, len(rows), with_names=any(head in places for head in look.names))
     above = 20 if look.by_role else 68  # room for the colour bar of effects
     figure = theme.blank(look.dark, 82 + above + len(rows) * scale.row)
     points = curves(links, places, _bows(links, places))
@@ -103,8 +108,8 @@ def circuit_map(overview: Overview, circuit: Circuit, look: Look) -> go.Figure:
     _add_bundles(figure, overview, places, scale, look)
     _add_missing(figure, places, scale, look)
     _add_heads(figure, overview, circuit, places, scale, look)
-    _add_names(figure, places, scale, look)
     _add_frames(figure, places, scale, look)
+    _add_names(figure, places, scale, look)
     _add_logits(figure, places, look.dark)
     add_legend(figure, links, look.dark)
     _add_node_legend(figure, overview, look)
@@ -301,14 +306,16 @@ def _add_missing(figure: go.Figure, places: Place, scale: _Scale, look: Look) ->
 
 
 def _add_names(figure: go.Figure, places: Place, scale: _Scale, look: Look) -> None:
-    """The reader's own names, under their heads; where nodes are too small for labels, the numbers with them."""
+    """The reader's own names, under their heads and their rings."""
     named = [head for head in sorted(look.names) if head in places]
+    framed = {look.selected, *look.pinned}
     figure.add_scatter(
         x=[places[head][0] for head in named], y=[places[head][1] for head in named],
         mode="markers+text", hoverinfo="skip", showlegend=False, name="names",
         text=[f"<b>{html.escape(look.names[head], quote=False)}</b>" for head in named],
         textposition="bottom center", textfont={"size": 11, "color": theme.ink(look.dark)},
-        marker={"size": scale.node * 0.9, "color": "rgba(0,0,0,0)"},
+        marker={"size": [scale.ring if head in framed else scale.node * 0.9 for head in named],
+                "color": "rgba(0,0,0,0)"},
     )  # fmt: skip
 
 
@@ -322,7 +329,7 @@ def _add_frames(figure: go.Figure, places: Place, scale: _Scale, look: Look) -> 
         figure.add_scatter(
             x=[places[head][0] for head in heads], y=[places[head][1] for head in heads],
             mode="markers", hoverinfo="skip", showlegend=name == "pinned" and bool(heads), name=name,
-            marker={"symbol": "circle-open", "size": scale.node * 1.25 + 8, "color": colour, "line": {"width": width}},
+            marker={"symbol": "circle-open", "size": scale.ring, "color": colour, "line": {"width": width}},
         )  # fmt: skip
 
 

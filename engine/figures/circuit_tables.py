@@ -23,16 +23,17 @@ LOOKS = {  # column of the heads' table: the role whose finding holds the number
 def circuit_head_rows(
     circuit: Circuit,
     names: Mapping[Head, str],
+    roles: Mapping[Head, tuple[Role, ...]],
     found: Mapping[Head, tuple[Finding, ...]],
     key_roles: Mapping[Head, str] | None = None,
 ) -> list[Row]:
-    """One row a head; ``key_roles`` adds what an answer key says. None is what was not measured."""
+    """One row a head; ``found`` are the numbers behind its ``roles``, ``key_roles`` adds what an answer key says. None is what was not measured."""
     out, into = Counter(edge.sender for edge in circuit.edges), Counter(edge.receiver for edge in circuit.edges)
     sent = sent_effects(circuit)
     rows: list[Row] = []
     for head in circuit.heads:
         row: Row = {
-            "head": str(head), "layer": head.layer, "name": names.get(head, ""), "behaves like": "",
+            "head": str(head), "layer": head.layer, "name": names.get(head, ""), "behaves like": ", ".join(roles.get(head, ())),
             "effect sent": sent[head], "edges out": out[head], "edges in": into[head],
         }  # fmt: skip
         if key_roles is not None:
@@ -43,7 +44,7 @@ def circuit_head_rows(
 
 def _behaviour(findings: tuple[Finding, ...]) -> Row:
     by_role = {each.role: each for each in findings}
-    row: Row = {"behaves like": ", ".join(each.role for each in findings if each.holds)}
+    row: Row = {}
     for column, role in LOOKS.items():
         row[column] = by_role[role].attention if role in by_role else None
     row["writes answer %"] = None

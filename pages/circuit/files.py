@@ -63,7 +63,7 @@ def take_away(
         look.download("Edges as CSV", lambda: rows_csv(edge_rows(circuit)), "circuit-edges.csv", "text/csv")
         key_roles = key.roles if key is not None else None
         look.download(
-            "Heads as CSV", lambda: rows_csv(circuit_head_rows(circuit, names, found, key_roles)),
+            "Heads as CSV", lambda: rows_csv(circuit_head_rows(circuit, names, roles, found, key_roles)),
             "circuit-heads.csv", "text/csv",
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from pages.circuit.shown import Shown
 from pages.shared import look
 from pages.shared.view import View
 
+MOST_LISTED = 26  # as many as the longest key has
 LEAD = "Somebody else’s list of heads for the same model and task. Hidden until you choose it above the graph."
 
 
@@ -62,7 +63,8 @@ def _percent(share: float) -> str:
 
 
 def _list(heads: tuple[Head, ...]) -> str:
-    return ", ".join(map(str, heads)) or "none"
+    more = f" and {len(heads) - MOST_LISTED} more" if len(heads) > MOST_LISTED else ""
+    return (", ".join(map(str, heads[:MOST_LISTED])) or "none") + more
 
 
 def _roles(key: AnswerKey, same: Overlap) -> None:

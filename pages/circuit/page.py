@@ -73,7 +73,7 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
     with key:
         key_view.show(shown, view)
     with tables:
-        tables_view.show(shown.circuit, names, found, answer)
+        tables_view.show(shown.circuit, names, held, found, answer)
     with away:
 
         def redraw(dark: bool) -> object:

@@ -12,7 +12,7 @@ from engine.circuit import Circuit
 from engine.figures.circuit_tables import LOOKS, circuit_head_rows
 from engine.figures.tables import Row, edge_rows
 from engine.heads import Head
-from engine.roles import Finding
+from engine.roles import Finding, Role
 from pages.shared import edges, look, state
 
 LEAD = "Sort by a column; choose a row to select its head or edge."
@@ -22,6 +22,7 @@ TABLES = ("Heads", "Edges")
 def show(
     circuit: Circuit,
     names: Mapping[Head, str],
+    roles: Mapping[Head, tuple[Role, ...]],
     found: Mapping[Head, tuple[Finding, ...]],
     key: AnswerKey | None,
 ) -> None:
@@ -30,8 +31,8 @@ def show(
         "Table", TABLES, default=TABLES[0], required=True, key="circuit_table", label_visibility="collapsed"
     )
     if chosen == TABLES[0]:
-        rows = circuit_head_rows(circuit, names, found, key.roles if key is not None else None)
-        _table(rows, "heads_table", _head_columns(), lambda row: state.change(head=row["head"]))
+        rows = circuit_head_rows(circuit, names, roles, found, key.roles if key is not None else None)
+        _table(rows, "heads_table", _head_columns(measured=bool(found)), lambda row: state.change(head=row["head"]))
         look.note(
             "Effect: sum over the head’s outgoing edges, in units of clean − corrupted. Looks: mean attention over "
             "query positions. Writes: share of the answer’s direct logit difference; empty where it was not measured."
@@ -58,12 +59,14 @@ def _edge_of(row: Row) -> str:
     return edges.name(str(row["sender"]), str(row["receiver"]), str(row["input"]))
 
 
-def _head_columns() -> dict[str, Any]:
-    share = st.column_config.NumberColumn(format="%.2f")
+def _head_columns(measured: bool) -> dict[str, Any]:
+    """``measured`` False hides the columns of numbers that nobody has taken."""
+    share = st.column_config.NumberColumn(format="%.2f") if measured else None
+    text = st.column_config.TextColumn(width="medium")
     return {
         "effect sent": st.column_config.NumberColumn(format="%+.3f", help="clean − corrupted = 1"),
-        "behaves like": st.column_config.TextColumn(width="medium"),
-        "writes answer %": st.column_config.NumberColumn(format="%.1f"),
+        **dict.fromkeys(("name", "behaves like", "answer key"), text),
+        "writes answer %": st.column_config.NumberColumn(format="%.1f") if measured else None,
         "layer": None,
         **dict.fromkeys(LOOKS, share),
     }

@@ -7,7 +7,7 @@ import torch
 from engine.figures.circuit_tables import circuit_head_rows, rule_rows
 from engine.figures.export import rows_csv
 from engine.heads import Head
-from engine.roles import Behaviour, Role, Target, findings
+from engine.roles import Behaviour, Role, Target, findings, roles_of
 from tests.engine.figures.made_up import A_CIRCUIT
 
 LOOKED = {target: torch.zeros(6, 4) for target in Target}
@@ -20,7 +20,9 @@ FOUND = findings(Behaviour(LOOKED, COUNTED, WRITES, 5), A_CIRCUIT)
 
 
 def test_a_row_has_a_heads_name_roles_edges_and_numbers():
-    rows = circuit_head_rows(A_CIRCUIT, {Head(0, 1): "mine"}, FOUND, {Head(4, 2): "name mover", Head(2, 0): ""})
+    rows = circuit_head_rows(
+        A_CIRCUIT, {Head(0, 1): "mine"}, roles_of(FOUND), FOUND, {Head(4, 2): "name mover", Head(2, 0): ""}
+    )
     assert [row["head"] for row in rows] == ["0.1", "2.0", "2.3", "4.2"]
     first, second, _, last = rows
     assert (first["name"], first["behaves like"], first["looks one back"]) == ("mine", "previous token", 0.75)
@@ -32,7 +34,7 @@ def test_a_row_has_a_heads_name_roles_edges_and_numbers():
 
 
 def test_without_measurements_or_key_the_columns_stay():
-    [row, *_] = circuit_head_rows(A_CIRCUIT, {}, {})
+    [row, *_] = circuit_head_rows(A_CIRCUIT, {}, {}, {})
     assert "answer key" not in row and row["behaves like"] == "" and row["looks one back"] is None
 
 
