@@ -64,7 +64,7 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
     watcher.step(CALIBRATION, 0, 2)
     memory = plan_memory(model, prompts, settings.memory_budget)
     warm_up(model, prompts)
-    ledger = Ledger(pass_flops(model, prompts))
+    ledger = Ledger(pass_flops(model, prompts), now=watcher.now)
     with ledger.stage(CALIBRATION):
         activations = capture(model, prompts, memory.rows)
         ledger.add(2 * ledger.flops_per_pass)

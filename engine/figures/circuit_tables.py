@@ -27,13 +27,17 @@ def circuit_head_rows(
     found: Mapping[Head, tuple[Finding, ...]],
     key_roles: Mapping[Head, str] | None = None,
 ) -> list[Row]:
-    """One row a head; ``found`` are the numbers behind its ``roles``, ``key_roles`` adds what an answer key says. None is what was not measured."""
+    """One row a head; ``found`` are the numbers behind its ``roles``, ``key_roles`` adds what an answer key says.
+
+    None is what was not measured.
+    """
     out, into = Counter(edge.sender for edge in circuit.edges), Counter(edge.receiver for edge in circuit.edges)
     sent = sent_effects(circuit)
     rows: list[Row] = []
     for head in circuit.heads:
         row: Row = {
-            "head": str(head), "layer": head.layer, "name": names.get(head, ""), "behaves like": ", ".join(roles.get(head, ())),
+            "head": str(head), "layer": head.layer, "name": names.get(head, ""),
+            "behaves like": ", ".join(roles.get(head, ())),
             "effect sent": sent[head], "edges out": out[head], "edges in": into[head],
         }  # fmt: skip
         if key_roles is not None:

@@ -40,15 +40,18 @@ def graph_figure(
     node_values: Mapping[Head, float] | None = None,
     value_name: str = "summed effect of outgoing edges",
     selected: Head | None = None,
+    among: Circuit | None = None,
 ) -> go.Figure:
     """The circuit's graph. Edges with |effect| < ``min_effect`` are hidden; nodes stay where they are.
 
     ``selected`` frames a head and fades the edges that do not touch it. ``node_values`` colours nodes by
-    something else than ``sent_effects``; name it in ``value_name``.
+    something else than ``sent_effects``; name it in ``value_name``. ``among``: a larger circuit to leave room
+    for, so that figures of several of its parts have every head in the same place.
     """
-    rows = rows_of(circuit)
-    places = place(rows, deciding_edges(circuit.edges, lambda edge: abs(edge.effect)))
-    figure = theme.blank(dark, _height(len(rows), len(circuit.heads)))
+    whole = among or circuit
+    rows = rows_of(whole)
+    places = place(rows, deciding_edges(whole.edges, lambda edge: abs(edge.effect)))
+    figure = theme.blank(dark, _height(len(rows), len(whole.heads)))
     shown = visible_edges(circuit, min_effect)
     largest = max((abs(edge.effect) for edge in circuit.edges), default=1.0) or 1.0
     points = curves(shown, places)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from engine.circuit import Input
-from engine.cliffs import Cliffs
+from engine.cliffs import Cliff, Cliffs
 from engine.heads import Head
 
 if TYPE_CHECKING:
@@ -85,6 +85,21 @@ class GridLike(Protocol):
     def points(self) -> Sequence[GridPointLike]: ...
     @property
     def chosen(self) -> int: ...
+
+
+class UnionLike(Protocol):
+    """A union of two keep masks: its size in heads and its performance in percent."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def flap_cliff(self) -> Cliff: ...
+    @property
+    def contrastive_cliff(self) -> Cliff: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def performance(self) -> float: ...
 
 
 class CostLike(Protocol):

@@ -15,13 +15,13 @@ from pages.shared.view import DEFAULT, INPUTS, View
 SIGN_NAMES = {
     Sign.BOTH.value: "any", Sign.LOWERS.value: "patching lowers the metric", Sign.RAISES.value: "patching raises it",
 }  # fmt: skip
-MORE = ("sign", "layers", "strongest")
+MORE = ("sign", "span", "strongest")
 FILTERS = ("weakest", "inputs", "connected", *MORE)
 
 
 def filter_of(view: View) -> Filter:
     """The filters of the view; layers beyond the model do no harm."""
-    low, _, high = (view.layers or "").partition("-")
+    low, _, high = (view.span or "").partition("-")
     return Filter(
         weakest=view.weakest,
         inputs=frozenset(Input(name) for name in view.inputs),
@@ -79,8 +79,8 @@ def _more(circuit: Circuit, view: View) -> None:
     last = circuit.n_layers - 1
     if last > 0:
         chosen = filter_of(view).layers or (0, last)
-        state.show("layers", (min(chosen[0], last), min(chosen[1], last)))
-        st.slider("Layers", 0, last, **state.bound("layers", read=lambda ends: _layers(ends, last)))
+        state.show("span", (min(chosen[0], last), min(chosen[1], last)))
+        st.slider("Layers", 0, last, **state.bound("span", read=lambda ends: _span(ends, last)))
     state.show("strongest", view.strongest)
     st.number_input(
         "The strongest edges only", 0, max(len(circuit.edges), view.strongest), step=10,
@@ -89,7 +89,7 @@ def _more(circuit: Circuit, view: View) -> None:
     st.button("Reset all filters", key="reset_filters", icon=":material/filter_list_off:", on_click=_reset)
 
 
-def _layers(ends: tuple[int, int], last: int) -> str | None:
+def _span(ends: tuple[int, int], last: int) -> str | None:
     return None if ends == (0, last) else f"{ends[0]}-{ends[1]}"
 
 

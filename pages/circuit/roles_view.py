@@ -18,6 +18,7 @@ from engine.roles import Behaviour, Finding, Role, findings
 from engine.settings import Settings
 from pages.circuit.shown import Shown
 from pages.shared import background, job_panel, look
+from pages.shared.glances import PATIENCE
 from pages.shared.glossary import term
 
 LEAD = (
@@ -32,7 +33,9 @@ def measuring(settings: Settings, shown: Shown) -> Job | None:
     """The job that measures this page's model, started if nobody has; None for heads it does not have."""
     if not shown.fits or not shown.circuit.heads:
         return None
-    return background.roles_job(settings) or background.start_roles(settings)
+    job = background.roles_job(settings) or background.start_roles(settings)
+    job.wait(PATIENCE)  # nearly always enough
+    return job
 
 
 def found_by(shot: Snapshot | None, shown: Shown) -> dict[Head, tuple[Finding, ...]]:

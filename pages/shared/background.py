@@ -10,8 +10,8 @@ import atexit
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from engine.verification import Verification
 
 LOADING = "loading the model"
-KEPT_JOBS = 12
+KEPT_GLANCES = 60
+KEPT_JOBS = 6  # of a kind
+KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -88,14 +90,18 @@ class Background:
     jobs: JobManager
     shelf: ModelShelf
     followers: Followers
+    glances: JobManager
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
+    dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
 
 
 @st.cache_resource(show_spinner=False)
 def background() -> Background:
-    jobs = JobManager(KEPT_JOBS, on_failure=_write_log)
+    jobs = JobManager(KEPT_JOBS, _write_log, KEPT_OF)
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
-    return Background(jobs, ModelShelf(), Followers())
+    glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
+    atexit.register(glances.close, LAST_CHUNK_SECONDS)
+    return Background(jobs, ModelShelf(), Followers(), glances)
 
 
 def follow(settings: Settings) -> None:
@@ -155,11 +161,46 @@ def search_job(settings: Settings) -> Job | None:
 
 def start_search(settings: Settings) -> Job:
     """The whole search and its verification: minutes. Result: Discovery. The random band waits for it."""
+    _postpone_band(settings)
+    behind = background()
+    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def start_race(contestants: Sequence[Settings]) -> None:
+    """Searches on the same prompts that take turns, each timed as if it were alone. Results: Discovery.
+
+    One that is there already, finished or under way, is not run again.
+    """
+    behind = background()
+    open_to = [settings for settings in contestants if not _is_there(behind, settings)]
+    if len(open_to) < 2:
+        for settings in open_to:
+            start_search(settings)
+        return
+    _postpone_band(contestants[0])
+    common = _Common(behind, len(open_to))
+    behind.jobs.submit_together(
+        [
+            (("search", settings), lambda watcher, settings=settings: _contest(common, settings, watcher))
+            for settings in open_to
+        ]
+    )
+
+
+def _is_there(behind: Background, settings: Settings) -> bool:
+    job = behind.jobs.find(("search", settings))
+    return job is not None and job.reusable
+
+
+def _postpone_band(settings: Settings) -> None:
+    """Let what was asked for go before the random band."""
     if (band := band_job(settings)) is not None and band.live:
         band.cancel()
         background().postponed.add(band)
-    behind = background()
-    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def pilot_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("pilot", settings))
 
 
 def pilot_of(settings: Settings, keep: Tensor) -> Job:
@@ -184,14 +225,14 @@ def leave_pilot(settings: Settings) -> None:
 
 
 def roles_job(settings: Settings) -> Job | None:
-    return background().jobs.find(("roles", data_of(settings)))
+    return background().glances.find(("roles", data_of(settings)))
 
 
 def start_roles(settings: Settings) -> Job:
-    """Where every head looks and what it writes: about a second. Result: Behaviour."""
+    """Where every head looks and what it writes: a second or so, so it waits for no search. Result: Behaviour."""
     data = data_of(settings)
     behind = background()
-    return behind.jobs.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
+    return behind.glances.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
 
 
 def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
@@ -205,6 +246,17 @@ def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
     return behind.jobs.submit(
         ("verify", data, heads, seed), lambda watcher: _verify(behind, data, heads, seed, watcher)
     )
+
+
+def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
+    """A quick look at a model, the same for the same ``what``. Result: what ``look`` returns.
+
+    It has a thread of its own, so it never queues behind a search; a model that has only hooks may still make it
+    wait for the lock between two passes of one, which no page can.
+    """
+    behind, data = background(), data_of(settings)
+    key = ("glance", data, what)
+    return behind.glances.find(key) or behind.glances.submit(key, lambda watcher: look(_known(behind, data, watcher)))
 
 
 def was_postponed(job: Job) -> bool:
@@ -245,10 +297,35 @@ def _band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBan
     return random_band(_known(behind, settings, watcher), watcher)
 
 
+class _Common:
+    """What contestants share: one set of activations, which the first of them to come sees to."""
+
+    def __init__(self, behind: Background, contestants: int) -> None:
+        self.behind, self._contestants = behind, contestants
+        self._prepared: Prepared | None = None
+
+    def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
+        from engine.memory import plan_of_each
+
+        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+            if self._prepared is None:
+                known = _known(self.behind, settings, watcher)
+                memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
+                self._prepared = replace(known, memory=memory)
+        return self._prepared
+
+
+def _contest(common: _Common, settings: Settings, watcher: Watcher) -> Discovery:
+    return _discover(common.behind, common.prepared(settings, watcher), settings, watcher)
+
+
 def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
+    return _discover(behind, _known(behind, settings, watcher), settings, watcher)
+
+
+def _discover(behind: Background, prepared: Prepared, settings: Settings, watcher: Watcher) -> Discovery:
     from engine.pipeline import discover
 
-    prepared = _known(behind, settings, watcher)
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
     return discover(prepared.model, settings, watcher, prepared, pruning, pilot)

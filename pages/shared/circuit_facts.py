@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from engine.answer_keys import answer_keys
 from engine.duration import duration
@@ -12,7 +11,7 @@ from engine.heads import Head, mask_of
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import search_cost
-from engine.settings import Method, Settings
+from engine.settings import Method
 from engine.verification import Verification, agreement
 from pages.shared import background, look
 
@@ -67,8 +66,7 @@ def _agreement(found: Discovery, with_what: str, known: Iterable[Head]) -> look.
 def _dense_run(found: Discovery) -> Discovery | None:
     if found.settings.method is Method.DENSE:
         return None
-    same = replace(found.settings, method=Method.DENSE, sparsity=None, score=Settings.score)
-    dense: Discovery | None = background.result_of(background.search_job(same))
+    dense: Discovery | None = background.result_of(background.search_job(found.settings.densely()))
     return dense if dense is not None and dense.complete else None
 
 

@@ -15,12 +15,18 @@ from engine.circuit_filter import Sign
 from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.merge import UNION_NAMES
+from engine.pruning import KEEPERS
 from engine.settings import Method, Mode, Score, Settings
 
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
 INPUTS = ("q", "k", "v", "logits")
+MAPS = ("both", "one")
+MEASURES = ("rank", "score")
+COLOURS = ("list", "layer")
+ORDERS = ("contrastive_flap", "flap", "difference", "layer")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
@@ -29,6 +35,8 @@ DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
 MAX_PINS = 60
 MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
+MAX_SEARCH = 40
+MAX_TOP = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,14 @@ class View:
     union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
     with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
-    The rest belongs to the circuit's own page. More filters: ``sign``, ``layers`` ("3-9"), ``connected`` to the
-    logits, the ``strongest`` edges (0: all). ``pins`` are heads, ``names`` the reader's own for heads ("9.6~mover").
+    The rest belongs to the circuit's own page. More filters: ``sign``, the ``span`` of layers ("3-9"), ``connected``
+    to the logits, the ``strongest`` edges (0: all). ``pins`` are heads, ``names`` the reader's own for heads ("9.6~mover").
     ``drawn`` as heads or by layer, ``opened`` the layers that show their heads all the same. ``fill`` colours heads
     by role or effect. ``answer_key`` is the number of the one laid over it, 0 while they are hidden.
+    ``union`` names the union of masks to search in, empty for the automatic choice.
+    On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
+    scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
+    list.
     """
 
     model: str = Settings.model
@@ -63,7 +75,7 @@ class View:
     prompt: int = 0
     hide_first: bool = False
     sign: str = "both"
-    layers: str | None = None
+    span: str | None = None
     connected: bool = False
     strongest: int = 0
     pins: tuple[str, ...] = ()
@@ -72,6 +84,15 @@ class View:
     opened: tuple[str, ...] = ()
     fill: str = "role"
     answer_key: int = 0
+    union: str = ""
+    maps: str = "both"
+    versus: str = "rank"
+    colour: str = "list"
+    find: str = ""
+    kept_by: tuple[str, ...] = KEEPERS
+    layers: str = ""
+    top: int = 0
+    order: str = "contrastive_flap"
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -84,6 +105,7 @@ class View:
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
+            union=(self.union or None) if self.among == "auto" else None,
             mode=Mode(self.mode),
             grid=self.grid,
             threshold_scale=Settings.threshold_scale if self.grid else self.threshold_scale,
@@ -94,6 +116,26 @@ class View:
     def mask_score(self) -> Score:
         """The score whose keep mask is ringed; the map of differences rings Contrastive-FLAP's."""
         return Score.CONTRASTIVE_FLAP if self.score == "difference" else Score(self.score)
+
+
+def data_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view that shows the model and prompts of ``settings``."""
+    return {
+        "model": settings.model, "task": settings.task, "pairs": settings.pairs, "seed": settings.seed,
+        "head": None, "edge": None, "prompt": 0,
+    }  # fmt: skip
+
+
+def run_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
+    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
+    if not settings.grid:
+        changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
+    if settings.method is Method.DENSE:
+        return changes | {"among": "all"}
+    if settings.sparsity is None:
+        return changes | {"among": "auto", "union": settings.union or ""}
+    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
 
 
 DEFAULT = View()
@@ -196,14 +238,30 @@ def _edge(raw: str) -> str:
     return f"{_head(sender)}-{entry if entry == 'logits' else f'{_head(receiver)}.{letter}'}"
 
 
-def _inputs(raw: str) -> tuple[str, ...]:
-    letters = tuple(raw.split(",")) if raw else ()
-    if not set(letters) <= set(INPUTS):
-        raise HeadlightError(f"Expected inputs out of {', '.join(INPUTS)}, got {_short(raw)}.")
-    return tuple(letter for letter in INPUTS if letter in letters)
+def _some_of(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def read(raw: str) -> tuple[str, ...]:
+        chosen = tuple(raw.split(",")) if raw else ()
+        if not set(chosen) <= set(choices):
+            raise HeadlightError(f"Expected some of {', '.join(choices)}, got {_short(raw)}.")
+        return tuple(choice for choice in choices if choice in chosen)
+
+    return read
+
+
+def _search(raw: str) -> str:
+    if len(raw) > MAX_SEARCH or not raw.isprintable():
+        raise HeadlightError(f"Expected at most {MAX_SEARCH} characters to search for, got {_short(raw)}.")
+    return raw
 
 
 def _layers(raw: str) -> str:
+    low, dash, high = raw.partition("-")
+    if raw and not (dash and all(end.isascii() and end.isdigit() and len(end) <= 4 for end in (low, high))):
+        raise HeadlightError(f"Expected layers written 3-9, got {_short(raw)}.")
+    return raw
+
+
+def _span(raw: str) -> str:
     low, dash, high = raw.partition("-")
     if not dash or _whole(0, 999)(low) > _whole(0, 999)(high):
         raise HeadlightError(f"Expected a range of layers such as 3-9, got {_short(raw)}.")
@@ -248,11 +306,11 @@ READERS: dict[str, Callable[[str], Any]] = {
     "head": _head,
     "edge": _edge,
     "weakest": _number(0, 1),
-    "inputs": _inputs,
+    "inputs": _some_of(INPUTS),
     "prompt": _whole(0, MAX_PAIRS - 1),
     "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
     "sign": _one_of(SIGNS),
-    "layers": _layers,
+    "span": _span,
     "connected": lambda raw: bool(_whole(0, 1)(raw)),
     "strongest": _whole(0, 100_000),
     "pins": _several(_head, MAX_PINS),
@@ -261,4 +319,13 @@ READERS: dict[str, Callable[[str], Any]] = {
     "opened": _several(lambda part: str(_whole(0, 999)(part)), 1000),
     "fill": _one_of(FILLS),
     "answer_key": _whole(0, 9),
+    "union": lambda raw: _one_of(("", *UNION_NAMES))(raw.replace(" ", "+")),  # a plus typed in an address is a blank
+    "maps": _one_of(MAPS),
+    "versus": _one_of(MEASURES),
+    "colour": _one_of(COLOURS),
+    "find": _search,
+    "kept_by": _some_of(KEEPERS),
+    "layers": _layers,
+    "top": _whole(0, MAX_TOP),
+    "order": _one_of(ORDERS),
 }

@@ -126,3 +126,14 @@ def test_a_circuit_of_three_hundred_heads_can_be_drawn(dark: bool):
     heads = tuple(Head(layer, index) for layer in range(30) for index in range(10))
     figure = graph_figure(Circuit(heads, (), 30, 10), dark=dark)
     assert len(named(figure, "heads").x) == 300
+
+
+def test_parts_of_a_circuit_have_every_head_in_the_same_place():
+    heads = A_CIRCUIT.heads[:-1]
+    part = Circuit(heads, tuple(e for e in A_CIRCUIT.edges if e.sender in heads and e.receiver in (None, *heads)), 4, 4)
+    whole, alone = named(graph_figure(A_CIRCUIT, dark=False), "heads"), graph_figure(part, dark=False, among=A_CIRCUIT)
+    places = {label: (x, y) for label, x, y in zip(whole.text, whole.x, whole.y, strict=True)}
+    shown = named(alone, "heads")
+    assert len(shown.text) == len(heads)
+    assert all(places[label] == (x, y) for label, x, y in zip(shown.text, shown.x, shown.y, strict=True))
+    assert alone.layout.xaxis.range == graph_figure(A_CIRCUIT, dark=False).layout.xaxis.range
