@@ -352,7 +352,7 @@ def _verify(
 
     prepared = _known(behind, settings, watcher)
     watcher.step(STAGE, 0, 1)
-    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.check)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     with ledger.stage(STAGE):
         return verify_on_fresh(prepared, heads, seed, ledger)
 

@@ -47,10 +47,10 @@ class View:
     union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
     with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
-    The rest belongs to the circuit's own page. More filters: ``sign``, the ``span`` of layers ("3-9"), ``connected``
-    to the logits, the ``strongest`` edges (0: all). ``pins`` are heads, ``names`` the reader's own for heads ("9.6~mover").
-    ``drawn`` as heads or by layer, ``opened`` the layers that show their heads all the same. ``fill`` colours heads
-    by role or effect. ``answer_key`` is the number of the one laid over it, 0 while they are hidden.
+    On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
+    logits, the ``strongest`` edges (0 is all). ``pins`` are heads, ``names`` the reader's own ("9.6~mover"). It is
+    ``drawn`` as heads or by layer, but for the layers ``opened``; ``fill`` colours heads by role or effect;
+    ``answer_key`` is the number of the one laid over it, 0 while they are hidden.
     ``union`` names the union of masks to search in, empty for the automatic choice.
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
