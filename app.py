@@ -6,4 +6,6 @@ for a page of its older kind, and tells the visitor that there is none.
 
 import streamlit as st
 
-app = st.App("pages/main.py")
+from pages.shared.failure import told
+
+app = st.App("pages/main.py", on_script_error=told)

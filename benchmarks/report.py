@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import exact, scaling, search
-from benchmarks.tables import exact_sections, scaling_sections, search_sections
+from benchmarks import exact, interface, scaling, search
+from benchmarks.tables import exact_sections, interface_sections, scaling_sections, search_sections
 from engine.models.loading import usable_cores
 
 FOLDER = Path(__file__).parent
@@ -35,6 +35,7 @@ class Part:
 PARTS = {
     "exact": Part(exact.measure, (exact.Comparison, exact.PassTwo, exact.SweepRate), exact_sections, 2),
     "search": Part(search.measure, (search.Search, search.ModesCompared, search.LeftOut), search_sections, 1),
+    "interface": Part(interface.measure, (interface.Wait, interface.Drag), interface_sections, 5),
     "scaling": Part(scaling.measure, (scaling.Scaling,), scaling_sections, 3),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import exact, search
 from benchmarks.exact import Comparison, PassTwo, SweepRate
+from benchmarks.interface import Drag, Wait
 from benchmarks.scaling import MODES, Scaling
 from benchmarks.search import AUTO, DENSE, EXACT, FIXED, GRID, LeftOut, ModesCompared, Search
 from benchmarks.timing import ratios, spread
@@ -215,6 +216,39 @@ def _extrapolated(searches: Sequence[Search]) -> list[str]:
         "",
         *table("task | run | hooked forwards | s each | hours in all | search s | hooked / search", body),
     ]
+
+
+def interface_sections(rows: Sequence[Any]) -> list[str]:
+    waits = [row for row in rows if isinstance(row, Wait)]
+    drags = [row for row in rows if isinstance(row, Drag)]
+    return [
+        "## Waiting for the app",
+        "",
+        "Warm, in Chromium: milliseconds from a click on the page's own link (rerun), or on it from another page "
+        "(visit), until the script has ended; and what came over the wire until the page was at rest.",
+        "",
+        *table("page | model | rerun ms | visit ms | rerun kB | visit kB", map(_wait, waits)),
+        "### Dragging the sparsity slider",
+        "",
+        "Milliseconds from one frame of the browser to the next while the slider moves (no GPU: software drawing).",
+        "",
+        *table("heads | frames | median ms | 95 % within ms | longest ms", map(_drag, drags)),
+    ]
+
+
+def _wait(row: Wait) -> list[str]:
+    return [
+        row.room, row.model, spread(row.rerun, 0), spread(row.visit, 0), spread(row.rerun_kb, 0),
+        spread(row.visit_kb, 0),
+    ]  # fmt: skip
+
+
+def _drag(row: Drag) -> list[str]:
+    frames = sorted(row.frames)
+    late = frames[min(len(frames) - 1, round(0.95 * len(frames)))]
+    return [
+        str(row.heads), str(len(frames)), f"{statistics.median(frames):.0f}", f"{late:.0f}", f"{frames[-1]:.0f}"
+    ]  # fmt: skip
 
 
 def scaling_sections(rows: Sequence[Any]) -> list[str]:

@@ -50,13 +50,14 @@ class Circuit:
         return 1 - len(self.heads) / (self.n_layers * self.n_heads)
 
 
+def union(first: Circuit, second: Circuit) -> Circuit:
+    """All heads and edges of both; of an edge in both, the first's effect."""
+    edges = {(edge.sender, edge.receiver, edge.input): edge for edge in (*second.edges, *first.edges)}
+    heads = tuple(sorted({*first.heads, *second.heads}))
+    return Circuit(heads, tuple(edges.values()), first.n_layers, first.n_heads)
+
+
 LOGITS_NODE = "logits"
-EdgeName = tuple[Head, Head | None, Input]
-
-
-def edges_by_name(circuit: Circuit) -> dict[EdgeName, Edge]:
-    """By what makes an edge the same in two circuits: sender, receiver and input; effects may differ."""
-    return {(edge.sender, edge.receiver, edge.input): edge for edge in circuit.edges}
 
 
 def to_networkx(circuit: Circuit) -> nx.MultiDiGraph:

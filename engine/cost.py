@@ -34,14 +34,19 @@ class CostRow:
 class Ledger:
     """Adds up cost by stage; not shared between threads."""
 
-    def __init__(self, flops_per_pass: float, on_work: Callable[[], None] = lambda: None) -> None:
-        """``flops_per_pass``: see ``forward_flops``. ``on_work`` is called with every piece of work booked, layer
-        by layer: a stage stops there when it raises Cancelled."""
-        self.flops_per_pass, self._on_work = flops_per_pass, on_work
+    def __init__(
+        self,
+        flops_per_pass: float,
+        on_work: Callable[[float], None] = lambda flops: None,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """``flops_per_pass``: see ``forward_flops``. ``on_work`` is called with the FLOPs of every piece of work
+        booked, layer by layer: a stage stops there when it raises Cancelled. ``now``: the clock, in seconds."""
+        self.flops_per_pass, self._on_work, self._now = flops_per_pass, on_work, now
         self._seconds: dict[str, float] = {}
         self._flops: dict[str, float] = {}
         self._stage: str | None = None
-        self._changed = time.perf_counter()
+        self._changed = now()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -65,7 +70,7 @@ class Ledger:
 
     def _clock(self, stage: str | None) -> None:
         """Book the seconds since the last change of stage under ``stage``."""
-        now = time.perf_counter()
+        now = self._now()
         if stage is not None:
             self._seconds[stage] += now - self._changed
         self._changed = now
@@ -75,7 +80,7 @@ class Ledger:
         if self._stage is None:
             raise RuntimeError("No stage is open to book FLOPs under")
         self._flops[self._stage] += flops
-        self._on_work()
+        self._on_work(flops)
 
     def rows(self) -> tuple[CostRow, ...]:
         """One row a stage, in the order they were first entered, inner before outer."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
 from engine.progress import Watcher
+from engine.turns import Turn
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a job need not load torch
+    from engine.cost import CostRow
     from engine.search import SearchStep
 
 Work = Callable[[Watcher], Any]
@@ -61,9 +64,11 @@ class StageProgress:
 class Snapshot:
     """A job at one moment.
 
-    ``place`` is the number of jobs to finish first (0 once it runs). ``result`` is set when done, and
-    after a cancel if the work returned what it had; ``circuit`` and ``steps`` are the latest reported. ``error``
-    is a text for people; ``log`` the full traceback of a bug, for whoever keeps the machine.
+    ``place`` is the number of jobs to finish first (0 once it runs). ``seconds`` are those it worked, without
+    those it left to jobs it takes turns with; ``started`` and ``ended`` are times of day (time.time).
+    ``result`` is set when done, and after a cancel if the work returned what it had; ``circuit`` and ``steps``
+    are the latest reported, ``flops`` what the run has booked, ``predicted`` what the whole of it will probably take,
+    by stage. ``error`` is a text for people; ``log`` the full traceback of a bug, for whoever keeps the machine.
     """
 
     key: Hashable
@@ -71,10 +76,13 @@ class Snapshot:
     place: int
     stages: tuple[StageProgress, ...]
     started: float | None
+    ended: float | None
     seconds: float
     cancelling: bool
     circuit: Circuit | None
     steps: tuple[SearchStep, ...]
+    flops: float
+    predicted: tuple[CostRow, ...]
     result: Any
     error: str | None
     log: str | None
@@ -84,10 +92,25 @@ class Snapshot:
         """The current (or last) stage."""
         return self.stages[-1] if self.stages else None
 
+    @property
+    def share(self) -> float | None:
+        """How much of the whole is done, 0 to 1: of the work predicted, else of the stage; None before either."""
+        whole = sum(row.flops for row in self.predicted)
+        if whole:
+            return min(self.flops / whole, 1.0)
+        return self.stage.fraction if self.stage is not None else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the work left, on the job's own clock: of all that is known to come, the stage else."""
+        if not self.predicted:
+            return self.stage.seconds_left if self.stage is not None else None
+        return sum(row.seconds for row in self.predicted) * (1 - (self.share or 0.0))
+
 
 @dataclass
 class _Clock:
-    """One stage while it runs; times are of time.monotonic."""
+    """One stage while it runs; times are of the job's own clock."""
 
     name: str
     done: float
@@ -101,18 +124,22 @@ class Job:
     """One piece of work and how far it is. Made by JobManager; read through ``snapshot``."""
 
     key: Hashable
-    _work: Work = field(repr=False)
+    _work: Work | None = field(repr=False)
     _place: Callable[[Job], int] = field(repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _over: threading.Event = field(default_factory=threading.Event, repr=False)
     _state: JobState = JobState.QUEUED
     _stages: list[_Clock] = field(default_factory=list, repr=False)
+    _turn: Turn = field(default_factory=Turn, repr=False)
     _started: float | None = None
-    _began: float = 0.0
     _ended: float | None = None
+    _began: float = 0.0
+    _stopped: float | None = None
     _circuit: Circuit | None = field(default=None, repr=False)
     _steps: tuple[SearchStep, ...] = field(default=(), repr=False)
+    _flops: float = 0.0
+    _predicted: tuple[CostRow, ...] = field(default=(), repr=False)
     _result: Any = field(default=None, repr=False)
     _error: str | None = None
     _log: str | None = field(default=None, repr=False)
@@ -120,15 +147,15 @@ class Job:
     def snapshot(self) -> Snapshot:
         place = self._place(self)
         with self._lock:
-            now = self._ended if self._ended is not None else time.monotonic()
+            now = self._stopped if self._stopped is not None else self._turn.now()
             stages = [
                 StageProgress(clock.name, clock.done, clock.total, clock.latest - clock.began) for clock in self._stages
             ]
             return Snapshot(
                 self.key, self._state, place if self._state is JobState.QUEUED else 0, tuple(stages), self._started,
-                now - self._began if self._started is not None else 0.0,
-                self._stop.is_set() and self._state.live, self._circuit, self._steps, self._result, self._error,
-                self._log,
+                self._ended, now - self._began if self._started is not None else 0.0,
+                self._stop.is_set() and self._state.live, self._circuit, self._steps, self._flops, self._predicted,
+                self._result, self._error, self._log,
             )  # fmt: skip
 
     def cancel(self) -> None:
@@ -155,7 +182,8 @@ class Job:
 
     def _finish(self, state: JobState) -> None:
         self._state = state
-        self._ended = time.monotonic()
+        self._stopped, self._ended = self._turn.now(), time.time()
+        self._work = None  # it may hold on to what takes room
         self._over.set()
 
     def _begin(self) -> bool:
@@ -165,14 +193,22 @@ class Job:
                 return False
             self._state = JobState.RUNNING
             self._started = time.time()
-            self._began = time.monotonic()
+            self._began = self._turn.now()
             return True
 
-    def _run(self) -> str | None:
-        """Do the work in the calling thread; returns the traceback of a failure."""
-        watcher = _JobWatcher(self)
+    def _run(self, turn: Turn) -> str | None:
+        """Do the work in the calling thread, whenever it is its turn; returns the traceback of a failure."""
+        with self._lock:
+            self._turn, self._began = turn, turn.now()
+        with turn:
+            self._do()
+        return self._log
+
+    def _do(self) -> None:
+        watcher, work = _JobWatcher(self), self._work
+        assert work is not None, "a job runs once"
         try:
-            result = self._work(watcher)
+            result = work(watcher)
         except Cancelled:
             self._end(JobState.CANCELLED)
         except HeadlightError as error:
@@ -182,7 +218,6 @@ class Job:
             self._end(JobState.FAILED, error=reason, log=traceback.format_exc())
         else:
             self._end(JobState.CANCELLED if watcher.noticed else JobState.DONE, result=result)
-        return self._log
 
     def _end(self, state: JobState, result: Any = None, error: str | None = None, log: str | None = None) -> None:
         with self._lock:
@@ -190,7 +225,7 @@ class Job:
             self._finish(state)
 
     def _report(self, stage: str, done: float, total: float) -> None:
-        now = time.monotonic()
+        now = self._turn.now()
         with self._lock:
             if not self._stages or self._stages[-1].name != stage:
                 began = self._stages[-1].latest if self._stages else self._began
@@ -208,6 +243,7 @@ class _JobWatcher(Watcher):
 
     def report(self, stage: str, done: float, total: float) -> None:
         self._job._report(stage, done, total)
+        self._job._turn.pass_on()
 
     def found(self, circuit: Circuit) -> None:
         with self._job._lock:
@@ -217,6 +253,22 @@ class _JobWatcher(Watcher):
         with self._job._lock:
             self._job._steps = steps
 
+    def predicted(self, rows: Sequence[CostRow]) -> None:
+        with self._job._lock:
+            self._job._predicted = tuple(rows)
+
+    def spend(self, flops: float) -> None:
+        with self._job._lock:
+            self._job._flops += flops
+        self.check()
+
+    def now(self) -> float:
+        return self._job._turn.now()
+
+    def alone(self) -> AbstractContextManager[None]:
+        return self._job._turn.alone()
+
     def cancelled(self) -> bool:
+        self._job._turn.pass_on()
         self.noticed = self.noticed or self._job._stop.is_set()
         return self.noticed

@@ -5,13 +5,14 @@
 2. One chunk of rows (sender x pair x position) on its way through a layer, or of pairs on its way
    backwards through all of them.
 3. What is left keeps the shared sweep's streams, so that they need not be computed again.
+   Runs that take turns on the same activations share it.
 
 Cutting never changes a result beyond rounding. Sizes are upper bounds, not what torch reports.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.errors import HeadlightError
 from engine.models.model import Model
@@ -59,14 +60,34 @@ def plan_memory(model: Model, prompts: Prompts, budget: float | None = None, row
     return MemoryPlan(rows, gradient_rows, streams=total - kept - max(rows * row, gradient_rows * gradient_row))
 
 
+def plan_of_each(plan: MemoryPlan, model: Model, prompts: Prompts, runs: int) -> MemoryPlan:
+    """The plan of each of ``runs`` that take turns on one set of activations, together within what ``plan`` may take.
+
+    Chunks stay as they are, and so do results: only fewer streams may be kept.
+    """
+    if not model.fast:
+        return plan
+    longest = max(len(pair.clean_tokens) for pair in prompts.pairs)
+    positions = sum(len(pair.clean_tokens) for pair in prompts.pairs)
+    chunk = max(plan.rows * row_bytes(model, longest), plan.gradient_rows * gradient_row_bytes(model, longest))
+    another = kept_bytes(model, positions) - activation_bytes(model, positions) + chunk
+    return replace(plan, streams=max(0.0, (plan.streams - (runs - 1) * another) / runs))
+
+
 def kept_bytes(model: Model, positions: int) -> float:
     """What stays in memory for ``positions`` of clean prompts (pair x position)."""
+    z = model.n_heads * model.d_head
+    ablation = 1.5 * z + model.d_model  # what replaces z, made of group means; streams into each layer
+    own = model.dtype.itemsize * positions * model.n_layers * (ablation + z)  # and gradients of z
+    return own + 2 * activation_bytes(model, positions)
+
+
+def activation_bytes(model: Model, positions: int) -> float:
+    """Both runs of ``positions`` of clean prompts (pair x position), as ``capture`` keeps them."""
     z, kv = model.n_heads * model.d_head, model.n_kv_heads * model.d_head
     runs = 2 * model.d_model + 3 * z + 2 * kv  # resid_pre, attn_out; q, clean z, corrupted z; k, v
-    ablation = 1.5 * z + model.d_model  # what replaces z, made of group means; streams into each layer
-    gradients = z
-    final = 2 * model.d_model  # the stream after the last layer
-    return model.dtype.itemsize * positions * (model.n_layers * (2 * runs + ablation + gradients) + final)
+    final = model.d_model  # the stream after the last layer
+    return model.dtype.itemsize * positions * (model.n_layers * runs + final)
 
 
 def row_bytes(model: Model, length: int) -> float:

@@ -3,7 +3,8 @@
 1. {first, biggest, fixed} cliff of FLAP x the same of Contrastive-FLAP: nine unions, each with its
    size and its performance by mean ablation of all other heads.
 2. Take the smallest union with performance >= 75 % and size <= H/2, else the knee of their Pareto
-   front: see ``engine/pareto.py``.
+   front: see ``engine/pareto.py``. A person may take another, by its name: ``first+biggest`` is FLAP's
+   first cliff with Contrastive-FLAP's biggest.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from itertools import product
 
 from torch import Tensor
 
-from engine.cliffs import Cliff, Cliffs
+from engine.cliffs import Cliff, CliffKind, Cliffs
 from engine.errors import HeadlightError
-from engine.pareto import smallest_good_enough
+from engine.pareto import good_enough, smallest_good_enough
 from engine.pruning import keep_mask
+
+UNION_NAMES = tuple(f"{flap.value}+{contrastive.value}" for flap, contrastive in product(CliffKind, CliffKind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,11 @@ class Merge:
     mask: Tensor
     size: int
     performance: float
+
+    @property
+    def name(self) -> str:
+        """One of UNION_NAMES."""
+        return f"{self.flap_cliff.kind.value}+{self.contrastive_cliff.kind.value}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,5 +79,30 @@ def choose(merges: Sequence[Merge], total_heads: int) -> Choice:
             "None of the nine unions has a finite performance: the model's logit difference on the clean prompts is "
             "zero or not a number. Choose a task the model can do, or set a sparsity yourself."
         )
-    best, reason = smallest_good_enough(measured, total_heads // 2, "union", "half of all heads")
+    best, reason = smallest_good_enough(measured, largest_union(total_heads), "union", "half of all heads")
     return Choice(best, reason)
+
+
+def largest_union(total_heads: int) -> int:
+    """The most heads a union may have to be chosen for its performance: half of all."""
+    return total_heads // 2
+
+
+def meets_rule(merge: Merge, total_heads: int) -> bool:
+    """Whether a union keeps enough of the performance and is small enough."""
+    return good_enough(merge, largest_union(total_heads))
+
+
+def union_words(name: str) -> str:
+    """``first+biggest`` as people read it: ``first + biggest``."""
+    return name.replace("+", " + ")
+
+
+def check_union(name: str) -> str:
+    """Return ``name`` if it names a union; raises HeadlightError otherwise."""
+    if name not in UNION_NAMES:
+        raise HeadlightError(
+            f"Expected a union named by a FLAP and a Contrastive-FLAP cliff, one of {', '.join(UNION_NAMES)}, got "
+            f"{name!r}."
+        )
+    return name

@@ -29,7 +29,7 @@ T = TypeVar("T", bound=HeadSet)
 
 def smallest_good_enough(candidates: Sequence[T], largest: int, noun: str, bound: str) -> tuple[T, str]:
     """The one taken, and why, in words. ``noun`` names a candidate, ``bound`` what ``largest`` heads are."""
-    enough = [item for item in candidates if item.performance >= ENOUGH_PERFORMANCE and item.size <= largest]
+    enough = [item for item in candidates if good_enough(item, largest)]
     if enough:
         best = min(enough, key=lambda item: (item.size, -item.performance))
         return best, f"the smallest {noun} that keeps 75 % of the performance with at most {bound}"
@@ -42,6 +42,11 @@ def smallest_good_enough(candidates: Sequence[T], largest: int, noun: str, bound
     if small:
         return small[-1], f"{why} and the front has no knee, so its best of at most {bound} is taken"
     return front[0], f"{why} and the front has no knee, so its smallest is taken"
+
+
+def good_enough(item: HeadSet, largest: int) -> bool:
+    """Step 1's rule."""
+    return item.performance >= ENOUGH_PERFORMANCE and item.size <= largest
 
 
 def pareto_front(candidates: Sequence[T]) -> tuple[T, ...]:

@@ -48,7 +48,7 @@ def is_worthwhile(prepared: Prepared) -> bool:
 def look_ahead(prepared: Prepared, keep: Tensor, settings: Settings, watcher: Watcher) -> Pilot:
     """Search among the heads of ``keep [layer head]`` on the clearest pairs; raises Cancelled."""
     model = prepared.model
-    ledger = Ledger(pass_flops(model, prepared.prompts), watcher.check)
+    ledger = Ledger(pass_flops(model, prepared.prompts), watcher.spend, watcher.now)
     with ledger.stage(STAGE):
         prompts = clearest_pairs(prepared.activations, PAIRS)
         activations = capture(model, prompts, prepared.memory.rows)

@@ -1,7 +1,7 @@
 """Accelerated Path Patching from prompts to a verified circuit (METHOD section 2).
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
-2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep; all heads if dense
+2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -98,6 +98,7 @@ def discover(
     """
     run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
     try:
+        run.spent_before(run.prepared.cost)
         run.confine(pruning)
         run.predict(pilot)
         run.check_fast_path()
@@ -116,7 +117,7 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
         return prepared.scores.keep(settings.score, settings.sparsity)
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
-    return pruning.choice.merge.mask
+    return pruning.taken(settings.union).mask
 
 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
@@ -126,13 +127,26 @@ def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None)
     return keep_of(prepared, settings, pruning)
 
 
+def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger) -> Verification:
+    """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own."""
+    model, activations = prepared.model, prepared.activations
+    if prepared.custom:
+        seed = prepared.settings.seed
+    else:
+        prompts = task_prompts(model, prepared.settings, seed)
+        activations = capture(model, prompts, prepared.memory.rows)
+        ledger.add(2 * pass_flops(model, prompts))
+    keep = mask_of(heads, model.n_layers, model.n_heads)
+    return verify(activations, Ablator(model, activations, ledger), keep, seed)
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
     def __init__(self, prepared: Prepared, settings: Settings, watcher: Watcher) -> None:
         self.prepared, self.settings, self.watcher = prepared, settings, watcher
         self.model, self.activations = prepared.model, prepared.activations
-        self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.check)
+        self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
         self.keep = torch.zeros_like(prepared.scores.flap, dtype=torch.bool)
         self.pruning: Pruning | None = None
         self.fast_path: SelfCheck | None = None
@@ -144,14 +158,21 @@ class _Run:
         self.pilot: Pilot | None = None
         self.predicted: tuple[CostRow, ...] = ()
 
+    def spent_before(self, rows: Sequence[CostRow]) -> None:
+        """Tell the watcher what is booked for this run without being done in it."""
+        for row in rows:
+            self.watcher.spend(row.flops)
+
     def confine(self, pruning: Pruning | None) -> None:
         """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
         if self.settings.method is Method.APP and self.settings.sparsity is None:
+            self.spent_before(pruning.cost if pruning is not None else ())
             self.pruning = pruning or prune(self.prepared, self.watcher)
         self.keep = keep_of(self.prepared, self.settings, self.pruning)
 
     def predict(self, pilot: Pilot | None) -> None:
         """What the run will take; it looks ahead for that, unless ``pilot`` is at hand, where that is cheap."""
+        self.spent_before([pilot.cost] if pilot is not None else [])
         if pilot is None and is_worthwhile(self.prepared):
             pilot = look_ahead(self.prepared, self.keep, self.settings, self.watcher)
         self.pilot = pilot
@@ -196,17 +217,11 @@ class _Run:
         self._take(results[grid.taken.thresholds], patching)
 
     def verify(self) -> None:
-        """On prompts of another seed; a custom task has no others, so on its own."""
-        activations, seed = self.activations, self.settings.seed
         self.watcher.step(VERIFICATION, 0, 1)
         with self.ledger.stage(VERIFICATION):
-            if not self.prepared.custom:
-                seed = self.settings.report_seed
-                prompts = task_prompts(self.model, self.settings, seed)
-                activations = capture(self.model, prompts, self.prepared.memory.rows)
-                self.ledger.add(2 * pass_flops(self.model, prompts))
-            keep = mask_of(self.circuit.heads, self.model.n_layers, self.model.n_heads)
-            self.verification = verify(activations, Ablator(self.model, activations, self.ledger), keep, seed)
+            self.verification = verify_on_fresh(
+                self.prepared, self.circuit.heads, self.settings.report_seed, self.ledger
+            )
         self.watcher.report(VERIFICATION, 1, 1)
 
     def discovery(self, complete: bool) -> Discovery:

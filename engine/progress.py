@@ -6,6 +6,8 @@ engine prints nothing and knows no user interface.
 
 from __future__ import annotations
 
+import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from engine.errors import Cancelled
@@ -46,9 +48,24 @@ class Watcher:
         self.check()
 
     def check(self) -> None:
-        """Raise Cancelled if asked to stop; cheap enough to call within every layer."""
+        """Raise Cancelled if asked to stop; cheap enough to call within every layer.
+
+        The thread may rest here while another works, so hold no lock but within ``alone``.
+        """
         if self.cancelled():
             raise Cancelled
+
+    def spend(self, flops: float) -> None:
+        """``flops`` of the run are booked, piece by piece; otherwise like ``check``."""
+        self.check()
+
+    def now(self) -> float:
+        """Seconds on the clock that the work is timed by; it stands while this thread rests."""
+        return time.perf_counter()
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Within this the thread does not rest."""
+        return nullcontext()
 
 
 class Preliminary(Watcher):
@@ -62,3 +79,12 @@ class Preliminary(Watcher):
 
     def cancelled(self) -> bool:
         return self._watcher.cancelled()
+
+    def spend(self, flops: float) -> None:
+        self._watcher.spend(flops)
+
+    def now(self) -> float:
+        return self._watcher.now()
+
+    def alone(self) -> AbstractContextManager[None]:
+        return self._watcher.alone()

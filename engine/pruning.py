@@ -53,3 +53,12 @@ def drop_sparsity(scores: Tensor) -> Tensor:
     times_kept = torch.stack([keep_mask(scores, sparsity) for sparsity in SWEEP_SPARSITIES]).sum(dim=0)
     # Masks only shrink as sparsity grows, so a head kept n times is dropped at the n-th sparsity.
     return torch.tensor([*SWEEP_SPARSITIES, 1.0])[times_kept]
+
+
+KEEPERS = ("both", "C-FLAP", "FLAP", "neither")
+
+
+def kept_by(flap_kept: Tensor, contrastive_kept: Tensor) -> list[str]:
+    """For each head in layer order, which of KEEPERS two keep masks [layer head] make it."""
+    pairs = zip(flap_kept.flatten().tolist(), contrastive_kept.flatten().tolist(), strict=True)
+    return ["both" if f and c else "C-FLAP" if c else "FLAP" if f else "neither" for f, c in pairs]

@@ -6,7 +6,6 @@ does not fit is a HeadlightError that says where.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,34 +14,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
+from engine.circuit_file import circuit_in, read_record
 from engine.errors import HeadlightError
-from engine.heads import Head, check_head
+from engine.overlap import edges_by_name
 from engine.patching.effects import PATCHING_STAGES
-from engine.record import SCHEMA
 from engine.run_summary import Checked, Plain, RunSummary, Work
 from engine.search import GRID_STAGE, Thresholds
 
-MOST_BYTES = 32 * 2**20
-MOST_HEADS = 1000  # a layer, and layers
 MOST_TEXT = 300
 SEARCH_STAGES = frozenset((*PATCHING_STAGES, GRID_STAGE))
-HINT = "Give a file that discover wrote, or that the app saved as “Whole run as JSON”."
+WAY_ON = "Give a whole run: a file that discover wrote, or “Whole run as JSON” of the app."
 
 
 def read_run(content: bytes) -> RunSummary:
     """The run a record holds; raises HeadlightError for anything that is not one."""
-    record = _Reader(_json(content), "the file")
-    schema = record.value.get("schema")
-    if schema != SCHEMA:
-        raise HeadlightError(f"Expected a run with schema {SCHEMA}, got {_short(schema)}. {HINT}")
-    shape_of = record.part("model_shape")
-    shape = shape_of.whole("n_layers", 1, MOST_HEADS), shape_of.whole("n_heads", 1, MOST_HEADS)
+    raw = read_record(content)
+    file, record = circuit_in(raw), _Reader(raw, "the file")
+    if len(edges_by_name(file.circuit)) != len(file.circuit.edges):
+        raise HeadlightError(f"The circuit of the file lists an edge twice. {WAY_ON}")
+    shape = file.circuit.n_layers, file.circuit.n_heads
     baseline, scores = record.part("baseline"), record.part("scores")
     settings = record.part("settings").plain()
     return RunSummary(
-        model=record.text("model"),
-        task=record.text("task"),
+        model=file.model,
+        task=file.task,
         settings=settings,
         clean=baseline.number("clean_logit_diff"),
         corrupted=baseline.number("corrupted_logit_diff"),
@@ -50,31 +45,13 @@ def read_run(content: bytes) -> RunSummary:
         n=baseline.whole("n", 1, 10**9),
         scores={name: scores.matrix(name, shape) for name in ("flap", "contrastive_flap")},
         candidates=int(record.matrix("keep", shape).sum()),
-        circuit=_circuit(record.part("circuit"), *shape),
+        circuit=file.circuit,
         thresholds=_thresholds(record, settings),
-        checked=_checked(record.part("verification")) if "verification" in record.value else None,
+        checked=_checked(record.part("verification")) if "verification" in raw else None,
         work=_work(record.part("cost"), lambda stage: True),
         search=_work(record.part("cost"), SEARCH_STAGES.__contains__),
         complete=record.flag("complete"),
     )
-
-
-def _json(content: bytes) -> dict[str, Any]:
-    if len(content) > MOST_BYTES:
-        raise HeadlightError(f"The file has {len(content) / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} are read.")
-    try:
-        record = json.loads(content.decode("utf-8"), parse_constant=_refuse)
-    except UnicodeDecodeError as error:
-        raise HeadlightError(f"The file is no text, so it holds no run. {HINT}") from error
-    except (ValueError, RecursionError) as error:
-        raise HeadlightError(f"The file is not JSON, or is damaged. {HINT}") from error
-    if not isinstance(record, dict):
-        raise HeadlightError(f"The file is JSON, but holds no run. {HINT}")
-    return record
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON")
 
 
 @dataclass(frozen=True)
@@ -86,12 +63,6 @@ class _Reader:
 
     def part(self, name: str) -> _Reader:
         return _Reader(self._get(name, dict, "an object"), name)
-
-    def text(self, name: str) -> str:
-        text = self._get(name, str, "a text")
-        if not text or len(text) > MOST_TEXT:
-            raise self._wrong(name, f"a text of 1 to {MOST_TEXT} characters", text)
-        return text
 
     def flag(self, name: str) -> bool:
         return self._get(name, bool, "true or false")
@@ -138,36 +109,14 @@ class _Reader:
 
     def _get(self, name: str, kind: type | tuple[type, ...], called: str) -> Any:
         if name not in self.value:
-            raise HeadlightError(f"Expected “{name}” in {self.where}, but it is not there. {HINT}")
+            raise HeadlightError(f"Expected “{name}” in {self.where}, but it is not there. {WAY_ON}")
         value = self.value[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self._wrong(name, called, value)
         return value
 
     def _wrong(self, name: str, expected: str, got: object) -> HeadlightError:
-        return HeadlightError(f"Expected {expected} for “{_short(name)}” in {self.where}, got {_short(got)}. {HINT}")
-
-
-def _circuit(part: _Reader, n_layers: int, n_heads: int) -> Circuit:
-    def head(name: object) -> Head:
-        if not isinstance(name, str) or len(name) > 9:
-            raise HeadlightError(f"Expected a head written layer.index such as 9.6, got {_short(name)}.")
-        return check_head(Head.parse(name), n_layers, n_heads)
-
-    def edge(item: object) -> Edge:
-        row = _Reader(item if isinstance(item, dict) else {}, "an edge")
-        receiver, entry = row.text("receiver"), row.text("input")
-        if entry not in set(Input) or (receiver == LOGITS_NODE) != (entry == Input.LOGITS):
-            raise HeadlightError(f"Expected an edge into q, k, v or logits, got {_short(entry)} of {_short(receiver)}.")
-        target = None if receiver == LOGITS_NODE else head(receiver)
-        shared = row.value.get("shared") is True
-        return Edge(head(row.text("sender")), target, Input(entry), row.number("effect"), shared)
-
-    heads = tuple(sorted({head(name) for name in part.rows("heads")}))
-    edges = tuple(edge(item) for item in part.rows("edges"))
-    if len({(e.sender, e.receiver, e.input) for e in edges}) != len(edges):
-        raise HeadlightError(f"The circuit of the file lists an edge twice. {HINT}")
-    return Circuit(heads, edges, n_layers, n_heads)
+        return HeadlightError(f"Expected {expected} for “{_short(name)}” in {self.where}, got {_short(got)}. {WAY_ON}")
 
 
 def _thresholds(record: _Reader, settings: Mapping[str, Plain]) -> Thresholds | None:

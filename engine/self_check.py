@@ -52,7 +52,7 @@ def self_check(model: Model, activations: Activations, on_work: Callable[[], Non
     """
     activations = capture(model, clearest_pairs(activations, PAIRS))
     receivers, senders = _receivers(model), _senders(model)
-    ledger = Ledger(1.0, on_work)
+    ledger = Ledger(1.0, lambda flops: on_work())
     with ledger.stage(STAGE):
         patching = PathPatching(model, activations, senders, ledger)
         largest = max(_difference(activations, patching, receiver, on_work) for receiver in receivers)

@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.ablation import Ablator
 from engine.cliffs import Cliffs, find_cliffs
 from engine.cost import CostRow, Ledger, pass_flops
-from engine.merge import Choice, Merge, choose, nine_merges
+from engine.merge import Choice, Merge, check_union, choose, nine_merges
 from engine.metrics import faithfulness, performance
 from engine.prepare import Prepared
 from engine.progress import Watcher
@@ -62,10 +62,20 @@ class Pruning:
     choice: Choice
     cost: tuple[CostRow, ...]
 
+    def taken(self, union: str | None) -> Merge:
+        """The union to search in: the one named (merge.UNION_NAMES), or the automatic choice.
+
+        Raises HeadlightError for a name that is none.
+        """
+        if union is None:
+            return self.choice.merge
+        name = check_union(union)
+        return next(merge for merge in self.merges if merge.name == name)
+
 
 def prune(prepared: Prepared, watcher: Watcher) -> Pruning:
     """Sweep both scores and choose a union; the work of ``--sparsity auto``."""
-    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.check)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     scores = {"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap}
     total = len(scores) * len(SWEEP_SPARSITIES)
     with ledger.stage(STAGE):
@@ -109,7 +119,7 @@ def _sweep(
 
 def random_band(prepared: Prepared, watcher: Watcher) -> RandomBand:
     """Random head sets, nested within each draw and seeded by the run's seed."""
-    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.check)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     generator = torch.Generator().manual_seed(prepared.settings.seed)
     curves = []
     with ledger.stage(BAND_STAGE):

@@ -54,6 +54,11 @@ def _add_discover(commands) -> None:
     discover.add_argument("--method", choices=("app", "dense"), default="app", help="app searches inside the keep mask")
     _mask_options(discover, default="auto")
     discover.add_argument(
+        "--union", metavar="FLAP+CFLAP",
+        help="search in this of the nine unions, named by a cliff of each score: first, biggest or fixed, such as "
+        "first+biggest (default: the one chosen automatically)",
+    )
+    discover.add_argument(
         "--mode", choices=("exact", "screened"), default="screened",
         help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
     )

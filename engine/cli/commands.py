@@ -143,6 +143,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         "method": Method(options.method) if "method" in options else None,
         "sparsity": None if sparsity == "auto" else sparsity,
         "score": Score(options.score) if "score" in options else None,
+        "union": getattr(options, "union", None),
         "mode": Mode(options.mode) if "mode" in options else None,
         "grid": getattr(options, "grid", None),
         "memory_budget": getattr(options, "memory_budget", None),

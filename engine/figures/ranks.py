@@ -18,9 +18,9 @@ class RankMoveLike(Protocol):
     @property
     def head(self) -> Head: ...
     @property
-    def left(self) -> int: ...
+    def left(self) -> float: ...
     @property
-    def right(self) -> int: ...
+    def right(self) -> float: ...
 
 
 def rank_figure(moves: Sequence[RankMoveLike], *, dark: bool, selected: Head | None = None) -> go.Figure:
@@ -49,11 +49,11 @@ def rank_figure(moves: Sequence[RankMoveLike], *, dark: bool, selected: Head | N
 def _add_move(figure: go.Figure, move: RankMoveLike, places: tuple[int, int], dark: bool, selected: bool) -> None:
     side = RIGHT if move.right < move.left else LEFT if move.right > move.left else BOTH
     colour = theme.ACCENT if selected else side_colour(side, dark)
-    words = "same rank" if side == BOTH else f"{abs(move.left - move.right)} {'up' if side == RIGHT else 'down'}"
-    text = f"<b>head {move.head}</b><br>rank {move.left} on the left, {move.right} on the right: {words}"
+    words = "same rank" if side == BOTH else f"{abs(move.left - move.right):g} {'up' if side == RIGHT else 'down'}"
+    text = f"<b>head {move.head}</b><br>rank {move.left:g} on the left, {move.right:g} on the right: {words}"
     figure.add_scatter(
         x=[0, 1], y=list(places), mode="lines+markers+text", name=str(move.head), showlegend=False,
-        text=[f"{move.head} · {move.left} ", f" {move.right} · {move.head}"],
+        text=[f"{move.head} · {move.left:g} ", f" {move.right:g} · {move.head}"],
         textposition=["middle left", "middle right"], textfont={"size": 12, "color": theme.ink(dark)},
         hovertext=[text] * 2, hovertemplate="%{hovertext}<extra></extra>",
         customdata=[[move.head.layer, move.head.index]] * 2,

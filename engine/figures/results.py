@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from engine.circuit import Input
-from engine.cliffs import Cliffs
+from engine.cliffs import Cliff, Cliffs
 from engine.heads import Head
 
 if TYPE_CHECKING:
@@ -87,6 +87,21 @@ class GridLike(Protocol):
     def chosen(self) -> int: ...
 
 
+class UnionLike(Protocol):
+    """A union of two keep masks: its size in heads and its performance in percent."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def flap_cliff(self) -> Cliff: ...
+    @property
+    def contrastive_cliff(self) -> Cliff: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def performance(self) -> float: ...
+
+
 class CostLike(Protocol):
     """What one stage takes."""
 
@@ -98,6 +113,41 @@ class CostLike(Protocol):
     def forward_passes(self) -> float: ...
     @property
     def flops(self) -> float: ...
+
+
+class IntervalLike(Protocol):
+    """The middle 95 % of what drawings of pairs give with their median, and what all pairs give."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def middle(self) -> float: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class StageLike(Protocol):
+    """What ``size`` pairs would have told: mean metric, scores of the top heads, how steady their places are."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def metric(self) -> IntervalLike: ...
+    @property
+    def scores(self) -> Sequence[IntervalLike]: ...
+    @property
+    def overlap(self) -> float: ...
+    @property
+    def unchanged(self) -> float: ...
+
+
+class EnoughLike(Protocol):
+    @property
+    def heads(self) -> Sequence[Head]: ...
+    @property
+    def stages(self) -> Sequence[StageLike]: ...
 
 
 KINDS = ("exact", "estimate")  # of an effect, by whether it is first-order only

@@ -56,13 +56,16 @@ def step_graph(
     *,
     whole: Circuit,
     dark: bool,
+    heights: tuple[int, int],
     selected: Head | None = None,
 ) -> go.Figure:
     """The circuit as of one step, its ``new`` edges bright and its receiver framed in the colour of its input.
 
-    Nodes stand where the graph of the ``whole`` circuit has them; heads of it not found yet are dots.
+    Nodes stand where the graph of the ``whole`` circuit has them; heads of it not found yet are dots. ``heights``:
+    least and most pixels.
     """
-    figure = graph_figure(circuit, dark=dark, selected=selected, within=whole, bright=frozenset(new))
+    figure = graph_figure(circuit, dark=dark, selected=selected, among=whole, bright=frozenset(new))
+    figure.update_layout(height=max(heights[0], min(heights[1], figure.layout.height)))
     places = places_of(whole)
     size = node_size(len(whole.heads))
     later = [places[head] for head in whole.heads if head not in set(circuit.heads)]

@@ -29,6 +29,8 @@ INPUT_COLOURS: dict[Input, str] = {
 }
 SCORE_COLOURS = {"flap": "#12a383", "contrastive_flap": "#7c6cf2"}
 ACCENT = "#e5308a"  # what the reader selected
+CHOSEN = "#e0730a"  # heads both scores keep, and unions of them
+GOOD = "#12a383"
 
 PAGE_COLOURS = {False: (253, 252, 249), True: (18, 22, 30)}  # the backgrounds of .streamlit/config.toml
 
@@ -78,6 +80,11 @@ def sequential(dark: bool) -> list[list[Any]]:
     """For shares from 0 (transparent) to 1: attention."""
     top = (167, 139, 250) if dark else (91, 33, 182)
     return [[0.0, _rgba(top, 0.03)], [0.5, _rgba(top, 0.5)], [1.0, _rgba(top, 1.0)]]
+
+
+def layers() -> list[list[Any]]:
+    """From the first layer to the last: amber over pink to blue, of middling brightness throughout."""
+    return [[0.0, "#e0930a"], [0.5, "#c8559b"], [1.0, "#3b6fe0"]]
 
 
 def fade(hex_colour: str, alpha: float) -> str:

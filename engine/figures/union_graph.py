@@ -5,25 +5,28 @@ Sides are told apart twice: by colour, and by shape or dash for readers who do n
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
-from engine.circuit import LOGITS_NODE, Circuit, Edge, EdgeName, edges_by_name
+from engine.circuit import LOGITS_NODE, Circuit, Edge, union
 from engine.figures import theme
-from engine.figures.graph import CURVE_POINTS, curve, node_size, places_of, receiver_of, rows_of, width_of
+from engine.figures.edges import FADED, Place, add_edge_targets, curves, edge_data, width_of, with_gaps
+from engine.figures.graph import node_size, places_of, rows_of
 from engine.heads import Head
+from engine.overlap import EdgeName, edges_by_name, name_of
 
 BOTH, LEFT, RIGHT = "both", "left only", "right only"
 SIDES = (BOTH, LEFT, RIGHT)
 SYMBOLS = {BOTH: "circle", LEFT: "square", RIGHT: "diamond"}
 DASHES = {BOTH: "solid", LEFT: "6px,4px", RIGHT: "2px,4px"}
 LEFT_COLOUR, RIGHT_COLOUR = "#3b8eea", "#e8791e"  # as blue and orange of the diverging scale: right minus left
-OPACITY, FAINT = 0.75, 0.12
+OPACITY = 0.75
+MOST_HEIGHT = 1100  # pixels
 
 Sides = tuple[dict[EdgeName, Edge], dict[EdgeName, Edge]]  # left, right
-Place = Mapping[Hashable, tuple[float, float]]
 
 
 def side_colour(side: str, dark: bool) -> str:
@@ -35,12 +38,14 @@ def union_figure(left: Circuit, right: Circuit, *, dark: bool, selected: Head | 
 
     Nodes carry ``customdata = [layer, head]``. A selected head is framed, and edges that do not touch it step back.
     """
-    edges = edges_by_name(left), edges_by_name(right)
-    whole = _union(left, right)
+    sides = edges_by_name(left), edges_by_name(right)
+    whole = union(left, right)
     places = places_of(whole)
-    figure = theme.blank(dark, 150 + max(260, len(rows_of(whole)) * (node_size(len(whole.heads)) + 14)))
-    _add_edges(figure, edges, places, selected, dark)
-    _add_edge_targets(figure, edges, places)
+    points = curves(whole.edges, places)
+    natural = 150 + max(260, len(rows_of(whole)) * (node_size(len(whole.heads)) + 14))
+    figure = theme.blank(dark, min(MOST_HEIGHT, natural))
+    _add_edges(figure, whole.edges, points, sides, selected, dark)
+    add_edge_targets(figure, whole.edges, points, lambda edge: _edge_text(edge, sides), edge_data)
     _add_nodes(figure, (left, right), places, dark)
     _add_selection(figure, selected if selected in whole.heads else None, places, node_size(len(whole.heads)))
     _add_logits(figure, whole, places, dark)
@@ -49,67 +54,43 @@ def union_figure(left: Circuit, right: Circuit, *, dark: bool, selected: Head | 
     return figure
 
 
-def _union(left: Circuit, right: Circuit) -> Circuit:
-    edges = {**edges_by_name(right), **edges_by_name(left)}
-    return replace(left, heads=tuple(sorted({*left.heads, *right.heads})), edges=tuple(edges.values()))
-
-
 def _side(in_left: bool, in_right: bool) -> str:
     return BOTH if in_left and in_right else LEFT if in_left else RIGHT
 
 
-def _strength(name: EdgeName, edges: Sides) -> float:
+def _strength(edge: Edge, sides: Sides) -> float:
     """The larger |effect| of the two runs."""
-    return max(abs(side[name].effect) for side in edges if name in side)
+    name = name_of(edge)
+    return max(abs(side[name].effect) for side in sides if name in side)
 
 
-def _add_edges(figure: go.Figure, edges: Sides, places: Place, selected: Head | None, dark: bool) -> None:
-    """One trace for each (side, width, faint); what only one run has lies on top."""
-    left, right = edges
-    names = list(dict.fromkeys((*left, *right)))
-    largest = max((_strength(name, edges) for name in names), default=1.0) or 1.0
-    groups: dict[tuple[str, float, bool], list[EdgeName]] = {}
-    for name in names:
-        faint = selected is not None and selected not in name[:2]
-        key = _side(name in left, name in right), width_of(_strength(name, edges), largest), faint
-        groups.setdefault(key, []).append(name)
+def _add_edges(
+    figure: go.Figure, edges: Sequence[Edge], points: np.ndarray, sides: Sides, selected: Head | None, dark: bool
+) -> None:
+    """One trace for each (side, width, faint); what only one run has lies on top. ``points`` as of ``curves``."""
+    largest = max((_strength(edge, sides) for edge in edges), default=1.0) or 1.0
+    groups: defaultdict[tuple[str, float, bool], list[int]] = defaultdict(list)
+    for number, edge in enumerate(edges):
+        faint = selected is not None and selected not in (edge.sender, edge.receiver)
+        side = _side(*(name_of(edge) in each for each in sides))
+        groups[side, width_of(_strength(edge, sides), largest), faint].append(number)
     order = sorted(groups.items(), key=lambda item: (not item[0][2], SIDES.index(item[0][0])))
-    for (side, width, faint), members in order:
-        x: list[float | None] = []
-        y: list[float | None] = []
-        for name in members:
-            xs, ys = _curve(name, edges, places)
-            x += [*xs, None]
-            y += [*ys, None]
+    for (side, width, faint), numbers in order:
+        x, y = (with_gaps(points[numbers, axis]) for axis in (0, 1))
         figure.add_scatter(
             x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, name="edges",
-            meta={"side": side, "edges": len(members)}, legendgroup=side,
-            line={"color": theme.fade(side_colour(side, dark), FAINT if faint else OPACITY), "width": width,
+            meta={"side": side, "edges": len(numbers)}, legendgroup=side,
+            line={"color": theme.fade(side_colour(side, dark), FADED if faint else OPACITY), "width": width,
                   "dash": DASHES[side], "shape": "spline"},
         )  # fmt: skip
 
 
-def _curve(name: EdgeName, edges: Sides, places: Place) -> tuple[list[float], list[float]]:
-    edge = next(side[name] for side in edges if name in side)
-    return curve(places[edge.sender], places[receiver_of(edge)])
-
-
-def _add_edge_targets(figure: go.Figure, edges: Sides, places: Place) -> None:
-    """Invisible marks at the middle of each edge that say its effect in both runs."""
-    names = list(dict.fromkeys((*edges[0], *edges[1])))
-    middles = [[points[CURVE_POINTS // 2] for points in _curve(name, edges, places)] for name in names]
-    figure.add_scatter(
-        x=[x for x, _ in middles], y=[y for _, y in middles], mode="markers", name="edge targets", showlegend=False,
-        marker={"size": 14, "color": "rgba(0,0,0,0)"}, unselected={"marker": {"opacity": 1}},
-        text=[_edge_text(name, edges) for name in names], hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
-
-
-def _edge_text(name: EdgeName, edges: Sides) -> str:
-    sender, receiver, entry = name
-    into = "the logits" if receiver is None else f"{receiver} through its {entry.value}"
-    effects = [f"{side[name].effect:+.3f}" if name in side else "no edge" for side in edges]
-    return f"<b>{sender} → {into}</b><br>left: {effects[0]}<br>right: {effects[1]}"
+def _edge_text(edge: Edge, sides: Sides) -> str:
+    """Its effect in both runs."""
+    into = "the logits" if edge.receiver is None else f"{edge.receiver} through its {edge.input.value}"
+    name = name_of(edge)
+    effects = [f"{side[name].effect:+.3f}" if name in side else "no edge" for side in sides]
+    return f"<b>{edge.sender} → {into}</b><br>left: {effects[0]}<br>right: {effects[1]}"
 
 
 def _add_nodes(figure: go.Figure, circuits: tuple[Circuit, Circuit], places: Place, dark: bool) -> None:

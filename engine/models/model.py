@@ -142,6 +142,8 @@ class Model:
     @torch.no_grad()
     def counted_flops(self, length: int) -> float:
         """Matmul FLOPs of a hooked forward of one prompt of ``length`` tokens, counted in a real one."""
+        if length in self._pass_flops:  # without the lock, which a search may hold for long
+            return self._pass_flops[length]
         with self.lock:
             if length not in self._pass_flops:
                 with self.hooking() as hooked, MatmulCounter() as counter:

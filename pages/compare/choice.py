@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from engine.circuit_file import MAX_BYTES
 from engine.errors import HeadlightError
 from engine.settings import Method, Settings
 from pages.shared import background, job_panel, look, rooms, runs, search_run, state
 from pages.shared.runs import Run
 from pages.shared.view import View
 
-MOST_MEGABYTES = 32
 READ_FILES = "headlight_compare_files_read"
 
 
@@ -108,11 +108,11 @@ def _more(settings: Settings, known: dict[str, Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         _offer(settings, known, "Find the circuit of the choices at the side", "start_search")
         if settings.method is not Method.DENSE:
-            _offer(runs.dense_of(settings), known, "Search the same among all heads", "start_dense")
+            _offer(settings.densely(), known, "Search the same among all heads", "start_dense")
         rooms.link("explorer", "Other task, model or settings: Explorer")
     st.file_uploader(
         "Or add runs from files", type="json", accept_multiple_files=True, key="run_files",
-        max_upload_size=MOST_MEGABYTES,
+        max_upload_size=MAX_BYTES // 1_000_000,
         help="Saved as “Whole run as JSON”, or written by the command line’s discover. They stay in this browser "
         "session; nothing in them runs.",
     )  # fmt: skip

@@ -7,23 +7,22 @@ from typing import Any
 
 import streamlit as st
 
-from engine.circuit import LOGITS_NODE, Circuit, edges_by_name
-from engine.compare import Overlap, overlap
+from engine.circuit import LOGITS_NODE, Circuit
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.tables import Row
 from engine.figures.union_graph import union_figure
 from engine.heads import Head
+from engine.overlap import Overlap, edge_overlap, edges_by_name, head_overlap
 from pages.compare.choice import Pair
 from pages.shared import look, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import View
 
 LEAD = (
     "What both circuits have is grey; what one has alone has its side’s colour, shape and dash. Click a head for its "
     "card."
 )
-LISTS = (("both", "In both"), ("left_only", "Left only"), ("right_only", "Right only"))
-MOST_HEIGHT = 1100  # pixels
+LISTS = (("common", "In both"), ("only_first", "Left only"), ("only_second", "Right only"))
 
 
 def show(pair: Pair, view: View) -> None:
@@ -31,19 +30,18 @@ def show(pair: Pair, view: View) -> None:
     look.step(None, "Heads and edges", LEAD)
     if pair.left.summary.model != pair.right.summary.model:
         look.note("Two models of one shape: heads are matched by their place, which need not mean the same job.")
-    shared, edges = overlap(left.heads, right.heads), overlap(edges_by_name(left), edges_by_name(right))
+    shared, edges = head_overlap(left, right), edge_overlap(left, right)
     _facts(shared, edges, pair)
     if not (left.heads or right.heads):
         look.empty("Two empty circuits", "Neither search found a head, so there is nothing to draw.")
         return
     _lists(shared, view)
     head = state.selected_head(*pair.left.summary.shape)
-    figure = union_figure(left, right, dark=is_dark(), selected=head)
-    figure.update_layout(height=min(MOST_HEIGHT, figure.layout.height))
+    figure = drawn(union_figure, left, right, dark=is_dark(), selected=head)
     chart(
         figure, "compare_graph",
-        f"Both circuits in one graph: {len(shared.both)} heads in both, {len(shared.left_only)} left only, "
-        f"{len(shared.right_only)} right only.",
+        f"Both circuits in one graph: {len(shared.common)} heads in both, {len(shared.only_first)} left only, "
+        f"{len(shared.only_second)} right only.",
         identity=(pair.left.id, pair.right.id), on_click=pick,
     )  # fmt: skip
     _twin(left, right, figure)
@@ -56,20 +54,20 @@ def pick(data: list) -> None:
 def _facts(shared: Overlap[Head], edges: Overlap, pair: Pair) -> None:
     """Precision and recall only where one run can be judged by the other."""
     facts = [
-        look.Fact("Shared heads", f"{len(shared.both)}", "heads", _alone(shared)),
+        look.Fact("Shared heads", f"{len(shared.common)}", "heads", _alone(shared)),
         look.Fact("Jaccard, heads", _percent(shared.jaccard), "%", "shared ÷ all heads of either"),
-        look.Fact("Shared edges", f"{len(edges.both)}", "edges", _alone(edges)),
+        look.Fact("Shared edges", f"{len(edges.common)}", "edges", _alone(edges)),
         look.Fact("Jaccard, edges", _percent(edges.jaccard), "%", "same sender, receiver and input"),
     ]
     if pair.same_data:
-        both = f"{_percent(shared.of_left)} · {_percent(shared.of_right)}"
+        both = f"{_percent(shared.precision)} · {_percent(shared.recall)}"
         note = "of the left heads, with the right run as the truth"
         facts.insert(2, look.Fact("Precision · recall", both, "%", note))
     look.facts(facts)
 
 
 def _alone(parts: Overlap) -> str:
-    return f"{len(parts.left_only)} left only, {len(parts.right_only)} right only"
+    return f"{len(parts.only_first)} left only, {len(parts.only_second)} right only"
 
 
 def _percent(share: float) -> str:
@@ -107,7 +105,7 @@ def edge_rows(left: Circuit, right: Circuit) -> list[Row]:
         rows.append(
             {
                 "sender": str(sender), "receiver": LOGITS_NODE if receiver is None else str(receiver),
-                "input": entry.value, "left effect": a, "right effect": b,
+                "input": entry, "left effect": a, "right effect": b,
                 "right - left": None if a is None or b is None else b - a,
             }
         )  # fmt: skip

@@ -21,7 +21,8 @@ from pages.shared.glossary import term
 Read = Callable[[RunSummary], float | None]
 SETTING_NAMES = {
     "model": "model", "task": "task", "pairs": "prompt pairs", "seed": "seed", "method": "method",
-    "sparsity": "sparsity of the mask", "score": "score of the mask", "mode": "effects", "threshold_scale": "scale s",
+    "sparsity": "sparsity of the mask", "union": "union of masks", "score": "score of the mask", "mode": "effects",
+    "threshold_scale": "scale s",
     "min_effect": "smallest effect", "grid": "grid of thresholds", "metric": "metric", "prepend_bos": "BOS token",
     "device": "device", "dtype": "number type", "memory_budget": "memory budget",
 }  # fmt: skip
@@ -169,7 +170,7 @@ def _settings(left: RunSummary, right: RunSummary) -> None:
 
 def _word(name: str, value: object, run: RunSummary) -> str:
     if value is None:
-        return "none" if name == "sparsity" and run.settings.get("method") == "dense" else "automatic"
+        return "none" if name in ("sparsity", "union") and run.settings.get("method") == "dense" else "automatic"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.compare import choice, heads, numbers, scores
 from pages.shared import background, frame, head_card, look, rooms, state
-from pages.shared.view import View
+from pages.shared.view import View, data_fields
 
 LEAD = (
     "Two runs side by side: another task, another model, other settings, or inside a pruned set of heads against among "
@@ -71,10 +71,9 @@ def _links(pair: choice.Pair) -> None:
     """To this comparison with a run's model and prompts chosen."""
     for side, run in (("left", pair.left), ("right", pair.right)):
         if (settings := run.settings) is not None:
-            rooms.link(
-                "compare", f"Choose those of the {side} run", model=settings.model, task=settings.task,
-                pairs=settings.pairs, seed=settings.seed, left=pair.left.id, right=pair.right.id,
-            )  # fmt: skip
+            sides = {"left": pair.left.id, "right": pair.right.id, "head": state.current().head}
+            changes = data_fields(settings) | sides
+            rooms.link("compare", f"Choose those of the {side} run", **changes)
 
 
 show()

@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from engine.compare import rank_moves, ranks
+from engine.compare import rank_moves, ranks_of
 from engine.figures.export import rows_csv
 from engine.figures.heatmap import heatmap_figure
 from engine.figures.ranks import rank_figure
@@ -77,7 +77,7 @@ def score_rows(pair: Pair, name: str) -> list[Row]:
     left, right = pair.left.summary, pair.right.summary
     n_layers, n_heads = left.shape
     a, b = left.scores[name], right.scores[name]
-    before, after = ranks(a), ranks(b)
+    before, after = ranks_of(a), ranks_of(b)
     inside = [mask_of(run.circuit.heads, n_layers, n_heads) for run in (left, right)]
     rows: list[Row] = []
     for layer in range(n_layers):
@@ -86,8 +86,9 @@ def score_rows(pair: Pair, name: str) -> list[Row]:
             rows.append(
                 {
                     "head": str(Head(*at)), "left score": float(a[at]), "right score": float(b[at]),
-                    "right - left": float(b[at] - a[at]), "left rank": int(before[at]), "right rank": int(after[at]),
-                    "places up": int(before[at] - after[at]), "in left circuit": bool(inside[0][at]),
+                    "right - left": float(b[at] - a[at]), "left rank": float(before[at]),
+                    "right rank": float(after[at]),
+                    "places up": float(before[at] - after[at]), "in left circuit": bool(inside[0][at]),
                     "in right circuit": bool(inside[1][at]),
                 }
             )  # fmt: skip

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.merge import union_words
 from engine.prepare import Prepared
 from engine.sparsity_sweep import Pruning
-from pages.shared import look, state
+from pages.shared import look, rooms, state
 from pages.shared.view import AMONG, MODES, View
 
 AMONG_HELP = (
-    "Automatic: the union of a FLAP and a Contrastive-FLAP mask, chosen among nine. Ringed: what the slider keeps. "
+    "Automatic: the union of a FLAP and a Contrastive-FLAP mask, chosen among nine; on the page Pruning you may choose "
+    "another. Ringed: what the slider keeps. "
     "All heads: dense path patching, the slow standard to compare with."
 )
 MODE_TITLES = {"screened": "Screened", "exact": "Exact"}
@@ -51,6 +53,21 @@ def show(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) ->
         ):
             _mode(view, prepared.model.fast)
             _thresholds(view)
+    with st.container(key="union_choice"):
+        if view.union and view.among == "auto":
+            _own_union(view, pruning, live)
+
+
+def _own_union(view: View, pruning: Pruning | None, live: bool) -> None:
+    """That the union is the person's own choice, and the way back."""
+    size = f", {look.count(pruning.taken(view.union).size, 'head')}" if pruning is not None else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Union chosen by you: **{union_words(view.union)}**{size}.", width="content")
+        st.button(
+            "Back to automatic", key="union_automatic", icon=":material/undo:", on_click=state.change,
+            kwargs={"union": ""}, disabled=live,
+        )  # fmt: skip
+        rooms.link("pruning", "All nine unions")
 
 
 def _mode(view: View, fast: bool) -> None:
@@ -87,4 +104,5 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
     if name == "ringed":
         kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
         return look.count(kept, "ringed head")
-    return f"Automatic: {look.count(pruning.choice.merge.size, 'head')}" if pruning is not None else "Automatic"
+    title = "Your union" if view.union else "Automatic"
+    return f"{title}: {look.count(pruning.taken(view.union or None).size, 'head')}" if pruning is not None else title

@@ -1,16 +1,38 @@
-"""Head scores."""
+"""Head scores: both maps, their ranks against each other, a list of all heads, and the card of one."""
 
 from __future__ import annotations
 
-from pages.shared import frame, state
+import streamlit as st
+
+from pages.head_scores import agreement, head_list, maps
+from pages.shared import background, curves, frame, head_card, state
+from pages.shared.glossary import term
+
+LEAD = (
+    f"Two scores that need no patching. {term('FLAP')} asks how much a head’s output varies; {term('C-FLAP')} how much "
+    "it changes between clean and corrupted prompts. Where do they agree, and which heads does only one of them see?"
+)
 
 
 def show() -> None:
-    settings = state.current().settings()
-    frame.opening("Head scores", "Coming.")
+    view = state.current()
+    settings = view.settings()
+    frame.opening("Head scores", LEAD)
     prepared = frame.ready(settings)
     if prepared is None:
         return
+    scores, ranks, table, card = (st.container() for _ in range(4))
+    with scores:
+        maps.show(prepared, view)
+    with ranks:
+        agreement.show(prepared, view)
+    with table:
+        head_list.show(prepared, view)
+    with card:
+        measured = curves.measure(settings, with_band=False)  # the card says which list of the union admits a head
+        curves.progress(settings, measured)
+        found = background.result_of(background.search_job(settings))
+        head_card.show(prepared, view, measured.pruning, found)
 
 
 show()

@@ -16,12 +16,12 @@ from pages.path_patching import words
 from pages.path_patching.rows import all_effects, sender_rows, step_rows
 from pages.path_patching.walk import Walk
 from pages.shared import look, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 
 MOST_BARS = 24
-GRAPH_HEIGHT = (520, 1100)  # pixels, least and most: it stands beside a map and bars
-GROWING_HEIGHT = 760  # while the search runs
+GRAPH_HEIGHTS = (520, 1100)  # pixels, least and most: it stands beside a map and bars
+GROWING_HEIGHTS = (760, 760)  # while the search runs
 Clicked = Callable[[list], None]
 # Each chart has the same alternative text in all steps: another one would mount it anew.
 
@@ -80,7 +80,7 @@ def _senders(walk: Walk, station: Station, head: Head | None, on_head: Clicked) 
     hatched = f" A slash marks an {term('estimate')}." if station.guessed else ""
     look.lead(f"Colour is the {term('effect')}, scaled to this step. A cross: not measured, which is not 0.{hatched}")
     chart(
-        step_map(step, dark=dark, selected=head), "step_map",
+        drawn(step_map, step, dark=dark, selected=head), "step_map",
         "Map of all senders’ effects in the step named above; the table below has the numbers.",
         identity=walk.settings, on_click=on_head,
     )  # fmt: skip
@@ -91,8 +91,9 @@ def _senders(walk: Walk, station: Station, head: Head | None, on_head: Clicked) 
         "coloured bars exceed it."
     )
     chart(
-        effects_figure(
-            step.effects, step.estimated, step.thresholds, step.important, dark=dark, most=MOST_BARS, selected=head
+        drawn(
+            effects_figure, step.effects, step.estimated, step.thresholds, step.important, dark=dark, most=MOST_BARS,
+            selected=head,
         ),
         "step_bars", "Bars of the strongest senders’ effects in the step named above, against their thresholds.",
         identity=walk.settings, on_click=on_head,
@@ -106,12 +107,10 @@ def _graph(walk: Walk, station: Station, head: Head | None, on_edge: Clicked) ->
         f"{look.count(station.heads, 'head')} and {look.count(station.edges, 'edge')}; this step’s edges are bright. "
         "Click a head for its card, an edge for the step that found it."
     )
-    figure = step_graph(
-        circuit, station.new_edges, station.step.receivers, station.step.input, whole=walk.whole, dark=is_dark(),
-        selected=head,
+    figure = drawn(
+        step_graph, circuit, station.new_edges, station.step.receivers, station.step.input, whole=walk.whole,
+        dark=is_dark(), heights=GROWING_HEIGHTS if walk.live else GRAPH_HEIGHTS, selected=head,
     )  # fmt: skip
-    least, most = GRAPH_HEIGHT
-    figure.update_layout(height=GROWING_HEIGHT if walk.live else max(least, min(most, figure.layout.height)))
     chart(
         figure, "step_graph", "Graph of the circuit as of the step named above, whose edges are bright.",
         identity=walk.settings, on_click=on_edge,

@@ -10,8 +10,8 @@ import atexit
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -26,14 +26,20 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.enough import Enough
+    from engine.heads import Head
     from engine.models.model import Model
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
+    from engine.roles import Behaviour
     from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.verification import Verification
 
 LOADING = "loading the model"
-KEPT_JOBS = 12
+KEPT_GLANCES = 60
+KEPT_JOBS = 6  # of a kind
+KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -64,6 +70,10 @@ class ModelShelf:
         with self._lock:
             return name in self._models
 
+    def at_hand(self, name: str) -> Model | None:
+        """The model if it is in memory; asked without the lock, which is held for seconds while one loads."""
+        return self._models.get(name)
+
 
 class Followers:
     """Which settings each browser session looks at."""
@@ -85,14 +95,18 @@ class Background:
     jobs: JobManager
     shelf: ModelShelf
     followers: Followers
+    glances: JobManager
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
+    dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
 
 
 @st.cache_resource(show_spinner=False)
 def background() -> Background:
-    jobs = JobManager(KEPT_JOBS, on_failure=_write_log)
+    jobs = JobManager(KEPT_JOBS, _write_log, KEPT_OF)
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
-    return Background(jobs, ModelShelf(), Followers())
+    glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
+    atexit.register(glances.close, LAST_CHUNK_SECONDS)
+    return Background(jobs, ModelShelf(), Followers(), glances)
 
 
 def follow(settings: Settings) -> None:
@@ -100,7 +114,7 @@ def follow(settings: Settings) -> None:
     context = get_script_run_ctx()
     left = background().followers.move(context.session_id if context else "", data_of(settings))
     if left is not None:
-        for kind in ("ready", "curve", "band"):
+        for kind in ("ready", "curve", "band", "enough"):
             if (job := background().jobs.find((kind, left))) is not None:
                 job.cancel()
 
@@ -146,17 +160,63 @@ def start_band(settings: Settings) -> Job:
     return behind.jobs.submit(("band", data), lambda watcher: _band(behind, data, watcher))
 
 
+def enough_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("enough", data_of(settings)))
+
+
+def start_enough(settings: Settings) -> Job:
+    """How the metric and the top heads' scores narrow with more pairs: a second. Result: Enough, or None."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("enough", data), lambda watcher: _enough(behind, data, watcher))
+
+
 def search_job(settings: Settings) -> Job | None:
     return background().jobs.find(("search", settings))
 
 
 def start_search(settings: Settings) -> Job:
     """The whole search and its verification: minutes. Result: Discovery. The random band waits for it."""
+    _postpone_band(settings)
+    behind = background()
+    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def start_race(contestants: Sequence[Settings]) -> None:
+    """Searches on the same prompts that take turns, each timed as if it were alone. Results: Discovery.
+
+    One that is there already, finished or under way, is not run again.
+    """
+    behind = background()
+    open_to = [settings for settings in contestants if not _is_there(behind, settings)]
+    if len(open_to) < 2:
+        for settings in open_to:
+            start_search(settings)
+        return
+    _postpone_band(contestants[0])
+    common = _Common(behind, len(open_to))
+    behind.jobs.submit_together(
+        [
+            (("search", settings), lambda watcher, settings=settings: _contest(common, settings, watcher))
+            for settings in open_to
+        ]
+    )
+
+
+def _is_there(behind: Background, settings: Settings) -> bool:
+    job = behind.jobs.find(("search", settings))
+    return job is not None and job.reusable
+
+
+def _postpone_band(settings: Settings) -> None:
+    """Let what was asked for go before the random band."""
     if (band := band_job(settings)) is not None and band.live:
         band.cancel()
         background().postponed.add(band)
-    behind = background()
-    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+
+
+def pilot_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("pilot", settings))
 
 
 def pilot_of(settings: Settings, keep: Tensor) -> Job:
@@ -178,6 +238,41 @@ def leave_pilot(settings: Settings) -> None:
     if (job := background().jobs.find(key)) is not None:
         job.cancel()
         background().jobs.forget(key)
+
+
+def roles_job(settings: Settings) -> Job | None:
+    return background().glances.find(("roles", data_of(settings)))
+
+
+def start_roles(settings: Settings) -> Job:
+    """Where every head looks and what it writes: a second or so, so it waits for no search. Result: Behaviour."""
+    data = data_of(settings)
+    behind = background()
+    return behind.glances.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
+
+
+def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
+    return background().jobs.find(("verify", data_of(settings), heads, seed))
+
+
+def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
+    """Some heads alone on the prompts of ``seed``: seconds. Result: Verification."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("verify", data, heads, seed), lambda watcher: _verify(behind, data, heads, seed, watcher)
+    )
+
+
+def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
+    """A quick look at a model, the same for the same ``what``. Result: what ``look`` returns.
+
+    It has a thread of its own, so it never queues behind a search; a model that has only hooks may still make it
+    wait for the lock between two passes of one, which no page can.
+    """
+    behind, data = background(), data_of(settings)
+    key = ("glance", data, what)
+    return behind.glances.find(key) or behind.glances.submit(key, lambda watcher: look(_known(behind, data, watcher)))
 
 
 def was_postponed(job: Job) -> bool:
@@ -218,10 +313,41 @@ def _band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBan
     return random_band(_known(behind, settings, watcher), watcher)
 
 
+class _Common:
+    """What contestants share: one set of activations, which the first of them to come sees to."""
+
+    def __init__(self, behind: Background, contestants: int) -> None:
+        self.behind, self._contestants = behind, contestants
+        self._prepared: Prepared | None = None
+
+    def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
+        from engine.memory import plan_of_each
+
+        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+            if self._prepared is None:
+                known = _known(self.behind, settings, watcher)
+                memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
+                self._prepared = replace(known, memory=memory)
+        return self._prepared
+
+
+def _contest(common: _Common, settings: Settings, watcher: Watcher) -> Discovery:
+    return _discover(common.behind, common.prepared(settings, watcher), settings, watcher)
+
+
+def _enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
+    from engine.enough import how_many_are_enough
+
+    return how_many_are_enough(_known(behind, settings, watcher), watcher)
+
+
 def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
+    return _discover(behind, _known(behind, settings, watcher), settings, watcher)
+
+
+def _discover(behind: Background, prepared: Prepared, settings: Settings, watcher: Watcher) -> Discovery:
     from engine.pipeline import discover
 
-    prepared = _known(behind, settings, watcher)
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
     return discover(prepared.model, settings, watcher, prepared, pruning, pilot)
@@ -231,6 +357,26 @@ def _pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watche
     from engine.pilot import look_ahead
 
     return look_ahead(_known(behind, settings, watcher), keep, settings, watcher)
+
+
+def _roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
+    from engine.behaviour import measure_behaviour
+
+    return measure_behaviour(_known(behind, settings, watcher), watcher)
+
+
+def _verify(
+    behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
+) -> Verification:
+    from engine.cost import Ledger, pass_flops
+    from engine.pipeline import verify_on_fresh
+    from engine.verification import STAGE
+
+    prepared = _known(behind, settings, watcher)
+    watcher.step(STAGE, 0, 1)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
+    with ledger.stage(STAGE):
+        return verify_on_fresh(prepared, heads, seed, ledger)
 
 
 def _stage_name(announcement: str) -> str:

@@ -8,9 +8,10 @@ selection events know nothing of sliders. So Streamlit gets the first figure onl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -26,8 +27,22 @@ _link = component(
     css=Path(__file__).with_name("chart.css").read_text("utf-8"),
     js=Path(__file__).with_name("chart.js").read_text("utf-8"),
 )
+KEPT_FIGURES = 64  # of all sessions together; tens to hundreds of kilobytes each
 _UNABLE = "headlight_charts_sent_whole"
 _THEME = "headlight_theme"
+
+
+def drawn(make: Callable[..., Figure], *what: Hashable, **how: Hashable) -> Figure:
+    """``make(*what, **how)``, kept while it is among the figures drawn last: a rerun changes few of them.
+
+    Results of the engine count as the same if they are the same object. The figure is shared: do not alter it.
+    """
+    return _drawn(make, what, tuple(sorted(how.items())))
+
+
+@lru_cache(maxsize=KEPT_FIGURES)
+def _drawn(make: Callable[..., Figure], what: tuple[Hashable, ...], how: tuple[tuple[str, Hashable], ...]) -> Figure:
+    return make(*what, **dict(how))
 
 
 def is_dark() -> bool:
@@ -44,13 +59,14 @@ def chart(
     on_click: Callable[[Any], None] | None = None,
     on_drag: Callable[[float], None] | None = None,
     slider: int | None = None,
-    selected: dict[str, int] | None = None,
+    selected: Mapping[str, float] | Literal[False] | None = False,
 ) -> None:
     """Draw ``figure``, in place if it is a new state of the chart that ``identity`` names.
 
     The callbacks run before the next script run, as a widget's do: ``on_click`` with the customdata of the
     point clicked, ``on_drag`` with the value of the step the slider was left at. ``slider`` is the step it
-    should stand at, ``selected`` where the trace "selected" has its mark. ``alt`` tells those who do not see it.
+    should stand at, ``selected`` where the trace "selected" has its mark (False: where the figure has it). ``alt``
+    tells those who do not see it.
     """
     version = _stamp(figure)
     first = _first_figure(figure, key, (identity, figure.layout.height))  # pyright: ignore[reportAttributeAccessIssue]
@@ -69,7 +85,7 @@ def chart(
         key=state,
         data={
             "chart": key, "dark": is_dark(), "version": version, "figure": figure.to_json(),
-            "slider": slider, "selected": selected,
+            "slider": slider, "selected": dict(selected) if selected else selected,
         },
         height="content",
         on_clicked_change=sent("clicked", on_click),

@@ -43,6 +43,27 @@ TERMS = {
         "First order: the true change of the receiver’s output times the gradient of the metric. What later layers "
         "do with a large change is missing from it."
     ),
+    "role": (
+        "A name for what a head does, by two numbers: where its attention goes on the clean prompts, and what it adds "
+        "to the answer’s logits directly. “-like”: a head can behave so for another reason."
+    ),
+    "Spearman": (
+        "How far two rankings agree: 1 is the same order, 0 no relation, −1 the reverse. Computed on ranks, so how far "
+        "apart the scores are does not matter; equal scores share their mean rank."
+    ),
+    "cliff": (
+        "The last sparsity before performance falls: the first fall of a tenth of the curve’s range, the biggest one, "
+        "and for comparison a fixed 0.75."
+    ),
+    "union": (
+        "All heads that at least one of two lists keeps: FLAP’s at one of its three cliffs, C-FLAP’s at one of its "
+        "three."
+    ),
+    "Pareto front": ("The unions no other one beats: every union that keeps fewer heads performs worse."),
+    "faithfulness": (
+        "(logit difference of the kept heads − corrupted) ÷ (clean − corrupted): 1 is the whole model, 0 as bad as the "
+        "corrupted prompts."
+    ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
         "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."

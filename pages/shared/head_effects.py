@@ -7,12 +7,11 @@ import streamlit as st
 from engine.figures.effects import effects_figure
 from engine.figures.export import rows_csv
 from engine.figures.tables import Row, effect_rows, head_rows
-from engine.figures.theme import mode_bar
 from engine.heads import Head
 from engine.pipeline import Discovery
 from engine.search import SearchStep
-from pages.shared import look
-from pages.shared.chart import is_dark
+from pages.shared import look, state
+from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
 
 INPUT_NAMES = {"q": "query", "k": "key", "v": "value"}
@@ -67,11 +66,14 @@ def _reached_by(found: Discovery, head: Head) -> None:
     )  # fmt: skip
     step = steps[letter]
     hatched = f" Hatched bars are {term('estimate', 'estimates')}." if step.estimated.any() else ""
-    look.lead(f"Coloured senders exceed their threshold, the line, and are edges; grey ones are not.{hatched}")
-    st.plotly_chart(
+    look.lead(
+        f"Coloured senders exceed their threshold, the line, and are edges; grey ones are not.{hatched} Click one "
+        "for its card."
+    )
+    chart(
         effects_figure(step.effects, step.estimated, step.thresholds, step.important, dark=is_dark()),
-        key="reached_figure", theme=None, config=mode_bar(f"effects-on-{head}-{letter}"),
-        alt=f"Effects of the strongest senders on the {INPUT_NAMES[letter]} of head {head}",
+        "reached_figure", f"Effects of the strongest senders on the {INPUT_NAMES[letter]} of head {head}",
+        identity=found.settings, on_click=lambda sender: state.change(head=str(Head(*map(int, sender)))),
     )  # fmt: skip
     _reached_twin(step, f"{head}.{letter}")
 

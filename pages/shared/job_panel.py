@@ -58,7 +58,7 @@ def _progress(job: Job, shot: Snapshot, name: str, waiting: str) -> None:
             disabled=shot.cancelling, on_click=job.cancel, width="stretch",
         )  # fmt: skip
         if shot.stages:
-            st.html(f'<ul class="hl-stages">{"".join(_stages(shot))}</ul>')
+            stages(shot)
 
 
 def _summary(shot: Snapshot) -> str:
@@ -69,9 +69,11 @@ def _summary(shot: Snapshot) -> str:
     return f"{duration(shot.seconds)} so far{estimate}"
 
 
-def _stages(shot: Snapshot) -> list[str]:
+def stages(shot: Snapshot) -> None:
+    """What is behind it, and what it is at."""
     *past, now = shot.stages
-    return [_past(stage) for stage in past] + [_now(now)]
+    items = [_past(stage) for stage in past] + [_now(now) if shot.state.live else _past(now)]
+    st.html(f'<ul class="hl-stages">{"".join(items)}</ul>')
 
 
 def _past(stage: StageProgress) -> str:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
-from engine.models.registry import find_card
 from engine.pipeline import Discovery
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
-from engine.settings import Method, Settings
-from engine.tasks.task import TASKS
+from engine.settings import Settings
 from pages.shared import background
+from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
 
@@ -63,15 +62,9 @@ def id_of(settings: Settings) -> str:
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
 
 
-def dense_of(settings: Settings) -> Settings:
-    """The same search among all heads."""
-    return replace(settings, method=Method.DENSE, sparsity=None, score=Settings.score)
-
-
 def name_of(summary: RunSummary) -> str:
     """``SmolLM2 135M · IOI · 16 pairs · inside the automatic union``, and what else is not as usual."""
-    tasks = {task.name: task.title for task in TASKS}
-    parts = [_model_name(summary.model), tasks.get(summary.task, summary.task), f"{summary.n} pairs"]
+    parts = [model_title(summary.model).removesuffix(" Instruct"), task_title(summary.task), f"{summary.n} pairs"]
     parts += [_among(summary), *_unusual(summary.settings)]
     if not summary.complete:
         parts.append("cancelled")
@@ -90,17 +83,12 @@ def _of_job(key: object) -> Run | None:
     return Run(id_of(key[1]), name_of(summary), summary, key[1], shot.result, shot.started or 0.0)
 
 
-def _model_name(name: str) -> str:
-    card = find_card(name)
-    return card.title.removesuffix(" Instruct") if card is not None else Path(name).name
-
-
 def _among(summary: RunSummary) -> str:
     settings = summary.settings
     if settings.get("method") == "dense":
         return "all heads"
     if settings.get("sparsity") is None:
-        return "inside the automatic union"
+        return f"inside the union {settings['union']}" if settings.get("union") else "inside the automatic union"
     score = str(settings.get("score")).replace("_", " ").replace("flap", "FLAP").replace("contrastive FLAP", "C-FLAP")
     return f"inside {score} at sparsity {settings['sparsity']}"
 

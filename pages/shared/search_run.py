@@ -14,6 +14,7 @@ from engine.circuit import Circuit
 from engine.duration import duration
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
+from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.settings import Method, Settings
@@ -83,7 +84,7 @@ def _growing(settings: Settings, shot: Snapshot) -> None:
         return
     circuit = shot.circuit
     which = " with the pair of thresholds taken" if settings.grid else ""
-    look.note(f"{_size(circuit)} so far{which}; their places may still change.")
+    look.note(f"{size_words(circuit)} so far{which}; their places may still change.")
     figure = graph_figure(circuit, dark=is_dark())
     figure.update_layout(height=GROWING_HEIGHT)
     chart(
@@ -95,7 +96,7 @@ def _growing(settings: Settings, shot: Snapshot) -> None:
 def tell(shot: Snapshot) -> None:
     """How the search ended."""
     found: Discovery = shot.result
-    size = _size(found.circuit)
+    size = size_words(found.circuit)
     if not found.complete and not found.circuit.heads:
         look.verdict("Cancelled.", "The search was stopped before it had found a head. The scores above stay.", "wait")
     elif not found.complete:
@@ -138,7 +139,7 @@ def screened_words(screening: Screening) -> str:
     )
 
 
-def _size(circuit: Circuit) -> str:
+def size_words(circuit: Circuit) -> str:
     return f"{look.count(len(circuit.heads), 'head')} and {look.count(len(circuit.edges), 'edge')}"
 
 
@@ -158,11 +159,19 @@ def _last_of_session(settings: Settings) -> Discovery | None:
 
 def describe(settings: Settings) -> str:
     """The search settings in words."""
+    return f"{among_words(settings)}, {how_words(settings)}"
+
+
+def among_words(settings: Settings) -> str:
+    """Which heads may take part."""
     if settings.method is Method.DENSE:
-        among = "among all heads"
-    elif settings.sparsity is None:
-        among = "inside the automatic union"
-    else:
-        among = f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
+        return "among all heads"
+    if settings.sparsity is None:
+        return f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
+    return f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
+
+
+def how_words(settings: Settings) -> str:
+    """How effects are measured, and what counts."""
     thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
-    return f"{among}, {settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"
+    return f"{settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"

@@ -12,18 +12,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from engine.circuit_filter import Sign
 from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.merge import UNION_NAMES
+from engine.pruning import KEEPERS
 from engine.settings import Method, Mode, Score, Settings
+from engine.tasks.own import is_own
 
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
 INPUTS = ("q", "k", "v", "logits")
+MAPS = ("both", "one")
+MEASURES = ("rank", "score")
+COLOURS = ("list", "layer")
+ORDERS = ("contrastive_flap", "flap", "difference", "layer")
+PAIR_FILTERS = ("all", "wrong")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
+SIGNS = tuple(sign.value for sign in Sign)
+DRAWN = ("auto", "layers", "heads")
+FILLS = ("role", "effect")
+MAX_PINS = 60
+MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
+MAX_SEARCH = 40
+MAX_TOP = 10_000
 RUN = re.compile(r"(file-)?[0-9a-f]{8}")
 
 
@@ -35,6 +51,16 @@ class View:
     union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
     with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
+    On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
+    logits, the ``strongest`` edges (0 is all). ``pins`` are heads, ``names`` the reader's own ("9.6~mover"). It is
+    ``drawn`` as heads or by layer, but for the layers ``opened``; ``fill`` colours heads by role or effect;
+    ``answer_key`` is the number of the one laid over it, 0 while they are hidden.
+    ``union`` names the union of masks to search in, empty for the automatic choice.
+    On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
+    scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
+    list.
+    ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
+    ``pair_page`` say which pairs it shows else.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
@@ -55,6 +81,28 @@ class View:
     inputs: tuple[str, ...] = INPUTS
     prompt: int = 0
     hide_first: bool = False
+    sign: str = "both"
+    span: str | None = None
+    connected: bool = False
+    strongest: int = 0
+    pins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    drawn: str = "auto"
+    opened: tuple[str, ...] = ()
+    fill: str = "role"
+    answer_key: int = 0
+    union: str = ""
+    maps: str = "both"
+    versus: str = "rank"
+    colour: str = "list"
+    find: str = ""
+    kept_by: tuple[str, ...] = KEEPERS
+    layers: str = ""
+    top: int = 0
+    order: str = "contrastive_flap"
+    own: bool = False
+    pair_filter: str = "all"
+    pair_page: int = 1
     step: int = 1
     left: str | None = None
     right: str | None = None
@@ -66,10 +114,11 @@ class View:
             model=self.model,
             task=self.task,
             pairs=self.pairs,
-            seed=self.seed,
+            seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
+            union=(self.union or None) if self.among == "auto" else None,
             mode=Mode(self.mode),
             grid=self.grid,
             threshold_scale=Settings.threshold_scale if self.grid else self.threshold_scale,
@@ -80,6 +129,26 @@ class View:
     def mask_score(self) -> Score:
         """The score whose keep mask is ringed; the map of differences rings Contrastive-FLAP's."""
         return Score.CONTRASTIVE_FLAP if self.score == "difference" else Score(self.score)
+
+
+def data_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view that shows the model and prompts of ``settings``."""
+    return {
+        "model": settings.model, "task": settings.task, "pairs": settings.pairs, "seed": settings.seed,
+        "head": None, "edge": None, "prompt": 0,
+    }  # fmt: skip
+
+
+def run_fields(settings: Settings) -> dict[str, Any]:
+    """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
+    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
+    if not settings.grid:
+        changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
+    if settings.method is Method.DENSE:
+        return changes | {"among": "all"}
+    if settings.sparsity is None:
+        return changes | {"among": "auto", "union": settings.union or ""}
+    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
 
 
 DEFAULT = View()
@@ -129,6 +198,11 @@ def _written(value: object) -> str:
 
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
     if choices is not None and value not in choices:
+        if isinstance(value, str) and is_own(value):
+            raise HeadlightError(
+                f"There is no own task {value} on this machine. It was deleted, or is kept on another machine: with "
+                "the same rows, brought on the page Prompts, the link works here too."
+            )
         raise HeadlightError(f"Expected one of {', '.join(choices)}, got {_short(value)}.")
 
 
@@ -174,6 +248,12 @@ def _head(raw: str) -> str:
     return str(Head.parse(raw))
 
 
+def _run(raw: str) -> str:
+    if not RUN.fullmatch(raw):
+        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+    return raw
+
+
 def _edge(raw: str) -> str:
     sender, arrow, entry = raw.partition("-")
     receiver, _, letter = entry.rpartition(".")
@@ -182,17 +262,57 @@ def _edge(raw: str) -> str:
     return f"{_head(sender)}-{entry if entry == 'logits' else f'{_head(receiver)}.{letter}'}"
 
 
-def _run(raw: str) -> str:
-    if not RUN.fullmatch(raw):
-        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+def _some_of(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def read(raw: str) -> tuple[str, ...]:
+        chosen = tuple(raw.split(",")) if raw else ()
+        if not set(chosen) <= set(choices):
+            raise HeadlightError(f"Expected some of {', '.join(choices)}, got {_short(raw)}.")
+        return tuple(choice for choice in choices if choice in chosen)
+
+    return read
+
+
+def _search(raw: str) -> str:
+    if len(raw) > MAX_SEARCH or not raw.isprintable():
+        raise HeadlightError(f"Expected at most {MAX_SEARCH} characters to search for, got {_short(raw)}.")
     return raw
 
 
-def _inputs(raw: str) -> tuple[str, ...]:
-    letters = tuple(raw.split(",")) if raw else ()
-    if not set(letters) <= set(INPUTS):
-        raise HeadlightError(f"Expected inputs out of {', '.join(INPUTS)}, got {_short(raw)}.")
-    return tuple(letter for letter in INPUTS if letter in letters)
+def _layers(raw: str) -> str:
+    low, dash, high = raw.partition("-")
+    if raw and not (dash and all(end.isascii() and end.isdigit() and len(end) <= 4 for end in (low, high))):
+        raise HeadlightError(f"Expected layers written 3-9, got {_short(raw)}.")
+    return raw
+
+
+def _pair_filter(raw: str) -> str:
+    if raw not in PAIR_FILTERS:
+        _whole(1, MAX_PAIRS)(raw)
+    return raw
+
+
+def _span(raw: str) -> str:
+    low, dash, high = raw.partition("-")
+    if not dash or _whole(0, 999)(low) > _whole(0, 999)(high):
+        raise HeadlightError(f"Expected a range of layers such as 3-9, got {_short(raw)}.")
+    return f"{int(low)}-{int(high)}"
+
+
+def _several(read: Callable[[str], str], most: int) -> Callable[[str], tuple[str, ...]]:
+    def read_all(raw: str) -> tuple[str, ...]:
+        parts = raw.split(",") if raw else []
+        if len(parts) > most:
+            raise HeadlightError(f"Expected at most {most} of them, got {len(parts)}.")
+        return tuple(dict.fromkeys(read(part) for part in parts))
+
+    return read_all
+
+
+def _name(raw: str) -> str:
+    head, mark, text = raw.partition("~")
+    if not mark or not text.strip() or len(text) > MAX_NAME or not text.isprintable():
+        raise HeadlightError(f"Expected names such as 9.6~mover of at most {MAX_NAME} letters, got {_short(raw)}.")
+    return f"{_head(head)}~{text.strip()}"
 
 
 def _short(raw: object) -> str:
@@ -216,9 +336,31 @@ READERS: dict[str, Callable[[str], Any]] = {
     "head": _head,
     "edge": _edge,
     "weakest": _number(0, 1),
-    "inputs": _inputs,
+    "inputs": _some_of(INPUTS),
     "prompt": _whole(0, MAX_PAIRS - 1),
     "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
+    "sign": _one_of(SIGNS),
+    "span": _span,
+    "connected": lambda raw: bool(_whole(0, 1)(raw)),
+    "strongest": _whole(0, 100_000),
+    "pins": _several(_head, MAX_PINS),
+    "names": _several(_name, MAX_NAMES),
+    "drawn": _one_of(DRAWN),
+    "opened": _several(lambda part: str(_whole(0, 999)(part)), 1000),
+    "fill": _one_of(FILLS),
+    "answer_key": _whole(0, 9),
+    "union": lambda raw: _one_of(("", *UNION_NAMES))(raw.replace(" ", "+")),  # a plus typed in an address is a blank
+    "maps": _one_of(MAPS),
+    "versus": _one_of(MEASURES),
+    "colour": _one_of(COLOURS),
+    "find": _search,
+    "kept_by": _some_of(KEEPERS),
+    "layers": _layers,
+    "top": _whole(0, MAX_TOP),
+    "order": _one_of(ORDERS),
+    "own": lambda raw: bool(_whole(0, 1)(raw)),
+    "pair_filter": _pair_filter,
+    "pair_page": _whole(1, MAX_PAIRS),
     "step": _whole(1, 99_999),
     "left": _run,
     "right": _run,

@@ -48,5 +48,5 @@ def test_a_run_saved_in_the_explorer_is_compared_from_its_file(page: Page, serve
     )  # fmt: skip
     expect(page.locator(CHART.format("compare_graph"))).to_be_visible()
     page.get_by_text("Get another run to compare with").click()
-    expect(page.get_by_text("photo.json: The file is no text")).to_be_visible()
+    expect(page.get_by_text("photo.json: This is a PNG picture")).to_be_visible()
     expect(page.get_by_role("row", name="seed 0 77")).to_be_visible()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.circuit import Circuit
+from engine.cost import CostRow
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head
 from engine.job import JobState, StageProgress
@@ -74,6 +75,26 @@ def test_time_left_is_scaled_from_the_stage_so_far() -> None:
     assert StageProgress("s", done=0, total=8, seconds=10).seconds_left is None
     assert StageProgress("s", done=1, total=0, seconds=10).fraction == 0
     assert StageProgress("s", done=9, total=8, seconds=10).fraction == 1
+
+
+def test_how_much_of_the_whole_is_done_once_that_is_predicted(manager: JobManager) -> None:
+    seen = []
+
+    def work(watcher: Watcher) -> None:
+        seen.append(manager.find("key").snapshot())
+        watcher.report("first", 1, 4)
+        seen.append(manager.find("key").snapshot())
+        watcher.spend(30.0)
+        watcher.predicted([CostRow("first", 8.0, 1.0, 40.0), CostRow("second", 12.0, 2.0, 80.0)])
+        seen.append(manager.find("key").snapshot())
+        watcher.spend(1000.0)
+        seen.append(manager.find("key").snapshot())
+
+    assert manager.submit("key", work).wait(PATIENCE)
+    assert [shot.share for shot in seen] == [None, 0.25, 0.25, 1.0]
+    assert seen[0].seconds_left is None
+    assert [shot.seconds_left for shot in seen[2:]] == [15.0, 0.0]
+    assert seen[3].flops == 1030.0 and len(seen[3].predicted) == 2
 
 
 def test_cancel_while_running_keeps_the_circuit_found(manager: JobManager) -> None:
@@ -161,7 +182,7 @@ def test_jobs_wait_for_each_other_in_the_order_asked(manager: JobManager) -> Non
     assert gates[0].entered.wait(PATIENCE)
     assert [job.snapshot().place for job in jobs] == [0, 1, 2]
     assert [job.snapshot().state for job in jobs] == [JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
-    assert manager.running() is jobs[0]
+    assert manager.running() == (jobs[0],)
 
     jobs[1].cancel()
     assert jobs[1].snapshot().state is JobState.CANCELLED and not gates[1].entered.is_set()
@@ -232,6 +253,55 @@ def test_the_least_recently_used_finished_job_is_forgotten(manager: JobManager) 
     manager.forget("a")
     manager.forget("live")
     assert manager.find("a") is None and manager.find("live") is not None
+
+
+def test_what_took_long_is_not_pushed_out_by_what_was_quick() -> None:
+    manager = JobManager(keep=1, keep_of={"search": 2})
+    for key in [("search", 1), ("search", 2), ("pilot", 1), ("pilot", 2), ("curve", 1), ("search", 3)]:
+        assert manager.submit(key, lambda watcher: None).wait(PATIENCE)
+    gate = Gate()  # the worker tidies up before it takes the next job
+    manager.submit("live", gate)
+    assert gate.entered.wait(PATIENCE)
+    assert set(manager.known()) == {("search", 2), ("search", 3), ("pilot", 2), ("curve", 1), "live"}
+    manager.close(PATIENCE)
+
+
+def test_jobs_submitted_together_run_side_by_side_before_the_next(manager: JobManager) -> None:
+    gates = {key: Gate(key) for key in "abc"}
+    first, second = manager.submit_together([("a", gates["a"]), ("b", gates["b"])])
+    after = manager.submit("c", gates["c"])
+    assert gates["a"].entered.wait(PATIENCE) and gates["b"].entered.wait(PATIENCE)
+    assert manager.running() == (first, second) and after.snapshot().place == 2
+    gates["b"].opened.set()
+    assert second.wait(PATIENCE) and second.snapshot().result == "b"
+    assert manager.running() == (first,) and after.snapshot().place == 1 and not gates["c"].entered.is_set()
+    gates["a"].opened.set()
+    assert gates["c"].entered.wait(PATIENCE) and first.snapshot().result == "a"
+    gates["c"].opened.set()
+
+
+def test_of_those_submitted_together_only_what_is_new_runs(manager: JobManager) -> None:
+    done = manager.submit("a", lambda watcher: "before")
+    assert done.wait(PATIENCE)
+    gate, blocker = Gate(), Gate()
+    running = manager.submit("blocker", blocker)
+    assert manager.submit_together([("a", gate), ("b", lambda watcher: "b"), ("b", gate)])[0] is done
+    waiting = manager.submit_together([("b", gate), ("c", gate), ("d", lambda watcher: "d")])
+    assert [job.snapshot().place for job in waiting] == [1, 2, 2]
+    waiting[1].cancel()  # its companion goes on alone
+    blocker.opened.set()
+    assert running.wait(PATIENCE) and waiting[2].wait(PATIENCE)
+    assert [job.snapshot().state for job in waiting] == [JobState.DONE, JobState.CANCELLED, JobState.DONE]
+    assert not gate.entered.is_set() and done.snapshot().result == "before"
+
+
+def test_close_stops_those_that_take_turns(manager: JobManager) -> None:
+    gates = [Gate(), Gate()]
+    jobs = manager.submit_together(list(enumerate(gates)))
+    assert all(gate.entered.wait(PATIENCE) for gate in gates)
+    manager.close(PATIENCE)
+    assert not manager._thread.is_alive()
+    assert [job.snapshot().state for job in jobs] == [JobState.CANCELLED] * 2
 
 
 def test_close_stops_the_work_and_refuses_more(manager: JobManager) -> None:

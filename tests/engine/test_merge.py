@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.cliffs import Cliff, CliffKind, Cliffs
 from engine.errors import HeadlightError
-from engine.merge import Merge, choose, nine_merges
+from engine.merge import UNION_NAMES, Merge, check_union, choose, meets_rule, nine_merges
 from engine.pareto import knee, pareto_front
 
 
@@ -42,6 +42,19 @@ def test_nine_unions_are_listed_and_each_distinct_mask_is_evaluated_once():
 def test_a_union_of_overlapping_masks_counts_heads_once():
     merges = nine_merges(RISING, RISING, cliffs_at(0.5, 0.7, 0.8), cliffs_at(0.5, 0.7, 0.8), lambda mask: 1.0)
     assert [merge.size for merge in merges] == [4, 4, 4, 4, 2, 2, 4, 2, 1]
+
+
+def test_unions_are_named_by_the_cliffs_of_flap_and_contrastive_flap():
+    cliffs = cliffs_at(0.5, 0.7, 0.8)
+    merges = nine_merges(RISING, FALLING, cliffs, cliffs, lambda mask: 1.0)
+    assert tuple(merge.name for merge in merges) == UNION_NAMES
+    assert merges[1].name == check_union("first+biggest")
+    with pytest.raises(HeadlightError, match=r"biggest\+fixed.*got 'fixed'"):
+        check_union("fixed")
+
+
+def test_the_rule_asks_for_performance_and_half_the_heads():
+    assert [meets_rule(merge, 21) for merge in made_up((10, 75.0), (10, 74.9), (11, 99.0))] == [True, False, False]
 
 
 def made_up(*points: tuple[int, float]) -> list[Merge]:

@@ -90,6 +90,21 @@ def test_before_the_automatic_choice_a_likely_mask_stands_in_for_it(prepared, pr
         assert torch.equal(likely_keep(prepared, settings, known), keep_of(prepared, settings, known))
 
 
+def test_a_named_union_confines_the_search_in_place_of_the_automatic_one(toy_model, prepared, pruning, known):
+    for merge in pruning.merges:
+        assert torch.equal(keep_of(prepared, replace(SETTINGS, union=merge.name), pruning), merge.mask)
+    other = next(merge for merge in pruning.merges if not torch.equal(merge.mask, pruning.choice.merge.mask))
+    settings = replace(SETTINGS, union=other.name)
+    found = discover(toy_model, settings, Watcher(), prepared, pruning)
+    assert torch.equal(found.keep, other.mask) and [str(head) for head in found.circuit.heads] == known["heads"]
+    assert found.predicted[1].stage == "sparsity sweep"
+    saved = record.discovery_json(toy_model, found)
+    assert saved["settings"]["union"] == other.name and saved["keep"] == other.mask.tolist()
+    assert torch.equal(likely_keep(prepared, settings, None), prepared.scores.keep(Score.MERGED, 0.75))
+    with pytest.raises(HeadlightError, match="fixed\\+fixed"):
+        pruning.taken("first+last")
+
+
 def test_a_circuit_names_the_thresholds_it_was_found_with(toy_model, prepared):
     own = replace(SETTINGS, sparsity=0.5, threshold_scale=1.25, min_effect=0.03)
     assert discover(toy_model, own, Watcher(), prepared).thresholds == Thresholds(1.25, 0.03)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine import record, run_file
+from engine import circuit_file, record
 from engine.circuit import Input
 from engine.errors import HeadlightError
 from engine.pipeline import discover
@@ -71,16 +71,15 @@ def test_a_record_from_before_steps_knew_their_cost_is_read(saved, found):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\x89PNG\r\n\x1a\n\x00\x00\xff", "no text"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\xff", "a PNG picture"),
         (b"", "not JSON"),
         (b"{", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b'{"schema": NaN}', "not JSON"),
-        (b'{"schema": ' + b"9" * 5000 + b"}", "not JSON"),
-        (b"[1, 2]", "holds no run"),
-        (b'{"schema": "headlight/2"}', "schema headlight/1, got “headlight/2”"),
+        (b"[" * 100_000, "too deep"),
+                (b'{"schema": ' + b"9" * 5000 + b"}", "too large"),
+        (b"[1, 2]", "schema headlight/1"),
+        (b'{"schema": "headlight/2"}', "this one says"),
         (b'{"schema": null}', "schema headlight/1"),
-        (b'{"schema": "headlight/1"}', "“model_shape”"),
+        (b'{"schema": "headlight/1"}', "holds no circuit"),
     ],
 )  # fmt: skip
 def test_what_is_no_run_is_refused(content, says):
@@ -102,11 +101,9 @@ def put(saved, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        (("model",), ["x"], "a text"),
-        (("model",), "x" * 301, "1 to 300 characters"),
+        (("model",), ["x"], "the name of a model"),
         (("model_shape", "n_layers"), 3, "3 rows of 12 numbers"),
         (("model_shape", "n_layers"), 10**9, "1 to 1000"),
-        (("model_shape", "n_heads"), True, "a whole number"),
         (("scores", "flap", 0), [1.0], "2 rows of 12 numbers"),
         (("scores", "flap", 0, 0), "much", "numbers"),
         (("scores", "flap", 0, 0), 10**400, "a finite number"),
@@ -114,13 +111,11 @@ def put(saved, path, value):
         (("settings", "pairs"), [1], "a single short value"),
         (("settings", "threshold_scale"), "two", "a number"),
         (("baseline", "accuracy"), "all", "a number"),
-        (("circuit", "heads", 0), "9.6", "no head 9.6"),
+        (("circuit", "heads", 0), "9.6", "names head 9.6"),
         (("circuit", "heads", 0), "<b>", "layer.index"),
-        (("circuit", "heads", 0), 5, "layer.index"),
-        (("circuit", "edges", 0), "edge", "“receiver”"),
-        (("circuit", "edges", 0, "input"), "mlp", "an edge into"),
-        (("circuit", "edges", 0, "sender"), "7.0", "no head 7.0"),
         (("circuit", "edges", 0, "effect"), "strong", "a number"),
+        (("scores",), [1.0], "an object"),
+        (("scores", "flap", 1, 3), float("nan"), "a finite number"),
         (("verification", "n"), 0, "from 1"),
         (("cost", "pass 2"), 3, "an object"),
         (("cost", "pass 2"), {"seconds": 1}, "“forward_passes”"),
@@ -141,6 +136,6 @@ def test_an_edge_listed_twice_is_refused(saved):
 
 
 def test_a_file_that_is_too_large_is_not_even_parsed(saved, monkeypatch):
-    monkeypatch.setattr(run_file, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(circuit_file, "MAX_BYTES", 1_000_000)
     with pytest.raises(HeadlightError, match="2 MB; at most 1"):
-        read_run(b" " * 2**21)
+        read_run(b" " * 2_000_000)

@@ -3,12 +3,18 @@ import math
 import pytest
 
 from engine.errors import HeadlightError
-from engine.settings import Settings
+from engine.settings import Method, Score, Settings
 
 
 def test_settings_can_be_compared_and_hashed():
     assert Settings(seed=3) == Settings(seed=3) and hash(Settings(seed=3)) == hash(Settings(seed=3))
     assert Settings(seed=3) != Settings(seed=4)
+
+
+def test_the_same_run_among_all_heads_needs_no_mask():
+    asked = Settings(seed=3, union="first+fixed", score=Score.FLAP)
+    assert asked.densely() == Settings(seed=3, method=Method.DENSE)
+    assert Settings(seed=3, sparsity=0.5).densely() == Settings(seed=3, method=Method.DENSE)
 
 
 def test_circuits_are_reported_on_prompts_they_were_not_found_on():
@@ -23,6 +29,9 @@ def test_circuits_are_reported_on_prompts_they_were_not_found_on():
         ({"sparsity": 1.0}, "sparsity"),
         ({"sparsity": -0.1}, "sparsity"),
         ({"sparsity": math.nan}, "sparsity"),
+        ({"union": "first"}, "first\\+biggest"),
+        ({"union": "first+last"}, "got 'first\\+last'"),
+        ({"union": "first+fixed", "sparsity": 0.5}, "leave one of the two out"),
         ({"threshold_scale": -1.0}, "threshold scale"),
         ({"threshold_scale": math.inf}, "threshold scale"),
         ({"min_effect": 1.5}, "smallest effect"),

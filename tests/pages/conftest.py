@@ -33,6 +33,7 @@ def open_app() -> Iterator[OpenApp]:
 
     yield opened
     background().jobs.close(PATIENCE)
+    background().glances.close(PATIENCE)
     background.clear()
 
 

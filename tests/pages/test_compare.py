@@ -17,7 +17,7 @@ from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 from tests.pages.test_path_patching import Held
 
 APP = Settings(model="toy-induction", task="induction-random", pairs=4)
-DENSE = runs.dense_of(APP)
+DENSE = APP.densely()
 
 
 def ran(*settings: Settings) -> None:
@@ -55,7 +55,7 @@ def test_two_runs_side_by_side(open_app: OpenApp) -> None:
     for words in ("Heads in the circuit", "GFLOP", "differs, marked", "Precision · recall",
                   "100 · 100", "The same scores on both sides"):  # fmt: skip
         assert words in page
-    assert app.button_group("heads_both").label == "In both: 2"
+    assert app.button_group("heads_common").label == "In both: 2"
     assert "<tr class=differs><th scope=row>method</th><td>app</td><td>dense</td>" in page
     assert "Left only: none" in page and "Right only: none" in page
 
@@ -87,7 +87,7 @@ def test_other_prompts_have_other_scores_and_ranks(open_app: OpenApp) -> None:
 def test_a_head_chosen_opens_its_card_or_says_which_prompts_to_choose(open_app: OpenApp) -> None:
     ran(APP, DENSE)
     app = run_until(open_app("compare"), lambda app: any(box.key == "card_head" for box in app.selectbox))
-    app.button_group("heads_both").set_value("1.2").run()
+    app.button_group("heads_common").set_value("1.2").run()
     app = run_until(app, lambda app: "On the logits directly" in texts(app))
     assert app.query_params["head"] == "1.2"
     other = run_until(open_app("compare", seed="9", head="1.2"), compared)
@@ -151,7 +151,7 @@ def test_files_that_hold_no_run_are_told_and_the_rest_lives(open_app: OpenApp) -
     )  # fmt: skip
     app = run_until(app, compared)
     said = [error.value for error in app.error]
-    assert len(said) == 2 and "photo" in said[0] and "no text" in said[0] and "schema" in said[1]
+    assert len(said) == 2 and "photo" in said[0] and "a PNG picture" in said[0] and "schema" in said[1]
     assert not app.exception
 
 

@@ -13,7 +13,11 @@ TASKS = {"task": ("ioi", "induction-random")}
 FULL = View(
     model="some/model-1.5", task="induction-random", pairs=8, seed=42, score="merged", sparsity=0.93, among="ringed",
     mode="exact", grid=True, threshold_scale=1.5, min_effect=0.002, head="23.3", edge="5.5-9.6.q", weakest=0.05,
-    inputs=("q", "logits"), prompt=7, hide_first=True, step=12, left="0123abcd", right="file-89efcdab",
+    inputs=("q", "logits"), prompt=7, hide_first=True, sign="raises", span="3-9", connected=True, strongest=50,
+    pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
+    answer_key=2, union="first+biggest", maps="one", versus="score",
+    colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
+    step=12, left="0123abcd", right="file-89efcdab",
 )  # fmt: skip
 
 
@@ -72,6 +76,31 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("inputs", "q,z"),
         ("prompt", "-1"),
         ("hide_first", "2"),
+        ("sign", "plus"),
+        ("span", "9-3"),
+        ("span", "3"),
+        ("connected", "yes"),
+        ("strongest", "-1"),
+        ("pins", "9.6,x"),
+        ("pins", ",".join(f"{layer}.0" for layer in range(61))),
+        ("names", "9.6"),
+        ("names", "9.6~" + "x" * 25),
+        ("names", "9.6~\x00"),
+        ("drawn", "circles"),
+        ("opened", "3,b"),
+        ("fill", "red"),
+        ("answer_key", "one"),
+        ("union", "first"),
+        ("union", "first+last"),
+        ("maps", "three"),
+        ("versus", "ranks"),
+        ("colour", "red"),
+        ("find", "x" * 41),
+        ("kept_by", "both,none"),
+        ("layers", "3"),
+        ("layers", "a-b"),
+        ("top", "-1"),
+        ("order", "size"),
     ],
 )
 def test_a_malformed_value_falls_back_and_is_named(field: str, raw: str) -> None:
@@ -97,6 +126,18 @@ def test_the_slider_is_no_part_of_other_searches(among: str, method: Method) -> 
     assert here.settings() == there.settings()
     assert (here.settings().method, here.settings().sparsity) == (method, None)
     assert here.settings().score is Settings.score
+
+
+def test_a_chosen_union_reaches_the_automatic_search_only() -> None:
+    asked = replace(DEFAULT, union="first+biggest")
+    assert asked.settings() == replace(DEFAULT.settings(), union="first+biggest")
+    for among in ("ringed", "all"):
+        assert replace(asked, among=among).settings() == replace(DEFAULT, among=among).settings()
+    assert asked.settings().densely() == replace(DEFAULT, among="all").settings()
+
+
+def test_a_union_typed_into_the_address_with_a_plus_is_read() -> None:
+    assert read_view({"union": "first biggest"}, TASKS) == (replace(DEFAULT, union="first+biggest"), ())
 
 
 def test_with_the_grid_the_same_run_is_asked_for_whatever_the_two_thresholds_say() -> None:

@@ -57,6 +57,15 @@ def test_score_with_a_sparsity_adds_the_mask_and_with_auto_the_sweep(capsys):
     assert len(chosen) == 1 and chosen[0]["size"] == sum(map(sum, auto["keep"]))
 
 
+def test_discover_searches_in_the_union_asked_for(capsys):
+    run = run_json(capsys, "discover", *TOY, "--union", "fixed+first")
+    unions = {(m["flap_cliff"], m["contrastive_flap_cliff"]): m for m in run["sweep"]["merges"]}
+    assert sum(map(sum, run["keep"])) == unions["fixed", "first"]["size"] and run["settings"]["union"] == "fixed+first"
+    assert run["circuit"]["heads"] == ["0.1", "1.2"]
+    assert main(["discover", *TOY, "--union", "first+last"]) == 1
+    assert "first+biggest" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("receiver", ["logits", "1.2.q", "1.2.k", "1.2.v"])
 def test_effects_agree_with_the_reference(capsys, receiver):
     options = ["effects", *TOY, "--receiver", receiver, "--senders", "0.1,0.4"]

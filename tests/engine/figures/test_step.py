@@ -16,6 +16,7 @@ from tests.engine.figures.made_up import A_CIRCUIT
 from tests.engine.figures.test_graph import named
 
 NAN, INF = float("nan"), float("inf")
+HEIGHTS = (100, 2000)
 STEP = SearchStep(
     receivers=(Head(2, 1),),
     input=Input.V,
@@ -59,7 +60,7 @@ def part(n_edges: int) -> Circuit:
 
 def test_nodes_stand_where_the_whole_graph_has_them():
     whole, early = graph_figure(A_CIRCUIT, dark=False), step_graph(
-        part(2), part(2).edges, (), Input.LOGITS, whole=A_CIRCUIT, dark=False
+        part(2), part(2).edges, (), Input.LOGITS, whole=A_CIRCUIT, dark=False, heights=HEIGHTS
     )  # fmt: skip
     place = dict(zip(named(whole, "heads").text, zip(named(whole, "heads").x, named(whole, "heads").y, strict=True),
                      strict=True))  # fmt: skip
@@ -73,14 +74,14 @@ def test_nodes_stand_where_the_whole_graph_has_them():
 
 def test_only_new_edges_are_bright_and_the_receiver_is_framed():
     step = part(3)
-    figure = step_graph(step, step.edges[2:], (Head(4, 2),), Input.Q, whole=A_CIRCUIT, dark=False)
+    figure = step_graph(step, step.edges[2:], (Head(4, 2),), Input.Q, whole=A_CIRCUIT, dark=False, heights=HEIGHTS)
     shades = {trace.meta["input"]: float(trace.line.color.rsplit(",", 1)[1][:-1])
               for trace in traces(figure) if trace.name == "edges"}  # fmt: skip
-    assert shades["q"] > 0.5 and shades["logits"] < 0.2
+    assert shades["q"] > 0.5 and shades["logits"] < 0.3
     heads, frame = named(figure, "heads"), named(figure, "receiver")
     assert (frame.x[0], frame.y[0]) == (heads.x[list(heads.text).index("4.2")], heads.y[list(heads.text).index("4.2")])
 
 
 def test_at_the_first_step_the_logits_are_framed():
-    figure = step_graph(part(0), (), (), Input.LOGITS, whole=A_CIRCUIT, dark=True)
+    figure = step_graph(part(0), (), (), Input.LOGITS, whole=A_CIRCUIT, dark=True, heights=HEIGHTS)
     assert list(named(figure, "receiver").y) == [3] and len(named(figure, "found later").x) == 4

@@ -1,0 +1,213 @@
+"""How long a person waits for the app: reruns, visits and drags in a real browser, on a server of its own.
+
+1. Everything is warm: the model is loaded, its curves and one search are done.
+2. A rerun is a click on the link of the page that is open, a visit a click on it from another page. Both last
+   from the click until the script has ended and the browser knows; what came over the wire meanwhile is counted.
+3. A drag moves the slider of the Explorer's score map in steps of two pixels; what counts is how long the
+   browser takes from one frame to the next.
+
+Needs Chromium and playwright (``make dev``).
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.models import BUNDLED, QUICK_TASK, TOY, gpt2_like
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[1]
+PAIRS = 8
+LARGE = 28  # layers of as many heads: the shape of a 7B model
+PATIENCE_MS = 900_000
+DRAG_MOVES, DRAG_PIXELS = 90, 2
+CLOCK = """() => {
+    const app = document.querySelector('.stApp');
+    window.ended = 0;
+    new MutationObserver(() => {
+        if (app.dataset.testScriptState === 'notRunning') window.ended = performance.now();
+    }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
+}"""
+CLICK = """([room]) => {
+    const link = [...document.querySelectorAll('.st-key-rooms a')].find((each) => each.textContent.includes(room));
+    window.ended = 0;
+    window.began = performance.now();
+    link.click();
+}"""
+FRAMES = """() => {
+    window.frames_ms = [];
+    let before = performance.now();
+    const next = (now) => { window.frames_ms.push(now - before); before = now; requestAnimationFrame(next); };
+    requestAnimationFrame(next);
+}"""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Of one page: milliseconds of reruns and of visits, and kilobytes received in each."""
+
+    room: str
+    model: str
+    rerun: list[float]
+    visit: list[float]
+    rerun_kb: list[float]
+    visit_kb: list[float]
+
+
+@dataclass(frozen=True)
+class Drag:
+    """Milliseconds between frames while the slider moves."""
+
+    heads: int
+    frames: list[float]
+
+
+def measure(repeats: int, quick: bool) -> Iterator[Wait | Drag]:
+    model, task = (TOY, QUICK_TASK) if quick else (BUNDLED, "ioi")
+    with _server() as address, _page() as page, tempfile.TemporaryDirectory() as folder:
+        received = _count_bytes(page)
+        _open(page, address, model, task)
+        page.get_by_role("button", name="Find the circuit").click()
+        page.locator(".st-key-circuit .js-plotly-plot").wait_for()
+        _settle(page)
+        page.evaluate(CLOCK)
+        yield from (_waits(page, room, model, received, repeats) for room in _rooms(page))
+        yield _drag(page, address, model, task)
+        if not quick:
+            gpt2 = gpt2_like(LARGE, LARGE, d_head=2, vocab=_toy_vocabulary())
+            gpt2.hf_model.save_pretrained(folder)
+            gpt2.tokenizer.save_pretrained(folder)
+            yield _drag(page, address, folder, QUICK_TASK)
+
+
+def _toy_vocabulary() -> int:
+    from engine.models.loading import load_model
+
+    return load_model(TOY).vocab_size
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def _page() -> Iterator[Page]:
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        raise SystemExit("No chromium on this machine (Debian and Ubuntu: apt install chromium).")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        yield page
+        browser.close()
+
+
+def _count_bytes(page: Page) -> list[int]:
+    """Grows by one number for every message the server sends."""
+    received: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    return received
+
+
+def _open(page: Page, address: str, model: str, task: str) -> None:
+    """The Explorer with its curves and everything else it fetches by itself."""
+    page.goto(f"{address}?model={model}&task={task}&pairs={PAIRS}")
+    page.get_by_role("button", name="First cliff").wait_for()
+    page.locator(".st-key-panel_curve").wait_for(state="detached")
+    page.locator(".st-key-scores .slider-grip-rect").wait_for()
+    _settle(page)
+
+
+def _settle(page: Page) -> None:
+    page.locator(".stApp[data-test-script-state=notRunning]").wait_for()
+    page.wait_for_timeout(1500)
+
+
+def _rooms(page: Page) -> list[str]:
+    return page.locator(".st-key-rooms a").all_inner_texts()
+
+
+def _waits(page: Page, room: str, model: str, received: list[int], repeats: int) -> Wait:
+    label = room.splitlines()[-1]  # after the icon's own text
+    other = "Prompts" if label != "Prompts" else "Explorer"
+    reruns, visits = [], []
+    _click(page, label, received)  # the first visit may compute something
+    for _ in range(repeats):
+        reruns.append(_click(page, label, received))
+        _click(page, other, received)
+        visits.append(_click(page, label, received))
+    return Wait(
+        label,
+        model,
+        [ms for ms, _ in reruns],
+        [ms for ms, _ in visits],
+        [kb for _, kb in reruns],
+        [kb for _, kb in visits],
+    )
+
+
+def _click(page: Page, label: str, received: list[int]) -> tuple[float, float]:
+    """Milliseconds until the script has ended, and kilobytes received."""
+    before = sum(received)
+    page.evaluate(CLICK, [label])
+    page.wait_for_function("() => window.ended > 0")
+    took = page.evaluate("() => window.ended - window.began")
+    page.wait_for_timeout(700)  # charts draw themselves, and what they send back runs the script again
+    return took, (sum(received) - before) / 1000
+
+
+def _drag(page: Page, address: str, model: str, task: str) -> Drag:
+    _open(page, address, model, task)
+    grip = page.locator(".st-key-scores .slider-grip-rect")
+    grip.scroll_into_view_if_needed()
+    box: Any = grip.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.evaluate(FRAMES)
+    for moved in range(1, DRAG_MOVES + 1):
+        page.mouse.move(x - DRAG_PIXELS * moved, y)
+    frames = page.evaluate("() => window.frames_ms")
+    page.mouse.up()
+    rings = "key => document.querySelector(key)._fullData.find((each) => each.name === 'rings').x.length"
+    return Drag(page.evaluate(rings, ".st-key-scores .js-plotly-plot"), frames)
