@@ -36,7 +36,7 @@ from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Preliminary, Watcher
-from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all
+from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
@@ -247,7 +247,10 @@ class _Run:
 
     def _walk(self, measure: Measure, thresholds: Sequence[Thresholds], watcher: Watcher) -> list[SearchResult]:
         model = self.model
-        return search_all(measure, model.n_layers, model.n_heads, model.group, thresholds, watcher)
+        return search_all(
+            measure, model.n_layers, model.n_heads, model.group, thresholds, watcher,
+            lambda: search_cost(self.ledger.rows()),
+        )  # fmt: skip
 
     def _take(self, result: SearchResult, patching: Patching) -> None:
         self.steps, self.circuit = result.steps, result.circuit

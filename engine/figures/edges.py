@@ -84,8 +84,12 @@ def add_edges(
     strength: Callable[[L], float],
     largest: float,
     is_faded: Callable[[L], bool],
+    faint: float = FADED,
 ) -> None:
-    """One trace for each (input, dash, width, faded) among the links; ``points`` as of ``curves``."""
+    """One trace for each (input, dash, width, faded) among the links; ``points`` as of ``curves``.
+
+    ``faint`` is the opacity of those faded.
+    """
     groups: defaultdict[tuple[Input, bool, float, bool], list[int]] = defaultdict(list)
     for number, link in enumerate(links):
         groups[link.input, link.effect > 0, width_of(strength(link), largest), is_faded(link)].append(number)
@@ -94,7 +98,7 @@ def add_edges(
         figure.add_scatter(
             x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=entry.value, name="edges",
             meta={"input": entry.value, "edges": len(numbers)},
-            line={"color": theme.fade(theme.INPUT_COLOURS[entry], FADED if faded else 0.55 + 0.06 * width),
+            line={"color": theme.fade(theme.INPUT_COLOURS[entry], faint if faded else 0.55 + 0.06 * width),
                   "width": width, "dash": DASH if raises else "solid", "shape": "spline"},
         )  # fmt: skip
 

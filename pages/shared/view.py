@@ -7,6 +7,7 @@ that makes no sense in a link is replaced by the default, and the reader is told
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -39,6 +40,7 @@ MAX_PINS = 60
 MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
 MAX_SEARCH = 40
 MAX_TOP = 10_000
+RUN = re.compile(r"(file-)?[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class View:
     list.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
+    ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
     model: str = Settings.model
@@ -100,6 +103,9 @@ class View:
     own: bool = False
     pair_filter: str = "all"
     pair_page: int = 1
+    step: int = 1
+    left: str | None = None
+    right: str | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -303,6 +309,12 @@ def _name(raw: str) -> str:
     return f"{_head(head)}~{text.strip()}"
 
 
+def _run(raw: str) -> str:
+    if not RUN.fullmatch(raw):
+        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+    return raw
+
+
 def _short(raw: object) -> str:
     """A quoted, printable, short form of whatever stood in the link."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(raw))
@@ -349,4 +361,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "own": lambda raw: bool(_whole(0, 1)(raw)),
     "pair_filter": _pair_filter,
     "pair_page": _whole(1, MAX_PAIRS),
+    "step": _whole(1, 99_999),
+    "left": _run,
+    "right": _run,
 }

@@ -17,6 +17,7 @@ FULL = View(
     pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
+    step=12, left="0123abcd", right="file-89efcdab",
 )  # fmt: skip
 
 
@@ -42,6 +43,11 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("model", "x" * 301),
         ("model", "a\x00b"),
         ("task", "no-such-task"),
+        ("step", "0"),
+        ("step", "last"),
+        ("left", "0123abc"),
+        ("right", "file-0123ABCD"),
+        ("right", "../../etc"),
         ("pairs", "0"),
         ("pairs", "257"),
         ("pairs", "-1"),
