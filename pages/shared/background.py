@@ -26,16 +26,20 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.enough import Enough
+    from engine.heads import Head
     from engine.models.model import Model
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
+    from engine.roles import Behaviour
     from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.verification import Verification
 
 LOADING = "loading the model"
+KEPT_GLANCES = 60
 KEPT_JOBS = 6  # of a kind
 KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
-KEPT_GLANCES = 60
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -65,6 +69,10 @@ class ModelShelf:
     def holds(self, name: str) -> bool:
         with self._lock:
             return name in self._models
+
+    def at_hand(self, name: str) -> Model | None:
+        """The model if it is in memory; asked without the lock, which is held for seconds while one loads."""
+        return self._models.get(name)
 
 
 class Followers:
@@ -106,7 +114,7 @@ def follow(settings: Settings) -> None:
     context = get_script_run_ctx()
     left = background().followers.move(context.session_id if context else "", data_of(settings))
     if left is not None:
-        for kind in ("ready", "curve", "band"):
+        for kind in ("ready", "curve", "band", "enough"):
             if (job := background().jobs.find((kind, left))) is not None:
                 job.cancel()
 
@@ -150,6 +158,17 @@ def start_band(settings: Settings) -> Job:
     data = data_of(settings)
     behind = background()
     return behind.jobs.submit(("band", data), lambda watcher: _band(behind, data, watcher))
+
+
+def enough_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("enough", data_of(settings)))
+
+
+def start_enough(settings: Settings) -> Job:
+    """How the metric and the top heads' scores narrow with more pairs: a second. Result: Enough, or None."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("enough", data), lambda watcher: _enough(behind, data, watcher))
 
 
 def search_job(settings: Settings) -> Job | None:
@@ -219,6 +238,30 @@ def leave_pilot(settings: Settings) -> None:
     if (job := background().jobs.find(key)) is not None:
         job.cancel()
         background().jobs.forget(key)
+
+
+def roles_job(settings: Settings) -> Job | None:
+    return background().glances.find(("roles", data_of(settings)))
+
+
+def start_roles(settings: Settings) -> Job:
+    """Where every head looks and what it writes: a second or so, so it waits for no search. Result: Behaviour."""
+    data = data_of(settings)
+    behind = background()
+    return behind.glances.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
+
+
+def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
+    return background().jobs.find(("verify", data_of(settings), heads, seed))
+
+
+def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
+    """Some heads alone on the prompts of ``seed``: seconds. Result: Verification."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("verify", data, heads, seed), lambda watcher: _verify(behind, data, heads, seed, watcher)
+    )
 
 
 def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
@@ -292,6 +335,12 @@ def _contest(common: _Common, settings: Settings, watcher: Watcher) -> Discovery
     return _discover(common.behind, common.prepared(settings, watcher), settings, watcher)
 
 
+def _enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
+    from engine.enough import how_many_are_enough
+
+    return how_many_are_enough(_known(behind, settings, watcher), watcher)
+
+
 def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
     return _discover(behind, _known(behind, settings, watcher), settings, watcher)
 
@@ -308,6 +357,26 @@ def _pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watche
     from engine.pilot import look_ahead
 
     return look_ahead(_known(behind, settings, watcher), keep, settings, watcher)
+
+
+def _roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
+    from engine.behaviour import measure_behaviour
+
+    return measure_behaviour(_known(behind, settings, watcher), watcher)
+
+
+def _verify(
+    behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
+) -> Verification:
+    from engine.cost import Ledger, pass_flops
+    from engine.pipeline import verify_on_fresh
+    from engine.verification import STAGE
+
+    prepared = _known(behind, settings, watcher)
+    watcher.step(STAGE, 0, 1)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
+    with ledger.stage(STAGE):
+        return verify_on_fresh(prepared, heads, seed, ledger)
 
 
 def _stage_name(announcement: str) -> str:

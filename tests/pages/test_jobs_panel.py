@@ -51,7 +51,12 @@ def button_of(app: AppTest, act: str) -> Any:
 
 def quiet(app: AppTest) -> AppTest:
     """Once the page has nothing more at work by itself."""
-    return run_until(app, lambda app: has_button("start_search")(app) and not any("running" in t for t in listed(app)))
+    def over(app: AppTest) -> bool:
+        jobs = background.background().jobs.all()
+        band = any(isinstance(job.key, tuple) and job.key[0] == "band" for job in jobs)  # the last to be started
+        return has_button("start_search")(app) and band and not any(job.live for job in jobs)
+
+    return run_until(app, over).run()
 
 
 @pytest.fixture
