@@ -3,7 +3,8 @@
 1. Clean: each layer's residual streams, q, k, v and z, because path patching freezes z at clean,
    restarts layers from the clean stream and attends to clean keys and values.
 2. Corrupted: z alone, which is what a patch inserts (METHOD section 2.7).
-3. The metric of both runs, pair by pair.
+3. The metric of both runs, pair by pair; and what the probabilities of answer and distractor are read from,
+   which nothing but showing the pairs needs.
 
 A model whose parts are not known gives z and the metric alone, by hooks.
 """
@@ -17,10 +18,12 @@ from torch import Tensor
 
 from engine.errors import HeadlightError
 from engine.hooked import recorded_z
-from engine.metrics import Readout
+from engine.metrics import Readout, end_probabilities
 from engine.models.model import Model
 from engine.models.parts import Parts
 from engine.tasks.prompts import PromptBatch, Prompts
+
+UNEMBEDDED_TOGETHER = 32  # pairs: all logits of a few hundred would be the largest tensor of the run
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,8 @@ class BatchActivations:
     clean_metric: Tensor  # [batch]
     corrupted_metric: Tensor  # [batch]
     run: Run | None  # of the clean prompts; None where hooks recorded z alone
+    corrupted_end: Tensor | None = None  # [batch d_model] last stream at the end position, of the fast path
+    probabilities: Tensor | None = None  # [batch run 2] of a hooked run, whose logits are all there anyway
 
     @property
     def clean(self) -> Run:
@@ -130,6 +135,7 @@ def _hooked_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchAc
         clean_metric=readout.of_vocabulary(clean),
         corrupted_metric=readout.of_vocabulary(corrupted),
         run=None,
+        probabilities=torch.stack([end_probabilities(logits, batch.pairs) for logits in (clean, corrupted)], dim=1),
     )
 
 
@@ -148,6 +154,7 @@ def _capture_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchA
         clean_metric=metric[:pairs],
         corrupted_metric=metric[pairs:],
         run=clean,
+        corrupted_end=both.resid_final[pairs:, -1].clone(),
     )
 
 
@@ -179,6 +186,33 @@ def clearest_pairs(activations: Activations, count: int) -> Prompts:
     alike = [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
     prompts = activations.prompts
     return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
+
+
+@torch.no_grad()
+def pair_probabilities(model: Model, activations: Activations) -> Tensor:
+    """Probability of answers and of distractors after each prompt, both summed: ``[pair run 2]``.
+
+    Runs are clean and corrupted. No forward pass: the last streams are unembedded, a few pairs at a time.
+    """
+    values = torch.empty(len(activations.prompts), 2, 2)
+    for item in activations.batches:
+        values[list(item.batch.indices)] = _probabilities(model, item).cpu()
+    return values
+
+
+def _probabilities(model: Model, item: BatchActivations) -> Tensor:
+    """``[batch run 2]``"""
+    if item.probabilities is not None:
+        return item.probabilities
+    if item.corrupted_end is None:
+        raise ValueError("Expected activations from capture, which keep the last stream of the corrupted prompts")
+    ends = torch.stack((item.clean.resid_final[:, -1], item.corrupted_end), dim=1)
+    chunks = []
+    for first in range(0, len(ends), UNEMBEDDED_TOGETHER):
+        part, pairs = ends[first : first + UNEMBEDDED_TOGETHER], item.batch.pairs[first : first + UNEMBEDDED_TOGETHER]
+        logits = model.parts.unembed(part)
+        chunks.append(torch.stack([end_probabilities(logits[:, side], pairs) for side in (0, 1)], dim=1))
+    return torch.cat(chunks)
 
 
 def read_metric(parts: Parts, readout: Readout, resid_end: Tensor) -> Tensor:

@@ -71,6 +71,20 @@ def tokens_read(pairs: Sequence[PromptPair], metric: Metric, vocab_size: int) ->
     return sorted({token for pair in pairs for token in (*pair.answer_tokens, *pair.distractor_tokens)})
 
 
+def end_probabilities(logits: Tensor, pairs: Sequence[PromptPair]) -> Tensor:
+    """Softmax at the end position: ``[batch 2]``, summed over each pair's answers and over its distractors.
+
+    ``logits [batch vocab]``.
+    """
+    probabilities = logits.float().softmax(dim=-1)
+    return torch.stack(
+        [
+            torch.stack((row[list(pair.answer_tokens)].sum(), row[list(pair.distractor_tokens)].sum()))
+            for row, pair in zip(probabilities, pairs, strict=True)
+        ]
+    )
+
+
 def effect(patched: Tensor, clean: float, corrupted: float) -> Tensor:
     """f = (patched - clean) / (clean - corrupted): 0 nothing changed, -1 as bad as corrupted."""
     return (patched - clean) / (clean - corrupted)

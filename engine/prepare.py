@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.activations import Activations, capture, run
+from engine.activations import Activations, capture, pair_probabilities, run
 from engine.baseline import Baseline, measure_baseline
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.hooked import end_logits
@@ -19,6 +19,7 @@ from engine.scores import contrastive_flap_scores, flap_scores
 from engine.settings import Score, Settings
 from engine.speed import flops_per_second
 from engine.tasks.build import build_prompts
+from engine.tasks.own import find_own, is_own, own_prompts
 from engine.tasks.prompts import Prompts
 
 CALIBRATION = "calibration"
@@ -52,14 +53,15 @@ class Prepared:
     memory: MemoryPlan
     flops_per_second: float  # this machine's matmul rate on the model's own shapes
     cost: tuple[CostRow, ...]
+    probabilities: Tensor  # [pair run 2] of answers and distractors after the clean and the corrupted prompt
 
 
 def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts | None = None) -> Prepared:
     """Build the task's prompts (or take ``prompts``, a custom task), run them, score every head."""
-    custom = prompts is not None
+    custom = prompts is not None or is_own(settings.task)
     if prompts is None:
         prompts = task_prompts(model, settings, settings.seed)
-    else:
+    if custom:
         settings = replace(settings, pairs=len(prompts))
     watcher.step(CALIBRATION, 0, 2)
     memory = plan_memory(model, prompts, settings.memory_budget)
@@ -82,6 +84,7 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
         memory=memory,
         flops_per_second=_rate(model, memory, ledger.rows()[0]),
         cost=ledger.rows(),
+        probabilities=pair_probabilities(model, activations),
     )
 
 
@@ -98,7 +101,12 @@ def warm_up(model: Model, prompts: Prompts) -> None:
 
 
 def task_prompts(model: Model, settings: Settings, seed: int) -> Prompts:
-    """The built-in task's pairs at ``seed``."""
+    """The built-in task's pairs at ``seed``; the first rows of a kept own task, which has no others."""
+    if is_own(settings.task):
+        return own_prompts(
+            find_own(settings.task), model.tokenizer, model.max_positions, settings.pairs, settings.metric,
+            settings.prepend_bos,
+        )  # fmt: skip
     return build_prompts(settings.task, model.tokenizer, settings.pairs, seed, settings.metric, settings.prepend_bos)
 
 

@@ -36,15 +36,24 @@ def flap_scores(z: Sequence[Tensor], w_o: Tensor, n_heads: int) -> Tensor:
     """
     _check_shapes(z, w_o, n_heads)
     weight = _sum_dtype(w_o).square().sum(dim=0)
-    return _score_heads((_fluctuation(z) * weight).square(), n_heads)
+    return head_means((_fluctuation(z) * weight).square(), n_heads)
 
 
 def contrastive_flap_scores(clean: Sequence[Tensor], corrupted: Sequence[Tensor], w_o: Tensor, n_heads: int) -> Tensor:
     """Contrastive-FLAP score of one layer's heads, [head] (float32); arguments as for flap_scores."""
     _check_shapes(clean, w_o, n_heads)
     _check_shapes(corrupted, w_o, n_heads)
-    weight = _sum_dtype(w_o).abs().mean(dim=0).square()
-    return _score_heads(weight * (_energy(clean) - _energy(corrupted)).abs(), n_heads)
+    return head_means(contrastive_weight(w_o) * (_energy(clean) - _energy(corrupted)).abs(), n_heads)
+
+
+def contrastive_weight(w_o: Tensor) -> Tensor:
+    """What Contrastive-FLAP weighs each channel by, (mean_i |W_ij|)^2 of ``w_o [d_model channel]``: ``[channel]``."""
+    return _sum_dtype(w_o).abs().mean(dim=0).square()
+
+
+def prompt_energies(z: Tensor) -> Tensor:
+    """sum_t x_ntj^2 of each prompt: ``[batch channel]`` of ``z [batch pos channel]``. Their mean is E_j."""
+    return _sum_dtype(z).square().sum(dim=1)
 
 
 def _fluctuation(z: Sequence[Tensor]) -> Tensor:
@@ -61,13 +70,14 @@ def _energy(z: Sequence[Tensor]) -> Tensor:
     return squares.sum(dim=0) / _n_prompts(z)
 
 
-def _score_heads(channel_scores: Tensor, n_heads: int) -> Tensor:
-    """z-score [channel] over the layer, then average per head: [head]. A flat layer scores 0 throughout."""
-    spread = channel_scores.std(correction=1) if len(channel_scores) > 1 else torch.tensor(0.0)
-    if spread <= FLAT * channel_scores.abs().max():
-        return torch.zeros(n_heads)
-    z_scores = (channel_scores - channel_scores.mean()) / spread
-    return z_scores.reshape(n_heads, -1).mean(dim=1).float()
+def head_means(channel_scores: Tensor, n_heads: int) -> Tensor:
+    """z-score ``[... channel]`` over the layer, then average per head: ``[... head]``. A flat layer scores 0."""
+    if channel_scores.shape[-1] == 1:
+        return channel_scores.new_zeros(channel_scores.shape).float()
+    spread = channel_scores.std(dim=-1, correction=1, keepdim=True)
+    z_scores = (channel_scores - channel_scores.mean(dim=-1, keepdim=True)) / spread
+    flat = spread <= FLAT * channel_scores.abs().amax(dim=-1, keepdim=True)
+    return z_scores.masked_fill(flat, 0.0).unflatten(-1, (n_heads, -1)).mean(dim=-1).float()
 
 
 def _n_prompts(z: Sequence[Tensor]) -> int:

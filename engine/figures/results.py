@@ -115,5 +115,40 @@ class CostLike(Protocol):
     def flops(self) -> float: ...
 
 
+class IntervalLike(Protocol):
+    """The middle 95 % of what drawings of pairs give with their median, and what all pairs give."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def middle(self) -> float: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class StageLike(Protocol):
+    """What ``size`` pairs would have told: mean metric, scores of the top heads, how steady their places are."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def metric(self) -> IntervalLike: ...
+    @property
+    def scores(self) -> Sequence[IntervalLike]: ...
+    @property
+    def overlap(self) -> float: ...
+    @property
+    def unchanged(self) -> float: ...
+
+
+class EnoughLike(Protocol):
+    @property
+    def heads(self) -> Sequence[Head]: ...
+    @property
+    def stages(self) -> Sequence[StageLike]: ...
+
+
 KINDS = ("exact", "estimate")  # of an effect, by whether it is first-order only
 SCORE_NAMES = {"flap": "FLAP", "contrastive_flap": "C-FLAP"}

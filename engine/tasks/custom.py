@@ -50,7 +50,7 @@ def check_table(
     vocabulary.encode_all([text for row in table.rows for text in (row.clean, row.corrupted)])
     problems = list(table.problems)
     for row in table.rows:
-        problems.extend(_row_problems(row, vocabulary, max_tokens - len(bos)))
+        problems.extend(row_problems(row, vocabulary, max_tokens - len(bos)))
     if problems:
         return Checked(None, tuple(sorted(problems, key=lambda problem: problem.row)))
     return Checked(Prompts(CUSTOM, metric, _pairs(table.rows, vocabulary, bos)), ())
@@ -83,9 +83,9 @@ def _pairs(rows: tuple[Row, ...], vocabulary: Vocabulary, bos: tuple[int, ...]) 
             corrupted=row.corrupted,
             clean_tokens=bos + vocabulary.encode(row.clean),
             corrupted_tokens=bos + vocabulary.encode(row.corrupted),
-            answer_tokens=_joined(vocabulary, row.clean, row.answer),
+            answer_tokens=joined(vocabulary, row.clean, row.answer),
             distractor_tokens=tuple(
-                dict.fromkeys(_joined(vocabulary, row.clean, text)[0] for text in _distractors(row))
+                dict.fromkeys(joined(vocabulary, row.clean, text)[0] for text in distractors(row))
             ),
             template_group=groups.setdefault((row.template, len(vocabulary.encode(row.clean))), len(groups)),
         )
@@ -93,11 +93,12 @@ def _pairs(rows: tuple[Row, ...], vocabulary: Vocabulary, bos: tuple[int, ...]) 
     )
 
 
-def _distractors(row: Row) -> list[str]:
+def distractors(row: Row) -> list[str]:
+    """The distractors of a row, one or several."""
     return row.distractor.split("|")
 
 
-def _joined(vocabulary: Vocabulary, prompt: str, text: str) -> tuple[int, ...]:
+def joined(vocabulary: Vocabulary, prompt: str, text: str) -> tuple[int, ...]:
     """Tokens that ``text`` adds to ``prompt``: the first way of joining them that makes it one token,
     else what the first way adds (nothing if it changes the prompt's own tokens)."""
     number_goes_on = prompt[-1:].isdigit() and text[:1].isdigit()
@@ -107,9 +108,10 @@ def _joined(vocabulary: Vocabulary, prompt: str, text: str) -> tuple[int, ...]:
     return next((tokens for tokens in added if len(tokens) == 1), added[0])
 
 
-def _row_problems(row: Row, vocabulary: Vocabulary, max_tokens: int) -> Iterator[RowProblem]:
+def row_problems(row: Row, vocabulary: Vocabulary, max_tokens: int) -> Iterator[RowProblem]:
+    """Everything that keeps a row from being used with this tokenizer."""
     empty = [name for name in ("clean", "corrupted", "answer") if not getattr(row, name).strip()]
-    empty += [] if all(text.strip() for text in _distractors(row)) else ["distractor"]
+    empty += [] if all(text.strip() for text in distractors(row)) else ["distractor"]
     for name in empty:
         yield RowProblem(row.number, name, f"The cell {name} is empty.", "Fill it in, or remove the row.")
     if not {"clean", "corrupted"} & set(empty):
@@ -142,9 +144,9 @@ def _prompt_problems(row: Row, vocabulary: Vocabulary, max_tokens: int) -> Itera
 
 
 def _answer_problems(row: Row, vocabulary: Vocabulary) -> Iterator[RowProblem]:
-    answer = _joined(vocabulary, row.clean, row.answer)
+    answer = joined(vocabulary, row.clean, row.answer)
     cells = [("answer", row.answer, answer)]
-    cells += [("distractor", text, _joined(vocabulary, row.clean, text)) for text in _distractors(row)]
+    cells += [("distractor", text, joined(vocabulary, row.clean, text)) for text in distractors(row)]
     for name, text, tokens in cells:
         if len(tokens) != 1 or not vocabulary.knows(tokens):
             reason = _not_single(vocabulary, text, tokens)

@@ -4,7 +4,8 @@
 2. Text that starts with "{" is JSONL (an object a line), anything else CSV with a header.
 3. Columns: clean, corrupted, answer, distractor (several separated by "|"), and optionally template.
 
-Every problem is reported, not the first alone; rows that can be read are kept beside the problems.
+Every problem is reported, not the first alone; rows that can be read are kept beside the problems, and of the
+others what could be made out of them, to be mended by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_BYTES = 2_000_000
 MAX_ROWS = 2000
@@ -47,10 +48,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that could be read, and what was wrong with the rest."""
+    """The rows that could be read, and what was wrong with the rest.
+
+    ``scraps`` are what could be made out of rows that were refused, with empty cells for what was missing.
+    """
 
     rows: tuple[Row, ...]
     problems: tuple[RowProblem, ...] = ()
+    scraps: tuple[Row, ...] = ()
+
+    @property
+    def everything(self) -> tuple[Row, ...]:
+        """Rows and scraps in the order they were written, for mending."""
+        return tuple(sorted((*self.rows, *self.scraps), key=lambda row: row.number))
 
 
 def read_table(data: bytes) -> Table:
@@ -108,20 +118,24 @@ def _header_problems(missing: list[str], doubled: list[str], header: list[str]) 
 
 
 def _collect_lines(header: list[str], lines: list[list[str]]) -> Table:
-    wrong = {number: len(line) for number, line in enumerate(lines, start=1) if len(line) != len(header)}
-    records = ((n, dict(zip(header, line, strict=True))) for n, line in enumerate(lines, start=1) if n not in wrong)
+    numbered = list(enumerate(lines, start=1))
+    wrong = [(number, line) for number, line in numbered if len(line) != len(header)]
+    records = ((n, dict(zip(header, line, strict=True))) for n, line in numbered if len(line) == len(header))
     table = _collect(records, n_rows=len(lines))
     repair = 'Put text that holds a comma in "double quotes".'
     uneven = tuple(
-        RowProblem(number, "", f"The row has {cells} cells; the header has {len(header)}.", repair)
-        for number, cells in wrong.items()
+        RowProblem(number, "", f"The row has {len(line)} cells; the header has {len(header)}.", repair)
+        for number, line in wrong
     )
-    return Table(table.rows, table.problems + uneven)
+    scraps = tuple(_row(number, dict(zip(header, line, strict=False))) for number, line in wrong)
+    if len(lines) > MAX_ROWS:
+        return table
+    return replace(table, problems=table.problems + uneven, scraps=table.scraps + scraps)
 
 
 def _read_jsonl(text: str) -> Table:
     records: list[tuple[int, Mapping[str, object]]] = []
-    problems = []
+    problems, scraps = [], []
     lines = [line for line in text.split("\n") if line.strip()]
     for number, line in enumerate(lines, start=1):
         try:
@@ -129,14 +143,18 @@ def _read_jsonl(text: str) -> Table:
         except (json.JSONDecodeError, RecursionError) as error:
             reason = f"The line is not valid JSON: {error}."
             problems.append(RowProblem(number, "", reason, f"Write one object a line: {EXAMPLE}"))
+            scraps.append(_row(number, {"clean": line}))
             continue
         if isinstance(record, dict):
             records.append((number, {_column(name): value for name, value in record.items()}))
         else:
             reason = f"The line is not an object but {type(record).__name__}."
             problems.append(RowProblem(number, "", reason, f"Write one object a line: {EXAMPLE}"))
+            scraps.append(_row(number, {"clean": line}))
     table = _collect(iter(records), n_rows=len(lines))
-    return Table(table.rows, table.problems + tuple(problems))
+    if len(lines) > MAX_ROWS:
+        return table
+    return replace(table, problems=table.problems + tuple(problems), scraps=table.scraps + tuple(scraps))
 
 
 def _collect(records: Iterator[tuple[int, Mapping[str, object]]], n_rows: int | None = None) -> Table:
@@ -147,14 +165,18 @@ def _collect(records: Iterator[tuple[int, Mapping[str, object]]], n_rows: int | 
         return _refused("", "There are no rows.", f"Add at least one row with {', '.join(COLUMNS)}.")
     if n_rows > MAX_ROWS:
         return _refused("", f"There are {n_rows} rows; at most {MAX_ROWS} are read.", "Leave out the rest.")
-    rows, problems = [], []
+    rows, problems, scraps = [], [], []
     for number, record in numbered:
         found = list(_record_problems(number, record))
         problems.extend(found)
-        if not found:
-            texts = {name: str(record[name]) for name in COLUMNS}
-            rows.append(Row(number, **texts, template=str(record.get(OPTIONAL_COLUMN) or "")))
-    return Table(tuple(rows), tuple(problems))
+        (scraps if found else rows).append(_row(number, record))
+    return Table(tuple(rows), tuple(problems), tuple(scraps))
+
+
+def _row(number: int, record: Mapping[str, object]) -> Row:
+    """A record as far as it goes."""
+    texts = {name: "" if record.get(name) is None else str(record[name]) for name in COLUMNS}
+    return Row(number, **texts, template=str(record.get(OPTIONAL_COLUMN) or ""))
 
 
 def _record_problems(number: int, record: Mapping[str, object]) -> Iterator[RowProblem]:

@@ -7,9 +7,10 @@ import streamlit as st
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.tasks.build import describe_task
-from engine.tasks.prompts import Metric, PromptPair, Prompts
+from engine.tasks.prompts import PromptPair, Prompts
 from engine.tasks.vocabulary import Vocabulary
 from pages.shared import frame, look, tokens
+from pages.shared.metric_words import METRIC_WORDS
 
 SHOWN_PAIRS = 2
 LEAD = (
@@ -17,11 +18,6 @@ LEAD = (
     "that differ are marked. The model should prefer the answer after the clean prompt, and lose it after the "
     "corrupted one."
 )
-METRIC_WORDS = {
-    Metric.LOGIT_DIFF: ("Logit difference", "logits", "answer − distractor"),
-    Metric.LOGIT_DIFF_MAX: ("Logit difference", "logits", "answer − best distractor"),
-    Metric.PROB_DIFF: ("Probability difference", "", "answers − distractors"),
-}
 
 
 def show(settings: Settings) -> Prepared | None:
@@ -35,8 +31,7 @@ def show(settings: Settings) -> Prepared | None:
 
 def _draw(prepared: Prepared) -> None:
     baseline, prompts = prepared.baseline, prepared.prompts
-    name, unit, direction = METRIC_WORDS[prompts.metric]
-    digits = 3 if prompts.metric is Metric.PROB_DIFF else 2
+    name, unit, direction, digits = METRIC_WORDS[prompts.metric]
     vocabulary = Vocabulary(prepared.model.tokenizer)
     for index in _examples(prompts):
         _pair(vocabulary, prompts.pairs[index], f"Prompt pair {index + 1}")
@@ -61,7 +56,7 @@ def _draw(prepared: Prepared) -> None:
     )
     look.verdict("Yes." if baseline.capable else "No.", baseline.verdict, "yes" if baseline.capable else "no")
     with st.expander(f"All {len(prompts)} pairs as a table", key="twin_pairs"):
-        if prompts.task:
+        if prompts.task and not prepared.custom:
             look.note(describe_task(prompts.task, prepared.model.tokenizer))
         _table(prepared, vocabulary)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from engine.figures.agreement import Placed, agreement_figure
@@ -11,9 +13,12 @@ from engine.ranking import spearman
 from engine.settings import Score
 from pages.head_scores.maps import clicked
 from pages.shared import background, look, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import COLOURS, MEASURES, View
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 LEAD = (
     "On the dotted diagonal both scores agree. Far above it are heads that only the contrast between clean and "
@@ -36,16 +41,23 @@ def show(prepared: Prepared, view: View) -> None:
             help=f"Who keeps it is asked at sparsity {view.sparsity:.2f}, the one chosen above.",
         )  # fmt: skip
     look.lead(_in_a_sentence(prepared))
-    scores = prepared.scores
-    placed = Placed(scores.flap, scores.contrastive_flap, view.versus)
-    flap, contrastive = (scores.keep(score, view.sparsity) for score in (Score.FLAP, Score.CONTRASTIVE_FLAP))
-    figure = agreement_figure(placed, flap, contrastive, dark=is_dark(), colour=view.colour)
+    total, dark = prepared.scores.flap.numel(), is_dark()
+    figure = drawn(_figure, prepared, view.versus, view.colour, view.sparsity, dark)
     chart(
-        figure, "agreement", f"FLAP {view.versus} against C-FLAP {view.versus} of all {scores.flap.numel()} heads",
-        identity=background.data_of(prepared.settings), on_click=clicked, selected=_mark(prepared, placed),
+        figure, "agreement", f"FLAP {view.versus} against C-FLAP {view.versus} of all {total} heads",
+        identity=background.data_of(prepared.settings), on_click=clicked, selected=_mark(prepared, view),
     )  # fmt: skip
-    dark = is_dark()
     look.download("Scatter as HTML", lambda: figure_html(figure, "FLAP and C-FLAP", dark), "scores.html", "text/html")
+
+
+def _figure(prepared: Prepared, of: str, colour: str, sparsity: float, dark: bool) -> Figure:
+    """The selected head is no part of it: chart.js moves that mark."""
+    flap, contrastive = (prepared.scores.keep(score, sparsity) for score in (Score.FLAP, Score.CONTRASTIVE_FLAP))
+    return agreement_figure(_placed(prepared, of), flap, contrastive, dark=dark, colour=colour)
+
+
+def _placed(prepared: Prepared, of: str) -> Placed:
+    return Placed(prepared.scores.flap, prepared.scores.contrastive_flap, of)
 
 
 def _in_a_sentence(prepared: Prepared) -> str:
@@ -68,9 +80,9 @@ def _meaning(value: float) -> str:
     return "largely different orders" if value > -0.3 else "rather opposite orders"
 
 
-def _mark(prepared: Prepared, placed: Placed) -> dict[str, float] | None:
+def _mark(prepared: Prepared, view: View) -> dict[str, float] | None:
     head = state.selected_head(prepared.model.n_layers, prepared.model.n_heads)
     if head is None:
         return None
-    (x,), (y,) = placed.at([head])
+    (x,), (y,) = _placed(prepared, view.versus).at([head])
     return {"x": x, "y": y}

@@ -12,7 +12,7 @@ from engine.heads import Head
 from engine.prepare import Prepared
 from engine.settings import Score
 from pages.shared import background, look, score_views, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import MAPS, SCORES, View
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def show(prepared: Prepared, view: View) -> None:
     look.step(None, "Layer by head", LEAD)
     _controls(prepared, view)
     if view.maps == "one":
-        figures = {view.score: _map(prepared, view, view.score)}
+        figures = {view.score: drawn(_map, prepared, view.score, view.sparsity, is_dark())}
         _draw(prepared, view, *next(iter(figures.items())))
     else:
-        figures = {name: _map(prepared, view, name) for name in PAIR}
+        figures = {name: drawn(_map, prepared, name, view.sparsity, is_dark()) for name in PAIR}
         with st.container(key="score_maps"):
             for column, (name, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
                 with column:
@@ -74,11 +74,11 @@ def _kept_words(prepared: Prepared, view: View) -> str:
     )
 
 
-def _map(prepared: Prepared, view: View, name: str) -> Figure:
+def _map(prepared: Prepared, name: str, sparsity: float, dark: bool) -> Figure:
     """The selected head is no part of it: chart.js moves that mark."""
-    kept = prepared.scores.keep(Score.CONTRASTIVE_FLAP if name == "difference" else Score(name), view.sparsity)
+    kept = prepared.scores.keep(Score.CONTRASTIVE_FLAP if name == "difference" else Score(name), sparsity)
     scores = score_views.shown_scores(prepared.scores, name)
-    return heatmap_figure(scores, name=score_views.BAR_NAMES[name], dark=is_dark(), kept=kept)
+    return heatmap_figure(scores, name=score_views.BAR_NAMES[name], dark=dark, kept=kept)
 
 
 def _draw(prepared: Prepared, view: View, name: str, figure: Figure) -> None:

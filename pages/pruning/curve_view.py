@@ -16,7 +16,7 @@ from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning
 from pages.shared import background, curves, look, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves
 from pages.shared.glossary import term
 from pages.shared.view import View
@@ -40,9 +40,10 @@ def show(prepared: Prepared, view: View, settings: Settings, measured: Curves) -
         return
     _sparsity(view)
     _facts(measured.pruning, view)
-    figure = sparsity_figure(
-        list(measured.pruning.sweeps.values()), band=measured.band, dark=is_dark(), sparsity=view.sparsity
-    )
+    figure = drawn(
+        sparsity_figure, tuple(measured.pruning.sweeps.values()), band=measured.band, dark=is_dark(),
+        sparsity=view.sparsity,
+    )  # fmt: skip
     chart(figure, "curves", ALT, identity=background.data_of(settings), on_click=_clicked)
     curves.progress(settings, measured)
     _cliffs(prepared, measured.pruning)

@@ -13,7 +13,7 @@ from engine.prepare import Prepared
 from engine.pruning import keep_mask
 from engine.sparsity_sweep import Pruning
 from pages.shared import background, look, score_views, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import View
 
 LEAD = "The search may use the ringed heads, and no others. Click one for its card."
@@ -29,9 +29,10 @@ def show(prepared: Prepared, view: View, pruning: Pruning) -> None:
         f"{union_words(merge.name)}: {merge.size} of {look.count(merge.mask.numel(), 'head')}. Both lists admit "
         f"{both}, FLAP alone {int(flap.sum()) - both}, C-FLAP alone {int(contrastive.sum()) - both}."
     )
-    figure = heatmap_figure(
-        scores.contrastive_flap, name=score_views.BAR_NAMES["contrastive_flap"], dark=is_dark(), kept=merge.mask
-    )
+    figure = drawn(
+        heatmap_figure, scores.contrastive_flap, name=score_views.BAR_NAMES["contrastive_flap"], dark=is_dark(),
+        kept=merge.mask,
+    )  # fmt: skip
     head = state.selected_head(prepared.model.n_layers, prepared.model.n_heads)
     chart(
         figure, "union_map", "Map of C-FLAP scores; heads of the union are ringed",

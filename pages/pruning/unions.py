@@ -16,7 +16,7 @@ from engine.metrics import faithfulness
 from engine.prepare import Prepared
 from engine.sparsity_sweep import Pruning
 from pages.shared import background, look, rooms, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import View
 
@@ -42,7 +42,9 @@ def show(prepared: Prepared, view: View, pruning: Pruning) -> None:
         st.html(_grid(pruning, taken))
         look.note("Rows are FLAP’s cliffs, columns C-FLAP’s; ✓ meets the rule.")
     with right:
-        figure = pareto_figure(pruning.merges, largest=largest_union(prepared.scores.flap.numel()), dark=is_dark())
+        figure = drawn(
+            pareto_figure, pruning.merges, largest=largest_union(prepared.scores.flap.numel()), dark=is_dark()
+        )
         chart(
             figure, "unions", ALT, identity=background.data_of(prepared.settings), on_click=_clicked,
             selected={"x": taken.size, "y": taken.performance},

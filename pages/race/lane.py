@@ -20,22 +20,19 @@ from pages.shared.chart import chart, is_dark
 GRAPH_HEIGHT = 520  # pixels, whatever it holds: a chart of another height would be mounted anew
 
 
-def heading(contestant: Contestant) -> None:
-    st.html(
-        f'<div class="hl-lane"><i class="{contestant.name}"></i><b>{escape(contestant.title)}</b>'
-        f"<span>{escape(contestant.about)}</span></div>"
-    )
+def heading(contestant: Contestant, about: bool = True) -> None:
+    words = f"<span>{escape(contestant.about)}</span>" if about else ""
+    st.html(f'<div class="hl-lane"><i class="{contestant.name}"></i><b>{escape(contestant.title)}</b>{words}</div>')
 
 
 def show(prepared: Prepared, lane: Lane, among: Circuit | None) -> None:
     """``among``: heads and edges of both contestants, so that a head has one place in both graphs."""
     name = lane.contestant.name
     with st.container(border=True, key=f"lane_{name}"):
-        left, right = st.columns([3, 2], vertical_alignment="center")
-        with left:
-            heading(lane.contestant)
-        with right:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            heading(lane.contestant, about=False)
             _cancel(lane)
+        look.note(f"{lane.contestant.about[:1].upper()}{lane.contestant.about[1:]}.")
         look.note(state_words(prepared, lane))
         if lane.shot is not None and lane.shot.stages:
             job_panel.stages(lane.shot)
@@ -47,7 +44,7 @@ def _cancel(lane: Lane) -> None:
         return
     st.button(
         "Stopping …" if lane.shot.cancelling else "Cancel", key=f"cancel_{lane.contestant.name}",
-        icon=":material/stop_circle:", disabled=lane.shot.cancelling, on_click=lane.job.cancel, width="stretch",
+        icon=":material/stop_circle:", disabled=lane.shot.cancelling, on_click=lane.job.cancel,
     )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def _overlap(lanes: tuple[Lane, Lane], app: Discovery, dense: Discovery) -> None
     for column, lane in zip(st.columns(2, gap="medium"), lanes, strict=True):
         with column:
             one.heading(lane.contestant)
-            one.graph(lane, among, f"race_{lane.contestant.name}", on_click=_clicked)
+            one.graph(lane, among, f"raced_{lane.contestant.name}", on_click=_clicked)
 
 
 def _clicked(data: list) -> None:

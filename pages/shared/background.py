@@ -26,6 +26,7 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.enough import Enough
     from engine.heads import Head
     from engine.models.model import Model
     from engine.pilot import Pilot
@@ -69,6 +70,10 @@ class ModelShelf:
         with self._lock:
             return name in self._models
 
+    def at_hand(self, name: str) -> Model | None:
+        """The model if it is in memory; asked without the lock, which is held for seconds while one loads."""
+        return self._models.get(name)
+
 
 class Followers:
     """Which settings each browser session looks at."""
@@ -109,7 +114,7 @@ def follow(settings: Settings) -> None:
     context = get_script_run_ctx()
     left = background().followers.move(context.session_id if context else "", data_of(settings))
     if left is not None:
-        for kind in ("ready", "curve", "band"):
+        for kind in ("ready", "curve", "band", "enough"):
             if (job := background().jobs.find((kind, left))) is not None:
                 job.cancel()
 
@@ -153,6 +158,17 @@ def start_band(settings: Settings) -> Job:
     data = data_of(settings)
     behind = background()
     return behind.jobs.submit(("band", data), lambda watcher: _band(behind, data, watcher))
+
+
+def enough_job(settings: Settings) -> Job | None:
+    return background().jobs.find(("enough", data_of(settings)))
+
+
+def start_enough(settings: Settings) -> Job:
+    """How the metric and the top heads' scores narrow with more pairs: a second. Result: Enough, or None."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(("enough", data), lambda watcher: _enough(behind, data, watcher))
 
 
 def search_job(settings: Settings) -> Job | None:
@@ -317,6 +333,12 @@ class _Common:
 
 def _contest(common: _Common, settings: Settings, watcher: Watcher) -> Discovery:
     return _discover(common.behind, common.prepared(settings, watcher), settings, watcher)
+
+
+def _enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
+    from engine.enough import how_many_are_enough
+
+    return how_many_are_enough(_known(behind, settings, watcher), watcher)
 
 
 def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:

@@ -21,16 +21,23 @@ def show(prepared: Prepared, found: Discovery, with_keys: bool = True) -> None:
     circuit, checked = found.circuit, found.verification
     total = circuit.n_layers * circuit.n_heads
     size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
-    look.facts([size, *truth(checked), *_agreements(found, with_keys), _search(found), _cost(prepared, found)])
+    look.facts(
+        [
+            size, *truth(checked, prepared.custom), *_agreements(found, with_keys), _search(found),
+            _cost(prepared, found),
+        ]
+    )  # fmt: skip
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 
 
-def truth(checked: Verification | None) -> list[look.Fact]:
+def truth(checked: Verification | None, custom: bool = False) -> list[look.Fact]:
     """Performance and faithfulness: two numbers, each under its own name."""
     if checked is None:
         return []
-    where = f"n = {checked.n} fresh pairs, seed {checked.seed}, {checked.ablation.value} ablation of all other heads"
+    fresh = f"{checked.n} fresh pairs, seed {checked.seed}"
+    pairs = f"{checked.n} pairs, the same it was found on (an own task has no others)" if custom else fresh
+    where = f"n = {pairs}, {checked.ablation.value} ablation of all other heads"
     return [
         look.Fact("Performance", f"{checked.performance:.1f}", "%", f"LD circuit ÷ LD model; {where}"),
         look.Fact(

@@ -12,7 +12,7 @@ from engine.jobs import kind_of
 from engine.models.registry import find_card
 from engine.settings import Mode, Settings
 from engine.tasks.task import TASKS
-from pages.shared import search_run
+from pages.shared import own_tasks, search_run
 from pages.shared.view import data_fields, run_fields
 
 WHAT = {
@@ -21,15 +21,16 @@ WHAT = {
     "band": "Random heads",
     "search": "Search",
     "pilot": "Look ahead",
+    "enough": "Enough pairs",
     "verify": "Verification",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
-    "verify": "circuit",
+    "enough": "prompts", "verify": "circuit",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.
-QUIET = ("ready", "curve", "band", "pilot")
+QUIET = ("ready", "curve", "band", "pilot", "enough")
 
 
 @dataclass(frozen=True)
@@ -67,4 +68,5 @@ def model_title(name: str) -> str:
 
 
 def task_title(name: str) -> str:
-    return next((task.title for task in TASKS if task.name == name), name)
+    kept = own_tasks.kept()
+    return kept[name].title if name in kept else next((task.title for task in TASKS if task.name == name), name)

@@ -18,6 +18,7 @@ from engine.heads import Head
 from engine.merge import UNION_NAMES
 from engine.pruning import KEEPERS
 from engine.settings import Method, Mode, Score, Settings
+from engine.tasks.own import is_own
 
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
@@ -27,6 +28,7 @@ MAPS = ("both", "one")
 MEASURES = ("rank", "score")
 COLOURS = ("list", "layer")
 ORDERS = ("contrastive_flap", "flap", "difference", "layer")
+PAIR_FILTERS = ("all", "wrong")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
@@ -55,6 +57,8 @@ class View:
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
+    ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
+    ``pair_page`` say which pairs it shows else.
     """
 
     model: str = Settings.model
@@ -93,6 +97,9 @@ class View:
     layers: str = ""
     top: int = 0
     order: str = "contrastive_flap"
+    own: bool = False
+    pair_filter: str = "all"
+    pair_page: int = 1
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -101,7 +108,7 @@ class View:
             model=self.model,
             task=self.task,
             pairs=self.pairs,
-            seed=self.seed,
+            seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
@@ -185,6 +192,11 @@ def _written(value: object) -> str:
 
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
     if choices is not None and value not in choices:
+        if isinstance(value, str) and is_own(value):
+            raise HeadlightError(
+                f"There is no own task {value} on this machine. It was deleted, or is kept on another machine: with "
+                "the same rows, brought on the page Prompts, the link works here too."
+            )
         raise HeadlightError(f"Expected one of {', '.join(choices)}, got {_short(value)}.")
 
 
@@ -261,6 +273,12 @@ def _layers(raw: str) -> str:
     return raw
 
 
+def _pair_filter(raw: str) -> str:
+    if raw not in PAIR_FILTERS:
+        _whole(1, MAX_PAIRS)(raw)
+    return raw
+
+
 def _span(raw: str) -> str:
     low, dash, high = raw.partition("-")
     if not dash or _whole(0, 999)(low) > _whole(0, 999)(high):
@@ -328,4 +346,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "layers": _layers,
     "top": _whole(0, MAX_TOP),
     "order": _one_of(ORDERS),
+    "own": lambda raw: bool(_whole(0, 1)(raw)),
+    "pair_filter": _pair_filter,
+    "pair_page": _whole(1, MAX_PAIRS),
 }

@@ -33,7 +33,7 @@ def test_a_head_is_found_on_the_map_in_the_list_and_on_its_card(page: Page, serv
     expect(card).to_have_value("0.1")
     page.wait_for_function(f"({SELECTED})(['map_flap']) === '1,0'")
 
-    search = page.get_by_label("Search")
+    search = page.get_by_role("textbox", name="Search")
     search.fill("1.")
     search.press("Enter")
     expect(page.get_by_text("12 of 24 heads shown")).to_be_visible()

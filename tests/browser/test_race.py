@@ -23,7 +23,7 @@ def test_a_race_to_its_end_and_what_is_taken_away(page: Page, server: str) -> No
     open_race(page, server)
     page.get_by_role("button", name="Start the race").click()
     expect(page.get_by_role("heading", name="Who was faster?")).to_be_visible()
-    for lane in ("race_app", "race_dense"):
+    for lane in ("raced_app", "raced_dense"):
         expect(page.locator(CHART.format(lane))).to_be_visible()
         assert labels_of(page, lane) == ["0.1", "1.2"]
     expect(page.get_by_text("In both: 2 heads")).to_be_visible()

@@ -76,3 +76,13 @@ def test_hooks_are_gone_after_a_failure(tiny_model):
         reference_effects(model, activations, LOGITS, all_heads(model), fail)
     with torch.no_grad():
         torch.testing.assert_close(model.bridge(torch.tensor([[3, 4, 5]])), before)
+
+
+def test_what_was_counted_once_is_told_while_another_thread_holds_the_hooks(tiny_model):
+    model = tiny_model("llama")
+    known, told = model.counted_flops(5), []
+    with model.lock:
+        asking = threading.Thread(target=lambda: told.append(model.counted_flops(5)), daemon=True)
+        asking.start()
+        asking.join(30)
+    assert told == [known]

@@ -63,12 +63,12 @@ class Held(Watcher):
         return self.inner.cancelled()
 
 
-Hold = Callable[[Method], threading.Event]
+Hold = Callable[[Method], tuple[threading.Event, threading.Event]]
 
 
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
-    """``hold(method)``: that contestant waits as soon as it has found something; returns what lets it through."""
+    """``hold(method)``: that contestant waits once it has found something; returns events: it has, let it through."""
     contest, held = background._contest, {}
 
     def held_contest(common: Any, settings: Settings, watcher: Watcher) -> Discovery:
@@ -78,9 +78,9 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
 
     monkeypatch.setattr(background, "_contest", held_contest)
 
-    def held_of(method: Method) -> threading.Event:
+    def held_of(method: Method) -> tuple[threading.Event, threading.Event]:
         held[method] = (threading.Event(), threading.Event())
-        return held[method][1]
+        return held[method]
 
     return held_of
 
@@ -125,10 +125,12 @@ def test_with_all_heads_chosen_app_still_prunes(open_app: OpenApp) -> None:
 
 
 def test_each_lane_shows_how_far_it_is_and_one_can_end_before_the_other(open_app: OpenApp, hold: Hold) -> None:
-    through = hold(Method.APP)
+    entered, through = hold(Method.APP)
     app = run_until(open_app("race"), ready)
     app.button("start_race").click().run()
-    app = run_until(app, lambda app: "Done: " in texts(app) and "1 head and 1 edge" in texts(app))
+    app = run_until(app, lambda app: "Done: " in texts(app) and entered.is_set())
+    app.run()
+    assert "1 head and 1 edge" in texts(app)
     page = texts(app)
     assert "forward passes booked" in page and "2 heads and 2 edges" in page and 'class="hl-race"' in page
     assert has_button("cancel_app")(app) and not has_button("cancel_dense")(app) and not over(app)
@@ -137,10 +139,10 @@ def test_each_lane_shows_how_far_it_is_and_one_can_end_before_the_other(open_app
 
 
 def test_cancelling_one_keeps_its_part_and_lets_the_other_end(open_app: OpenApp, hold: Hold) -> None:
-    hold(Method.APP)
+    entered, _ = hold(Method.APP)
     app = run_until(open_app("race"), ready)
     app.button("start_race").click().run()
-    app = run_until(app, lambda app: has_button("cancel_app")(app) and "1 head and 1 edge" in texts(app))
+    app = run_until(app, lambda app: has_button("cancel_app")(app) and entered.is_set())
     app.button("cancel_app").click().run()
     app = run_until(app, over)
     page = texts(app)

@@ -92,3 +92,17 @@ def test_bad_json_lines_are_refused_and_the_others_kept(line, column, reason):
     assert [row.number for row in table.rows] == [1, 3]
     assert where(table.problems) == [(2, column)]
     assert reason in table.problems[0].reason
+
+
+def test_what_could_not_be_read_is_kept_as_far_as_it_goes():
+    table = read_table(b'clean,corrupted,answer,distractor\na,b,c\n"d",e,f,g\nh,i,j,k,l\n')
+    assert [row.number for row in table.rows] == [2]
+    cells = [(row.number, row.clean, row.distractor) for row in table.everything]
+    assert cells == [(1, "a", ""), (2, "d", "g"), (3, "h", "k")]
+    table = read_table(b'{"clean": "a", "answer": 3}\nnot json\n[1]\n')
+    assert [(row.clean, row.answer) for row in table.everything] == [("a", "3"), ("not json", ""), ("[1]", "")]
+
+
+def test_of_too_many_rows_none_is_kept():
+    assert read_table(b"{\n" * 2001).everything == ()
+    assert read_table(b"clean,corrupted,answer,distractor\n" + b"x\n" * 2001).everything == ()
