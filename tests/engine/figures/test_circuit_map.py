@@ -6,7 +6,8 @@ import pytest
 
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_layers import by_layer, every_head
-from engine.figures.circuit_map import MOST_FLOWS, ROLE_MARKS, Look, circuit_map, drawn_links, link_text
+from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links, link_text
+from engine.figures.circuit_nodes import ROLE_MARKS, Look
 from engine.figures.theme import traces
 from engine.heads import Head
 from engine.roles import Role
