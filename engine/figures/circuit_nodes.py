@@ -81,9 +81,7 @@ class Scale:
         return self.node * 1.25 + 8
 
 
-def add_nodes(
-    figure: go.Figure, overview: Overview, circuit: Circuit, places: Place, scale: Scale, look: Look
-) -> None:
+def add_nodes(figure: go.Figure, overview: Overview, circuit: Circuit, places: Place, scale: Scale, look: Look) -> None:
     """Everything that stands in a row; later traces lie above earlier ones."""
     _add_bundles(figure, overview, places, scale, look)
     _add_missing(figure, places, scale, look)
