@@ -23,6 +23,7 @@ MOST_BARS = 24
 GRAPH_HEIGHT = (520, 1100)  # pixels, least and most: it stands beside a map and bars
 GROWING_HEIGHT = 760  # while the search runs
 Clicked = Callable[[list], None]
+# Each chart has the same alternative text in all steps: another one would mount it anew.
 
 
 def show(walk: Walk, station: Station, on_head: Clicked, on_edge: Clicked) -> None:
@@ -80,7 +81,7 @@ def _senders(walk: Walk, station: Station, head: Head | None, on_head: Clicked) 
     look.lead(f"Colour is the {term('effect')}, scaled to this step. A cross: not measured, which is not 0.{hatched}")
     chart(
         step_map(step, dark=dark, selected=head), "step_map",
-        f"Map of the effects of {station.measured} senders in step {station.number}: {words.asked(station)}.",
+        "Map of all senders’ effects in the step named above; the table below has the numbers.",
         identity=walk.settings, on_click=on_head,
     )  # fmt: skip
     st.markdown("##### The strongest against their thresholds")
@@ -93,7 +94,7 @@ def _senders(walk: Walk, station: Station, head: Head | None, on_head: Clicked) 
         effects_figure(
             step.effects, step.estimated, step.thresholds, step.important, dark=dark, most=MOST_BARS, selected=head
         ),
-        "step_bars", f"Bars of the {shown} strongest senders in step {station.number} against their thresholds.",
+        "step_bars", "Bars of the strongest senders’ effects in the step named above, against their thresholds.",
         identity=walk.settings, on_click=on_head,
     )  # fmt: skip
 
@@ -112,8 +113,7 @@ def _graph(walk: Walk, station: Station, head: Head | None, on_edge: Clicked) ->
     least, most = GRAPH_HEIGHT
     figure.update_layout(height=GROWING_HEIGHT if walk.live else max(least, min(most, figure.layout.height)))
     chart(
-        figure, "step_graph",
-        f"Graph of the circuit as of step {station.number}: {station.heads} heads, {station.edges} edges.",
+        figure, "step_graph", "Graph of the circuit as of the step named above, whose edges are bright.",
         identity=walk.settings, on_click=on_edge,
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ def search(page: Page, server: str) -> None:
 def test_play_pause_back_jump_link_and_the_browsers_back_button(page: Page, server: str) -> None:
     search(page, server)
     page.evaluate("key => { document.querySelector(key).sameElement = true; }", CHART.format("step_graph"))
-    page.get_by_role("button", name="fast").click()
+    page.get_by_text("fast", exact=True).click()
     page.get_by_role("button", name="Play").click()
     for number in (2, 3, 4):
         at_step(page, number)
@@ -43,7 +43,7 @@ def test_play_pause_back_jump_link_and_the_browsers_back_button(page: Page, serv
     at_step(page, 3)
     expect(page.locator(CHART.format("step_map"))).to_be_visible()
 
-    page.get_by_role("button", name="slow").click()
+    page.get_by_text("slow", exact=True).click()
     page.get_by_role("button", name="First").click()
     at_step(page, 1)
     page.get_by_role("button", name="Play").click()
