@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,25 @@ class AnswerKey:
 def answer_keys(model: str, task: str) -> tuple[AnswerKey, ...]:
     """The keys for a model (by registry name) and task, best known first; none for most."""
     return tuple(key for key in _all() if key.model == model and key.task == task)
+
+
+def models_with_keys() -> tuple[tuple[str, str], ...]:
+    """Every (model, task) there is a key for."""
+    return tuple(dict.fromkeys((key.model, key.task) for key in _all()))
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A circuit held against an answer key; heads in layer order."""
+
+    both: tuple[Head, ...]  # found, and in the key
+    only_found: tuple[Head, ...]
+    missing: tuple[Head, ...]  # in the key, not found
+
+
+def overlap(key: AnswerKey, found: Iterable[Head]) -> Overlap:
+    heads, known = set(found), set(key.roles)
+    return Overlap(tuple(sorted(heads & known)), tuple(sorted(heads - known)), tuple(sorted(known - heads)))
 
 
 @cache

@@ -58,6 +58,12 @@ def union(first: Circuit, second: Circuit) -> Circuit:
 
 
 LOGITS_NODE = "logits"
+EdgeName = tuple[Head, Head | None, Input]
+
+
+def edges_by_name(circuit: Circuit) -> dict[EdgeName, Edge]:
+    """By what makes an edge the same in two circuits: sender, receiver and input; effects may differ."""
+    return {(edge.sender, edge.receiver, edge.input): edge for edge in circuit.edges}
 
 
 def to_networkx(circuit: Circuit) -> nx.MultiDiGraph:

@@ -8,7 +8,7 @@ Nothing is shared or skipped; every call is one forward of the bridge, hooks add
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -51,11 +51,21 @@ def keeping(keep: Tensor, stand_in: Tensor) -> Callable[..., Tensor]:
 
 def attention_probabilities(model: Model, tokens: Tensor, layer: int) -> Tensor | None:
     """A layer's attention ``[batch head query key]``; None where the bridge has no hook on it."""
+    recorded = _attention(model, tokens, [layer])
+    return None if recorded is None else recorded[0]
+
+
+def all_attention(model: Model, tokens: Tensor) -> list[Tensor] | None:
+    """The same for every layer, of one forward."""
+    return _attention(model, tokens, range(model.n_layers))
+
+
+def _attention(model: Model, tokens: Tensor, layers: Iterable[int]) -> list[Tensor] | None:
     recorded: dict[str, Tensor] = {}
-    name = hook_name(layer, "pattern")
+    names = [hook_name(layer, "pattern") for layer in layers]
     with model.hooking() as bridge:
         try:
-            bridge.run_with_hooks(tokens, fwd_hooks=[recorder(recorded, name)])
+            bridge.run_with_hooks(tokens, fwd_hooks=[recorder(recorded, name) for name in names])
         except KeyError:  # no hook of that name
             return None
-    return recorded.get(name)
+    return [recorded[name] for name in names] if recorded.keys() >= set(names) else None

@@ -22,6 +22,7 @@ from engine.turns import Turn
 
 if TYPE_CHECKING:  # a job need not load torch
     from engine.cost import CostRow
+    from engine.search import SearchStep
 
 Work = Callable[[Watcher], Any]
 
@@ -65,9 +66,10 @@ class Snapshot:
 
     ``place`` is the number of jobs to finish first (0 once it runs). ``seconds`` are those it worked, without
     those it left to jobs it takes turns with; ``started`` and ``ended`` are times of day (time.time).
-    ``result`` is set when done, and after a cancel if the work returned what it had; ``circuit`` is the latest
-    one reported, ``flops`` what the run has booked, ``predicted`` what the whole of it will probably take, by
-    stage. ``error`` is a text for people; ``log`` the full traceback of a bug, for whoever keeps the machine.
+    ``result`` is set when done, and after a cancel if the work returned what it had; ``circuit`` and
+    ``steps`` are the latest reported, ``flops`` what the run has booked, ``predicted`` what the whole of it will
+    probably take, by stage. ``error`` is a text for people; ``log`` the full traceback of a bug, for whoever keeps
+    the machine.
     """
 
     key: Hashable
@@ -79,6 +81,7 @@ class Snapshot:
     seconds: float
     cancelling: bool
     circuit: Circuit | None
+    steps: tuple[SearchStep, ...]
     flops: float
     predicted: tuple[CostRow, ...]
     result: Any
@@ -135,6 +138,7 @@ class Job:
     _began: float = 0.0
     _stopped: float | None = None
     _circuit: Circuit | None = field(default=None, repr=False)
+    _steps: tuple[SearchStep, ...] = field(default=(), repr=False)
     _flops: float = 0.0
     _predicted: tuple[CostRow, ...] = field(default=(), repr=False)
     _result: Any = field(default=None, repr=False)
@@ -151,8 +155,8 @@ class Job:
             return Snapshot(
                 self.key, self._state, place if self._state is JobState.QUEUED else 0, tuple(stages), self._started,
                 self._ended, now - self._began if self._started is not None else 0.0,
-                self._stop.is_set() and self._state.live, self._circuit, self._flops, self._predicted, self._result,
-                self._error, self._log,
+                self._stop.is_set() and self._state.live, self._circuit, self._steps, self._flops, self._predicted,
+                self._result, self._error, self._log,
             )  # fmt: skip
 
     def cancel(self) -> None:
@@ -260,6 +264,10 @@ class _JobWatcher(Watcher):
 
     def alone(self) -> AbstractContextManager[None]:
         return self._job._turn.alone()
+
+    def walked(self, steps: tuple[SearchStep, ...]) -> None:
+        with self._job._lock:
+            self._job._steps = steps
 
     def cancelled(self) -> bool:
         self._job._turn.pass_on()

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -36,7 +36,7 @@ from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import HeadScores, Prepared, prepare, task_prompts
 from engine.progress import Preliminary, Watcher
-from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all
+from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
@@ -127,6 +127,19 @@ def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None)
     return keep_of(prepared, settings, pruning)
 
 
+def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger) -> Verification:
+    """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own."""
+    model, activations = prepared.model, prepared.activations
+    if prepared.custom:
+        seed = prepared.settings.seed
+    else:
+        prompts = task_prompts(model, prepared.settings, seed)
+        activations = capture(model, prompts, prepared.memory.rows)
+        ledger.add(2 * pass_flops(model, prompts))
+    keep = mask_of(heads, model.n_layers, model.n_heads)
+    return verify(activations, Ablator(model, activations, ledger), keep, seed)
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
@@ -204,17 +217,11 @@ class _Run:
         self._take(results[grid.taken.thresholds], patching)
 
     def verify(self) -> None:
-        """On prompts of another seed; a custom task has no others, so on its own."""
-        activations, seed = self.activations, self.settings.seed
         self.watcher.step(VERIFICATION, 0, 1)
         with self.ledger.stage(VERIFICATION):
-            if not self.prepared.custom:
-                seed = self.settings.report_seed
-                prompts = task_prompts(self.model, self.settings, seed)
-                activations = capture(self.model, prompts, self.prepared.memory.rows)
-                self.ledger.add(2 * pass_flops(self.model, prompts))
-            keep = mask_of(self.circuit.heads, self.model.n_layers, self.model.n_heads)
-            self.verification = verify(activations, Ablator(self.model, activations, self.ledger), keep, seed)
+            self.verification = verify_on_fresh(
+                self.prepared, self.circuit.heads, self.settings.report_seed, self.ledger
+            )
         self.watcher.report(VERIFICATION, 1, 1)
 
     def discovery(self, complete: bool) -> Discovery:
@@ -240,7 +247,10 @@ class _Run:
 
     def _walk(self, measure: Measure, thresholds: Sequence[Thresholds], watcher: Watcher) -> list[SearchResult]:
         model = self.model
-        return search_all(measure, model.n_layers, model.n_heads, model.group, thresholds, watcher)
+        return search_all(
+            measure, model.n_layers, model.n_heads, model.group, thresholds, watcher,
+            lambda: search_cost(self.ledger.rows()),
+        )  # fmt: skip
 
     def _take(self, result: SearchResult, patching: Patching) -> None:
         self.steps, self.circuit = result.steps, result.circuit

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a command line that only prints its help need not load torc
 
     from engine.circuit import Circuit
     from engine.cost import CostRow
+    from engine.search import SearchStep
 
 
 class Watcher:
@@ -30,6 +31,9 @@ class Watcher:
 
     def found(self, circuit: Circuit) -> None:
         """The circuit as far as the search has come."""
+
+    def walked(self, steps: tuple[SearchStep, ...]) -> None:
+        """The search's steps so far; told with ``found``."""
 
     def predicted(self, rows: Sequence[CostRow]) -> None:
         """What the whole run will probably take, by stage; told before the search."""

@@ -135,6 +135,8 @@ def step_json(step: SearchStep) -> Json:
         "estimated": [str(head) for head in heads_of(step.estimated)],
         "thresholds": [_number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],
+        # By path patching, from its start until all receivers of the step's layer were measured: they are at once.
+        "spent": None if step.spent is None else _work_json(step.spent),
     }
 
 
@@ -187,9 +189,11 @@ def verification_json(verification: Verification) -> Json:
 
 def cost_json(rows: Sequence[CostRow]) -> Json:
     """By stage."""
-    return {
-        row.stage: {"seconds": row.seconds, "forward_passes": row.forward_passes, "flops": row.flops} for row in rows
-    }
+    return {row.stage: _work_json(row) for row in rows}
+
+
+def _work_json(row: CostRow) -> Json:
+    return {"seconds": row.seconds, "forward_passes": row.forward_passes, "flops": row.flops}
 
 
 def matrix(values: Tensor) -> list[list[float | None]]:

@@ -54,7 +54,9 @@ class SearchStep:
 
     ``receivers`` are the circuit heads it stands for: none for the logits, several for a shared k or
     v. ``thresholds [layer]`` is the smallest |f| that counts for a sender of that layer, infinite
-    where no sender can.
+    where no sender can. ``spent`` is what path patching had taken once the step was measured. The receivers
+    of a layer are measured together, so its steps all carry what stood booked after the whole layer; None
+    where nobody kept a ledger.
     """
 
     receivers: tuple[Head, ...]
@@ -63,6 +65,21 @@ class SearchStep:
     estimated: Tensor  # [layer head], True where the effect is first-order only
     thresholds: Tensor
     important: tuple[Head, ...]
+    spent: CostRow | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether one KV head stands for several query heads of the circuit."""
+        return self.input in (Input.K, Input.V) and len(self.receivers) > 1
+
+    @property
+    def edges(self) -> list[Edge]:
+        """The edges it adds to the circuit: one from each important sender to each receiver."""
+        return [
+            Edge(sender, head, self.input, float(self.effects[sender.layer, sender.index]), self.shared)
+            for sender in self.important
+            for head in self.receivers or (None,)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +89,12 @@ class SearchResult:
     circuit: Circuit
     steps: tuple[SearchStep, ...]
     complete: bool
+
+
+def circuit_of(edges: Iterable[Edge], n_layers: int, n_heads: int) -> Circuit:
+    """The circuit of the edges found: each of its heads sends one of them."""
+    ordered = sorted(edges, key=lambda edge: (edge.receiver or Head(n_layers, 0), edge.input, edge.sender))
+    return Circuit(tuple(sorted({edge.sender for edge in ordered})), tuple(ordered), n_layers, n_heads)
 
 
 def search_cost(rows: Iterable[CostRow]) -> CostRow:
@@ -120,11 +143,18 @@ def search(
 
 
 def search_all(
-    measure: Measure, n_layers: int, n_heads: int, group: int, settings: Sequence[Thresholds], watcher: Watcher
+    measure: Measure,
+    n_layers: int,
+    n_heads: int,
+    group: int,
+    settings: Sequence[Thresholds],
+    watcher: Watcher,
+    spent: Callable[[], CostRow | None] = lambda: None,
 ) -> list[SearchResult]:
     """One walk for each of ``settings``, side by side: effects do not depend on thresholds (SPEED item 9).
 
     A receiver that several walks reach is measured once. The watcher is shown the first walk's circuit.
+    ``spent`` tells what has been booked so far; it is asked after every layer.
     """
     walks = [_Walk(n_layers, n_heads, group, thresholds) for thresholds in settings]
     progress = _Progress(n_layers, watcher)
@@ -134,9 +164,11 @@ def search_all(
             wanted = sorted({receiver for walk in walks for receiver in walk.receivers_in(layer)})
             if wanted:
                 measured = measure(wanted, _decides(walks), progress.within(layer))
+                booked = spent()
                 for walk in walks:
-                    walk.take(layer, dict(zip(wanted, measured, strict=True)))
+                    walk.take(layer, dict(zip(wanted, measured, strict=True)), booked)
                 watcher.found(walks[0].circuit())
+                watcher.walked(tuple(walks[0].steps))
             progress.leave(layer)
         complete = True
     except Cancelled:
@@ -181,24 +213,23 @@ class _Walk:
     def deciding(self, receiver: Receiver, effects: Tensor) -> Tensor:
         return deciding_senders(effects, self.top(receiver), self._rule(receiver))
 
-    def take(self, layer: int, measured: dict[Receiver, Effects]) -> None:
+    def take(self, layer: int, measured: dict[Receiver, Effects], spent: CostRow | None) -> None:
         """Take in the important senders of this layer's receivers."""
         for receiver, heads in self.receivers_in(layer).items():
-            self._step(receiver, heads, measured[receiver])
+            self._step(receiver, heads, measured[receiver], spent)
 
     def circuit(self) -> Circuit:
-        edges = sorted(self.edges, key=lambda edge: (edge.receiver or Head(self.n_layers, 0), edge.input, edge.sender))
-        return Circuit(tuple(sorted(self.heads)), tuple(edges), self.n_layers, self.n_heads)
+        return circuit_of(self.edges, self.n_layers, self.n_heads)
 
-    def _step(self, receiver: Receiver, receivers: tuple[Head, ...], measured: Effects) -> None:
+    def _step(
+        self, receiver: Receiver, receivers: tuple[Head, ...], measured: Effects, spent: CostRow | None
+    ) -> None:
         limits = layer_thresholds(measured.f, self.top(receiver), self._rule(receiver))
         important = important_senders(measured.f, limits)
         self.heads.update(important)
-        shared = receiver.input in (Input.K, Input.V) and len(receivers) > 1
-        for sender in important:
-            f = float(measured.f[sender.layer, sender.index])
-            self.edges += [Edge(sender, head, receiver.input, f, shared) for head in receivers or (None,)]
-        self.steps.append(SearchStep(receivers, receiver.input, measured.f, measured.estimated, limits, important))
+        step = SearchStep(receivers, receiver.input, measured.f, measured.estimated, limits, important, spent)
+        self.edges += step.edges
+        self.steps.append(step)
 
     def _rule(self, receiver: Receiver) -> Thresholds:
         if receiver.head is None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import networkx as nx
 import plotly.graph_objects as go
 
 from engine.circuit import Circuit, to_networkx
 from engine.figures import theme
-from engine.figures.tables import Row, edge_rows
+from engine.figures.tables import Row
+from engine.heads import Head
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -48,20 +48,50 @@ def rows_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def circuit_graphml(circuit: Circuit) -> str:
-    """The circuit for Gephi, yEd, Cytoscape or networkx: edges carry input, effect and shared."""
-    return "\n".join(nx.generate_graphml(to_networkx(circuit)))
+def circuit_graphml(
+    circuit: Circuit, names: Mapping[Head, str] | None = None, roles: Mapping[Head, str] | None = None
+) -> str:
+    """The circuit for Gephi, yEd, Cytoscape or networkx: edges carry input, effect and shared.
+
+    Heads carry the reader's ``names`` as "name" and their "role", where they have one.
+    """
+    graph = to_networkx(circuit)
+    for attribute, texts in (("name", names or {}), ("role", roles or {})):
+        for head in circuit.heads:
+            if head in texts:
+                graph.nodes[str(head)][attribute] = texts[head]
+    return "\n".join(nx.generate_graphml(graph))
 
 
-def circuit_json(circuit: Circuit) -> str:
-    """Heads and edges, strongest first, with the shape of the model."""
-    content = {
-        "n_layers": circuit.n_layers,
-        "n_heads": circuit.n_heads,
-        "heads": [str(head) for head in circuit.heads],
-        "edges": edge_rows(circuit),
-    }
-    return json.dumps(content, indent=1)
+def circuit_mermaid(
+    circuit: Circuit, names: Mapping[Head, str] | None = None, roles: Mapping[Head, str] | None = None
+) -> str:
+    """The circuit as a Mermaid flowchart, for Markdown that draws it: layers upward, strongest edges first.
+
+    A dotted arrow is an edge whose patch raises the metric.
+    """
+    lines = ["flowchart BT"]
+    for layer in sorted({head.layer for head in circuit.heads}):
+        lines.append(f'  subgraph layer{layer}["layer {layer}"]')
+        for head in (each for each in circuit.heads if each.layer == layer):
+            texts = (str(head), (names or {}).get(head), (roles or {}).get(head))
+            lines.append(f'    {_node(head)}["{"<br>".join(_mermaid_text(text) for text in texts if text)}"]')
+        lines.append("  end")
+    lines.append('  logits["logits"]')
+    for edge in sorted(circuit.edges, key=lambda edge: -abs(edge.effect)):
+        to = "logits" if edge.receiver is None else _node(edge.receiver)
+        arrow = "-.->" if edge.effect > 0 else "-->"
+        lines.append(f'  {_node(edge.sender)} {arrow}|"{edge.input.value} {edge.effect:+.3f}"| {to}')
+    return "\n".join(lines) + "\n"
+
+
+def _node(head: Head) -> str:
+    return f"h{head.layer}_{head.index}"
+
+
+def _mermaid_text(text: str) -> str:
+    """Mermaid reads entities by number, and little else, between quotes."""
+    return "".join(c if c.isalnum() or c in " .,-+" else f"#{ord(c)};" for c in text)
 
 
 def _file_name(title: str) -> str:

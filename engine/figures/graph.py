@@ -1,7 +1,7 @@
 """A circuit as a graph: layers upward, logits on top (layout.py places the nodes).
 
 * Edge colour says which input it enters (q, k, v or the logits), width is |effect|, a dashed edge is one
-  whose patch raises the metric. Plotly has one width a trace, so edges are binned into WIDTHS.
+  whose patch raises the metric (edges.py draws them).
 * Node colour is the sum of the effects of a head's outgoing edges, or values of the caller's.
 * Only markers answer clicks: nodes carry ``customdata = [layer, head]``, and an invisible marker in the
   middle of each edge carries ``[sender, receiver, input]``, such as ``["23.0", "23.3", "q"]``; a receiver may
@@ -12,19 +12,28 @@ MLPs are part of every path (recomputed, METHOD section 2.7) and are not drawn.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from functools import lru_cache
 
 import plotly.graph_objects as go
 
-from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
+from engine.circuit import LOGITS_NODE, Circuit, Edge
 from engine.figures import theme
+from engine.figures.edges import (
+    FADED,
+    Place,
+    add_edge_targets,
+    add_edges,
+    add_legend,
+    curves,
+    deciding_edges,
+    edge_data,
+    edge_text,
+)
 from engine.figures.layout import place
 from engine.heads import Head
 
-WIDTHS = (1.0, 1.8, 2.8, 4.0, 5.5, 7.0)  # pixels, for |effect| in equal parts of the largest
-CURVE_POINTS = 14
-DASH = "5px,3px"
-Place = Mapping[Hashable, tuple[float, float]]
+SETTLED = 0.22  # opacity of edges that step back from new ones
 
 
 def graph_figure(
@@ -35,29 +44,37 @@ def graph_figure(
     node_values: Mapping[Head, float] | None = None,
     value_name: str = "summed effect of outgoing edges",
     selected: Head | None = None,
-    among: Circuit | None = None,
+    within: Circuit | None = None,
+    bright: Collection[Edge] | None = None,
 ) -> go.Figure:
     """The circuit's graph. Edges with |effect| < ``min_effect`` are hidden; nodes stay where they are.
 
     ``selected`` frames a head and fades the edges that do not touch it. ``node_values`` colours nodes by
-    something else than ``sent_effects``; name it in ``value_name``. ``among``: a larger circuit to leave room
-    for, so that figures of several of its parts have every head in the same place.
+    something else than ``sent_effects``; name it in ``value_name``. ``within`` is a larger circuit this one is a
+    part of: places, height and widths are those of its graph. ``bright``: the only edges not faded.
     """
-    whole = among or circuit
-    rows = rows_of(whole)
-    places = place(rows, [(edge.sender, receiver_of(edge)) for edge in whole.edges])
+    whole = circuit if within is None else within
+    rows, places = rows_of(whole), places_of(whole)
     figure = theme.blank(dark, _height(len(rows), len(whole.heads)))
     shown = visible_edges(circuit, min_effect)
-    largest = max((abs(edge.effect) for edge in circuit.edges), default=1.0) or 1.0
-    _add_edges(figure, shown, places, largest, selected)
-    _add_edge_targets(figure, shown, places)
+    largest = max((abs(edge.effect) for edge in whole.edges), default=1.0) or 1.0
+    points = curves(shown, places)
+    faint = FADED if bright is None else SETTLED
+    add_edges(figure, shown, points, lambda edge: abs(edge.effect), largest, _fading(selected, bright), faint)
+    add_edge_targets(figure, shown, points, edge_text, edge_data)
     _add_nodes(figure, circuit, places, sent_effects(circuit) if node_values is None else node_values, value_name, dark)
     _add_selection(figure, circuit, places, selected)
-    _add_legend(figure, shown, dark)
+    add_legend(figure, shown, dark)
     _place_axes(figure, rows, places)
     if not circuit.heads:
         theme.hint(figure, "No head found yet.", dark)
     return figure
+
+
+@lru_cache(maxsize=16)
+def places_of(circuit: Circuit) -> dict[Hashable, tuple[float, float]]:
+    """(x, y) of every head and of the logits. Remembered: redrawing a circuit needs them again."""
+    return place(rows_of(circuit), deciding_edges(circuit.edges, lambda edge: abs(edge.effect)))
 
 
 def rows_of(circuit: Circuit) -> list[list[Hashable]]:
@@ -66,10 +83,6 @@ def rows_of(circuit: Circuit) -> list[list[Hashable]]:
     for head in circuit.heads:
         by_layer[head.layer].append(head)
     return [*(by_layer[layer] for layer in sorted(by_layer)), [LOGITS_NODE]]
-
-
-def receiver_of(edge: Edge) -> Hashable:
-    return LOGITS_NODE if edge.receiver is None else edge.receiver
 
 
 def visible_edges(circuit: Circuit, min_effect: float) -> list[Edge]:
@@ -92,74 +105,11 @@ def sent_effects(circuit: Circuit) -> dict[Head, float]:
     return totals
 
 
-def width_of(effect: float, largest: float) -> float:
-    """Line width in pixels."""
-    part = min(abs(effect) / largest, 1.0)
-    return WIDTHS[min(int(part * len(WIDTHS)), len(WIDTHS) - 1)]
-
-
-def _add_edges(figure: go.Figure, edges: list[Edge], places: Place, largest: float, selected: Head | None) -> None:
-    """One trace for each (input, dash, width, faded) among the edges."""
-    groups: defaultdict[tuple[Input, bool, float, bool], list[Edge]] = defaultdict(list)
-    for edge in edges:
-        faded = selected is not None and selected not in (edge.sender, edge.receiver)
-        groups[edge.input, edge.effect > 0, width_of(edge.effect, largest), faded].append(edge)
-    for (entry, raises, width, faded), members in sorted(groups.items(), key=lambda item: (not item[0][3], item[0][2])):
-        x: list[float | None] = []
-        y: list[float | None] = []
-        for edge in members:
-            xs, ys = curve(places[edge.sender], places[receiver_of(edge)])
-            x += [*xs, None]
-            y += [*ys, None]
-        figure.add_scatter(
-            x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=entry.value, name="edges",
-            meta={"input": entry.value, "edges": len(members)},
-            line={"color": theme.fade(theme.INPUT_COLOURS[entry], 0.12 if faded else 0.55 + 0.06 * width),
-                  "width": width, "dash": DASH if raises else "solid", "shape": "spline"},
-        )  # fmt: skip
-
-
-def curve(start: tuple[float, float], end: tuple[float, float]) -> tuple[list[float], list[float]]:
-    """Points of a cubic Bezier curve that leaves upward and arrives from below.
-
-    An edge over several rows bows away from the middle, so that it does not run through the nodes between.
-    """
-    (x0, y0), (x1, y1) = start, end
-    rise = y1 - y0
-    bow = 0.22 * (rise - 1) ** 0.7 * (1 if x0 + x1 >= 0 else -1) if rise > 1 else 0.0
-    steps = [i / (CURVE_POINTS - 1) for i in range(CURVE_POINTS)]
-    xs = [_bezier(t, x0, x0 + bow, x1 + bow, x1) for t in steps]
-    ys = [_bezier(t, y0, y0 + 0.4 * rise, y1 - 0.4 * rise, y1) for t in steps]
-    return [round(x, 3) for x in xs], [round(y, 3) for y in ys]
-
-
-def _bezier(t: float, a: float, b: float, c: float, d: float) -> float:
-    s = 1 - t
-    return s**3 * a + 3 * s**2 * t * b + 3 * s * t**2 * c + t**3 * d
-
-
-def _add_edge_targets(figure: go.Figure, edges: list[Edge], places: Place) -> None:
-    """The invisible markers that answer for edges, at the middle of each curve."""
-    middles = []
-    for edge in edges:
-        xs, ys = curve(places[edge.sender], places[receiver_of(edge)])
-        half = CURVE_POINTS // 2
-        middles.append(((xs[half - 1] + xs[half]) / 2, (ys[half - 1] + ys[half]) / 2))
-    figure.add_scatter(
-        x=[x for x, _ in middles], y=[y for _, y in middles], mode="markers", name="edge targets", showlegend=False,
-        marker={"size": 14, "color": "rgba(0,0,0,0)"},
-        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
-        customdata=[[str(edge.sender), str(receiver_of(edge)), edge.input.value] for edge in edges],
-        text=[edge_text(edge) for edge in edges], hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
-
-
-def edge_text(edge: Edge) -> str:
-    """What an edge says on hover."""
-    into = "the logits" if edge.receiver is None else f"{edge.receiver} through its {edge.input.value}"
-    direction = "lowers" if edge.effect < 0 else "raises"
-    shared = "<br>one effect of the whole KV group (shared edge)" if edge.shared else ""
-    return f"<b>{edge.sender} → {into}</b><br>effect {edge.effect:+.3f}: patching it {direction} the metric{shared}"
+def _fading(selected: Head | None, bright: Collection[Edge] | None) -> Callable[[Edge], bool]:
+    """Which edges step back: those not ``bright``, else those that do not touch the selected head."""
+    if bright is not None:
+        return lambda edge: edge not in bright
+    return lambda edge: selected is not None and selected not in (edge.sender, edge.receiver)
 
 
 def _add_nodes(
@@ -218,23 +168,6 @@ def _add_selection(figure: go.Figure, circuit: Circuit, places: Place, selected:
     )  # fmt: skip
 
 
-def _add_legend(figure: go.Figure, edges: list[Edge], dark: bool) -> None:
-    """An entry for each input in use, and what dashes mean. A click on an input hides its edges."""
-    present = {edge.input for edge in edges}
-    for entry in Input:
-        if entry in present:
-            figure.add_scatter(
-                x=[None], y=[None], mode="lines", name=f"into {entry.value}", legendgroup=entry.value,
-                line={"color": theme.INPUT_COLOURS[entry], "width": 4},
-            )  # fmt: skip
-    for raises, dash in ((False, "solid"), (True, DASH)):
-        if any((edge.effect > 0) == raises for edge in edges):
-            figure.add_scatter(
-                x=[None], y=[None], mode="lines", line={"color": theme.muted(dark), "width": 2, "dash": dash},
-                name="patching raises the metric" if raises else "patching lowers the metric",
-            )  # fmt: skip
-
-
 def _height(n_rows: int, n_heads: int) -> int:
     """Pixels: room for a node and a gap in every row."""
     return 124 + max(260, n_rows * (node_size(n_heads) + 16))
@@ -251,4 +184,3 @@ def _place_axes(figure: go.Figure, rows: list[list[Hashable]], places: Place) ->
         margin={"l": 70, "r": 16, "t": 68, "b": 40},
         hoverdistance=16,
     )
-

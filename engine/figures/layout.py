@@ -17,6 +17,7 @@ import numpy as np
 Rows = list[list[Hashable]]  # bottom row first
 Edges = Sequence[tuple[Hashable, Hashable]]
 SWEEPS = 8
+BLOCK = 256  # edges held against all later ones at a time: bounds the memory it takes
 
 
 def place(rows: Rows, edges: Edges) -> dict[Hashable, tuple[float, float]]:
@@ -57,21 +58,27 @@ def count_crossings(rows: Rows, edges: Edges) -> int:
     px = np.array([[x[low], x[high]] for low, high in ends], dtype=float)
     py = np.array([[y[low], y[high]] for low, high in ends], dtype=float)
     total = 0
-    for i in range(len(ends) - 1):
-        total += int(_crosses(px[i], py[i], px[i + 1 :], py[i + 1 :]).sum())
+    for first in range(0, len(ends) - 1, BLOCK):
+        block = slice(first, first + BLOCK)
+        total += int(_crosses(px[block], py[block], px[first:], py[first:]).sum())
     return total
 
 
 def _crosses(x: np.ndarray, y: np.ndarray, others_x: np.ndarray, others_y: np.ndarray) -> np.ndarray:
-    """Whether one upward edge crosses each of the others: they change sides between the heights they share."""
-    low = np.maximum(y[0], others_y[:, 0])
-    high = np.minimum(y[1], others_y[:, 1])
-    slope = (x[1] - x[0]) / (y[1] - y[0])
+    """Whether upward edges cross each of the others ``[edge other]``: they change sides between the heights they share.
+
+    The others begin with the edges themselves; each pair among those counts once.
+    """
+    slope = (x[:, 1] - x[:, 0]) / (y[:, 1] - y[:, 0])
     slopes = (others_x[:, 1] - others_x[:, 0]) / (others_y[:, 1] - others_y[:, 0])
-    at_low = x[0] + slope * (low - y[0]) - (others_x[:, 0] + slopes * (low - others_y[:, 0]))
-    at_high = x[0] + slope * (high - y[0]) - (others_x[:, 0] + slopes * (high - others_y[:, 0]))
+    low = np.maximum(y[:, :1], others_y[:, 0])
+    high = np.minimum(y[:, 1:], others_y[:, 1])
+    shift = (x[:, 0] - slope * y[:, 0])[:, None] - (others_x[:, 0] - slopes * others_y[:, 0])
+    turn = slope[:, None] - slopes
+    at_low, at_high = shift + turn * low, shift + turn * high
     tiny = 1e-9  # edges that only meet in a shared end do not cross
-    return (low < high) & (at_low * at_high < 0) & (np.abs(at_low) > tiny) & (np.abs(at_high) > tiny)
+    crosses = (low < high) & (at_low * at_high < 0) & (np.abs(at_low) > tiny) & (np.abs(at_high) > tiny)
+    return np.triu(crosses, k=1)
 
 
 def _sweep(rows: Rows, neighbours: Mapping[Hashable, list[Hashable]], upward: bool) -> Rows:

@@ -1,16 +1,80 @@
-"""Compare."""
+"""Compare: two runs on one screen."""
 
 from __future__ import annotations
 
-from pages.shared import frame, state
+import streamlit as st
+
+from pages.compare import choice, heads, numbers, scores
+from pages.shared import background, frame, head_card, look, rooms, state
+from pages.shared.view import View
+
+LEAD = (
+    "Two runs side by side: another task, another model, other settings, or inside a pruned set of heads against among "
+    "all of them. What they share, what each has alone, and what each took."
+)
 
 
 def show() -> None:
-    settings = state.current().settings()
-    frame.opening("Compare", "Coming.")
-    prepared = frame.ready(settings)
-    if prepared is None:
+    view = state.current()
+    frame.opening("Compare", LEAD)
+    background.follow(view.settings())
+    slots = [st.container() for _ in range(5)]
+    with slots[0]:
+        pair = choice.show(view)
+    if pair is None:
         return
+    with slots[1]:
+        numbers.show(pair)
+    if pair.left.summary.shape != pair.right.summary.shape:
+        with slots[2]:
+            _other_shape(pair)
+        return
+    with slots[2]:
+        heads.show(pair, view)
+    with slots[3]:
+        scores.show(pair, view)
+    with slots[4]:
+        _card(pair, view)
+
+
+def _other_shape(pair: choice.Pair) -> None:
+    shapes = [" × ".join(map(str, run.summary.shape)) for run in (pair.left, pair.right)]
+    look.step(None, "Heads", "Which heads both circuits have, and how their scores differ.")
+    look.empty(
+        "These heads cannot be matched",
+        f"The left model has {shapes[0]} heads (layers × heads), the right one {shapes[1]}. The numbers above still "
+        "compare.",
+    )
+
+
+def _card(pair: choice.Pair, view: View) -> None:
+    """The head's card, if either run is of the prompts chosen on the left."""
+    settings = view.settings()
+    data = background.data_of(settings)
+    here = [run for run in (pair.left, pair.right) if run.settings and background.data_of(run.settings) == data]
+    if not here:
+        look.step(None, "One head", head_card.LEAD)
+        look.empty(
+            "Neither run is of the model and prompts chosen",
+            "A head’s card shows what is chosen in the menu at the side. Choose a run’s model, task, pairs and seed "
+            "there, or with a link below.",
+        )
+        _links(pair)
+        return
+    prepared = frame.ready(settings)
+    if prepared is not None:
+        pruning = background.result_of(background.curve_job(settings))
+        head_card.show(prepared, view, pruning, here[0].found)
+
+
+def _links(pair: choice.Pair) -> None:
+    """To this comparison with a run's model and prompts chosen."""
+    for side, run in (("left", pair.left), ("right", pair.right)):
+        if (settings := run.settings) is not None:
+            rooms.link(
+                "compare", f"Choose those of the {side} run", model=settings.model, task=settings.task,
+                pairs=settings.pairs, seed=settings.seed, left=pair.left.id, right=pair.right.id,
+            )  # fmt: skip
 
 
 show()

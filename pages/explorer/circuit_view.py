@@ -6,16 +6,16 @@ from typing import Any
 
 import streamlit as st
 
-from engine.circuit import Circuit, Edge
+from engine.circuit import Circuit
 from engine.figures.export import circuit_graphml, figure_html, rows_csv
-from engine.figures.graph import edge_text, graph_figure
+from engine.figures.graph import graph_figure
 from engine.figures.tables import edge_rows
 from engine.heads import Head
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.record import discovery_json, dumps
-from pages.explorer import circuit_facts, grid_view
-from pages.shared import look, state
+from pages.explorer import grid_view
+from pages.shared import circuit_facts, edges, look, rooms, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import INPUTS, View
@@ -45,6 +45,7 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
     with right:
         circuit_facts.show(prepared, found)
         _selection(found, view)
+    rooms.link("circuit", "The circuit in a room of its own: roles, filters, names, answer keys, files")
     grid_view.show(found)
     _twin(prepared, found, figure)
 
@@ -95,18 +96,9 @@ def _hide_inputs(figure: Any, inputs: tuple[str, ...]) -> None:
 def _clicked(data: list) -> None:
     """A node ``[layer, head]``, or the middle of an edge ``[sender, receiver, input]``."""
     if isinstance(data[0], str):
-        state.change(edge=_edge_name(*data))
+        state.change(edge=edges.name(*data))
     else:
         state.change(head=str(Head(int(data[0]), int(data[1]))))
-
-
-def _edge_name(sender: str, receiver: str, letter: str) -> str:
-    """As in the URL: ``9.6-logits``, ``5.5-9.6.q``."""
-    return f"{sender}-{receiver}" if receiver == "logits" else f"{sender}-{receiver}.{letter}"
-
-
-def name_of(edge: Edge) -> str:
-    return _edge_name(str(edge.sender), "logits" if edge.receiver is None else str(edge.receiver), edge.input.value)
 
 
 def _selected(circuit: Circuit, view: View) -> Head | None:
@@ -123,25 +115,20 @@ def _selection(found: Discovery, view: View) -> None:
         state.change(head=st.session_state["circuit_head"])
 
     st.selectbox("Head", heads, key="circuit_head", placeholder="search, or click one", on_change=pick)
-    edges = {name_of(edge): edge for edge in sorted(found.circuit.edges, key=lambda edge: -abs(edge.effect))}
-    st.session_state["circuit_edge"] = view.edge if view.edge in edges else None
+    by_name = edges.by_name(found.circuit)
+    st.session_state["circuit_edge"] = view.edge if view.edge in by_name else None
 
     def pick_edge() -> None:
         state.change(edge=st.session_state["circuit_edge"])
 
     st.selectbox(
-        "Edge", list(edges), key="circuit_edge", placeholder="strongest first", on_change=pick_edge,
-        format_func=lambda name: f"{name.replace('-', ' → ')}   ({edges[name].effect:+.3f})",
+        "Edge", list(by_name), key="circuit_edge", placeholder="strongest first", on_change=pick_edge,
+        format_func=lambda name: edges.title(name, by_name[name]),
     )  # fmt: skip
-    if view.edge in edges:
-        _edge_note(edges[view.edge])
+    if view.edge in by_name:
+        edges.tell(by_name[view.edge])
     if view.head in heads:
         st.markdown(f"[Head {view.head}: its card](#head-card)")
-
-
-def _edge_note(edge: Edge) -> None:
-    plain = edge_text(edge).replace("<br>", ". ").replace("<b>", "").replace("</b>", "")
-    look.note(f"{plain}. In units of clean − corrupted: −1 is as bad as the corrupted prompt.")
 
 
 def _twin(prepared: Prepared, found: Discovery, figure: Any) -> None:

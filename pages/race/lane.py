@@ -95,6 +95,6 @@ def graph(lane: Lane, among: Circuit | None, key: str, **more: Any) -> None:
 @lru_cache(maxsize=8)
 def figure_of(circuit: Circuit, among: Circuit, dark: bool) -> Any:
     """Placing the heads takes longer than a poll may."""
-    figure = graph_figure(circuit, dark=dark, among=among)
+    figure = graph_figure(circuit, dark=dark, within=among)
     figure.update_layout(height=GRAPH_HEIGHT)
     return figure

@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.enough import Enough
+    from engine.heads import Head
     from engine.models.model import Model
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
+    from engine.roles import Behaviour
     from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.verification import Verification
 
 LOADING = "loading the model"
 KEPT_GLANCES = 60
@@ -237,6 +240,30 @@ def leave_pilot(settings: Settings) -> None:
         background().jobs.forget(key)
 
 
+def roles_job(settings: Settings) -> Job | None:
+    return background().glances.find(("roles", data_of(settings)))
+
+
+def start_roles(settings: Settings) -> Job:
+    """Where every head looks and what it writes: a second or so, so it waits for no search. Result: Behaviour."""
+    data = data_of(settings)
+    behind = background()
+    return behind.glances.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
+
+
+def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
+    return background().jobs.find(("verify", data_of(settings), heads, seed))
+
+
+def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
+    """Some heads alone on the prompts of ``seed``: seconds. Result: Verification."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("verify", data, heads, seed), lambda watcher: _verify(behind, data, heads, seed, watcher)
+    )
+
+
 def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
     """A quick look at a model, the same for the same ``what``. Result: what ``look`` returns.
 
@@ -330,6 +357,26 @@ def _pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watche
     from engine.pilot import look_ahead
 
     return look_ahead(_known(behind, settings, watcher), keep, settings, watcher)
+
+
+def _roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
+    from engine.behaviour import measure_behaviour
+
+    return measure_behaviour(_known(behind, settings, watcher), watcher)
+
+
+def _verify(
+    behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
+) -> Verification:
+    from engine.cost import Ledger, pass_flops
+    from engine.pipeline import verify_on_fresh
+    from engine.verification import STAGE
+
+    prepared = _known(behind, settings, watcher)
+    watcher.step(STAGE, 0, 1)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
+    with ledger.stage(STAGE):
+        return verify_on_fresh(prepared, heads, seed, ledger)
 
 
 def _stage_name(announcement: str) -> str:

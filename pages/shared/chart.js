@@ -8,7 +8,7 @@
 //   dark             whether the figure is drawn for a dark page
 //   figure, version  the figure to show, as JSON, and its name, which stands in layout.meta.version
 //   slider           the step the slider should stand at, or null
-//   selected         { x, y } of the mark in the trace "selected", or null
+//   selected         { x, y } of the mark in the trace "selected", null for none, false for where the figure has it
 // up:   clicked   customdata of the point clicked
 //       dragged   value of the step at which a drag ended
 //       retheme   "dark" or "light" if the page is not what the figure is drawn for
@@ -99,7 +99,7 @@ class Link {
   async markSelected() {
     const number = this.chart.data.findIndex((trace) => trace.name === "selected");
     const { selected } = this.data;
-    if (number < 0 || selected === undefined) return;
+    if (number < 0 || selected === false) return;
     const [x, y] = selected === null ? [[], []] : [[selected.x], [selected.y]];
     const shown = this.chart.data[number];
     if (shown.x?.[0] === x[0] && shown.y?.[0] === y[0]) return;

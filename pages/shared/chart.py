@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -59,13 +59,14 @@ def chart(
     on_click: Callable[[Any], None] | None = None,
     on_drag: Callable[[float], None] | None = None,
     slider: int | None = None,
-    selected: Mapping[str, float] | None = None,
+    selected: Mapping[str, float] | Literal[False] | None = False,
 ) -> None:
     """Draw ``figure``, in place if it is a new state of the chart that ``identity`` names.
 
     The callbacks run before the next script run, as a widget's do: ``on_click`` with the customdata of the
     point clicked, ``on_drag`` with the value of the step the slider was left at. ``slider`` is the step it
-    should stand at, ``selected`` where the trace "selected" has its mark. ``alt`` tells those who do not see it.
+    should stand at, ``selected`` where the trace "selected" has its mark (False: where the figure has it). ``alt``
+    tells those who do not see it.
     """
     version = _stamp(figure)
     first = _first_figure(figure, key, (identity, figure.layout.height))  # pyright: ignore[reportAttributeAccessIssue]
@@ -84,7 +85,7 @@ def chart(
         key=state,
         data={
             "chart": key, "dark": is_dark(), "version": version, "figure": figure.to_json(),
-            "slider": slider, "selected": None if selected is None else dict(selected),
+            "slider": slider, "selected": dict(selected) if selected else selected,
         },
         height="content",
         on_clicked_change=sent("clicked", on_click),

@@ -43,6 +43,10 @@ TERMS = {
         "First order: the true change of the receiver’s output times the gradient of the metric. What later layers "
         "do with a large change is missing from it."
     ),
+    "role": (
+        "A name for what a head does, by two numbers: where its attention goes on the clean prompts, and what it adds "
+        "to the answer’s logits directly. “-like”: a head can behave so for another reason."
+    ),
     "Spearman": (
         "How far two rankings agree: 1 is the same order, 0 no relation, −1 the reverse. Computed on ranks, so how far "
         "apart the scores are does not matter; equal scores share their mean rank."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -24,9 +25,17 @@ LEAD = (
 
 
 def show(
-    prepared: Prepared, view: View, pruning: Pruning | None, found: Discovery | None, number: int | None = None
+    prepared: Prepared,
+    view: View,
+    pruning: Pruning | None,
+    found: Discovery | None,
+    number: int | None = None,
+    about: Callable[[Head], None] | None = None,
 ) -> None:
-    """``number`` is the step's, where steps are numbered; ``pruning`` and ``found`` as far as there are any."""
+    """``number`` is the step's, where steps are numbered; ``pruning`` and ``found`` as far as there are any.
+
+    ``about`` says what the page knows of the head, in place of what published circuits say.
+    """
     st.html('<div id="head-card"></div>')
     look.step(number, "One head", LEAD)
     model = prepared.model
@@ -41,7 +50,7 @@ def show(
         look.empty("No head selected", "Its card opens here.")
         return
     _score_facts(prepared.scores, head)
-    _known_as(prepared, head)
+    known_as(prepared, head) if about is None else about(head)
     _why_kept(prepared.scores, view, pruning, head)
     head_effects.show(found, head)
     head_attention.show(prepared, view, head)
@@ -100,7 +109,7 @@ def _score_facts(scores: HeadScores, head: Head) -> None:
     look.facts(items)
 
 
-def _known_as(prepared: Prepared, head: Head) -> None:
+def known_as(prepared: Prepared, head: Head) -> None:
     """What published circuits of this model and task say about the head."""
     for key in answer_keys(prepared.settings.model, prepared.settings.task):
         if head in key.roles:

@@ -22,10 +22,11 @@ WHAT = {
     "search": "Search",
     "pilot": "Look ahead",
     "enough": "Enough pairs",
+    "verify": "Verification",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
-    "enough": "prompts",
+    "enough": "prompts", "verify": "circuit",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.

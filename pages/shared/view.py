@@ -7,10 +7,12 @@ that makes no sense in a link is replaced by the default, and the reader is told
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from engine.circuit_filter import Sign
 from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
 from engine.heads import Head
@@ -31,8 +33,14 @@ PAIR_FILTERS = ("all", "wrong")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 300
+SIGNS = tuple(sign.value for sign in Sign)
+DRAWN = ("auto", "layers", "heads")
+FILLS = ("role", "effect")
+MAX_PINS = 60
+MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
 MAX_SEARCH = 40
 MAX_TOP = 10_000
+RUN = re.compile(r"(file-)?[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,17 @@ class View:
     union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
     with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
+    On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
+    logits, the ``strongest`` edges (0 is all). ``pins`` are heads, ``names`` the reader's own ("9.6~mover"). It is
+    ``drawn`` as heads or by layer, but for the layers ``opened``; ``fill`` colours heads by role or effect;
+    ``answer_key`` is the number of the one laid over it, 0 while they are hidden.
     ``union`` names the union of masks to search in, empty for the automatic choice.
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
+    ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
     model: str = Settings.model
@@ -68,6 +81,16 @@ class View:
     inputs: tuple[str, ...] = INPUTS
     prompt: int = 0
     hide_first: bool = False
+    sign: str = "both"
+    span: str | None = None
+    connected: bool = False
+    strongest: int = 0
+    pins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    drawn: str = "auto"
+    opened: tuple[str, ...] = ()
+    fill: str = "role"
+    answer_key: int = 0
     union: str = ""
     maps: str = "both"
     versus: str = "rank"
@@ -80,6 +103,9 @@ class View:
     own: bool = False
     pair_filter: str = "all"
     pair_page: int = 1
+    step: int = 1
+    left: str | None = None
+    right: str | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -259,6 +285,36 @@ def _pair_filter(raw: str) -> str:
     return raw
 
 
+def _span(raw: str) -> str:
+    low, dash, high = raw.partition("-")
+    if not dash or _whole(0, 999)(low) > _whole(0, 999)(high):
+        raise HeadlightError(f"Expected a range of layers such as 3-9, got {_short(raw)}.")
+    return f"{int(low)}-{int(high)}"
+
+
+def _several(read: Callable[[str], str], most: int) -> Callable[[str], tuple[str, ...]]:
+    def read_all(raw: str) -> tuple[str, ...]:
+        parts = raw.split(",") if raw else []
+        if len(parts) > most:
+            raise HeadlightError(f"Expected at most {most} of them, got {len(parts)}.")
+        return tuple(dict.fromkeys(read(part) for part in parts))
+
+    return read_all
+
+
+def _name(raw: str) -> str:
+    head, mark, text = raw.partition("~")
+    if not mark or not text.strip() or len(text) > MAX_NAME or not text.isprintable():
+        raise HeadlightError(f"Expected names such as 9.6~mover of at most {MAX_NAME} letters, got {_short(raw)}.")
+    return f"{_head(head)}~{text.strip()}"
+
+
+def _run(raw: str) -> str:
+    if not RUN.fullmatch(raw):
+        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+    return raw
+
+
 def _short(raw: object) -> str:
     """A quoted, printable, short form of whatever stood in the link."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(raw))
@@ -283,6 +339,16 @@ READERS: dict[str, Callable[[str], Any]] = {
     "inputs": _some_of(INPUTS),
     "prompt": _whole(0, MAX_PAIRS - 1),
     "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
+    "sign": _one_of(SIGNS),
+    "span": _span,
+    "connected": lambda raw: bool(_whole(0, 1)(raw)),
+    "strongest": _whole(0, 100_000),
+    "pins": _several(_head, MAX_PINS),
+    "names": _several(_name, MAX_NAMES),
+    "drawn": _one_of(DRAWN),
+    "opened": _several(lambda part: str(_whole(0, 999)(part)), 1000),
+    "fill": _one_of(FILLS),
+    "answer_key": _whole(0, 9),
     "union": lambda raw: _one_of(("", *UNION_NAMES))(raw.replace(" ", "+")),  # a plus typed in an address is a blank
     "maps": _one_of(MAPS),
     "versus": _one_of(MEASURES),
@@ -295,4 +361,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "own": lambda raw: bool(_whole(0, 1)(raw)),
     "pair_filter": _pair_filter,
     "pair_page": _whole(1, MAX_PAIRS),
+    "step": _whole(1, 99_999),
+    "left": _run,
+    "right": _run,
 }

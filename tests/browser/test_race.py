@@ -14,8 +14,7 @@ JOBS = ".st-key-jobs_list"
 
 
 def open_race(page: Page, server: str, params: str = TOY) -> None:
-    page.goto(server + params)  # through the menu: the server has a session by then
-    page.get_by_role("link", name="Race").click()
+    page.goto(f"{server}race{params}")
     expect(page.get_by_role("button", name="Start the race")).to_be_visible()
 
 
@@ -71,8 +70,9 @@ def test_different_requests_wait_with_their_place_shown_and_can_be_cancelled_the
     open_race(page, server, MANY)
     page.get_by_role("button", name="Start the race").click()
     expect(page.locator(f"{JOBS} .hl-job.running")).to_have_count(2)
-    page.get_by_label("Seed").fill("1")
-    page.get_by_label("Seed").press("Enter")
+    seed = page.get_by_role("spinbutton", name="Seed")
+    seed.fill("1")
+    seed.press("Enter")
     waiting = page.locator(f"{JOBS} .hl-job.queued")
     expect(waiting).to_contain_text("waiting, place 3: 2 other jobs first")
     expect(page.get_by_text("Waiting: 2 other jobs first.")).to_be_visible()

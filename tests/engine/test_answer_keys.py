@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from engine.answer_keys import answer_keys
+from engine.answer_keys import answer_keys, models_with_keys, overlap
 from engine.heads import Head
 from engine.models.registry import find_card
 from engine.models.sources import TOY_FOLDER
@@ -33,3 +33,14 @@ def test_the_toy_key_is_the_toy_models_circuit():
 
 def test_most_models_have_no_key():
     assert answer_keys("smollm2-135m", "ioi") == ()
+
+
+def test_overlap_sorts_heads_into_three():
+    [key] = answer_keys("toy-induction", "induction-random")
+    same = overlap(key, [Head(1, 2), Head(0, 5)])
+    assert (same.both, same.only_found, same.missing) == ((Head(1, 2),), (Head(0, 5),), (Head(0, 1),))
+
+
+def test_models_with_keys_are_listed_once():
+    pairs = models_with_keys()
+    assert ("gpt2", "ioi") in pairs and len(pairs) == len(set(pairs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 
 import torch
 from torch import Tensor
@@ -29,6 +30,21 @@ class Band:
     median: tuple[float, ...]
     high: tuple[float, ...]
     draws: int
+
+
+def a_large_circuit(n_heads: int, n_layers: int = 30, per_layer: int = 12, seed: int = 0) -> Circuit:
+    """Random heads with about five edges each, all of them upward."""
+    rng = Random(seed)
+    heads = sorted(rng.sample([Head(i, j) for i in range(n_layers) for j in range(per_layer)], n_heads))
+    edges = []
+    for sender in heads:
+        above = [head for head in heads if head.layer > sender.layer]
+        for receiver in rng.sample(above, min(5, len(above))):
+            entry = rng.choice([Input.Q, Input.K, Input.V])
+            edges.append(Edge(sender, receiver, entry, rng.uniform(-0.9, 0.3)))
+        if not above or rng.random() < 0.3:
+            edges.append(Edge(sender, None, Input.LOGITS, rng.uniform(-0.9, 0.3)))
+    return Circuit(tuple(heads), tuple(edges), n_layers, per_layer)
 
 
 def some_scores(n_layers: int = 6, n_heads: int = 4, seed: int = 0) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
+import re
 
 import networkx as nx
 import pytest
@@ -13,7 +13,7 @@ import torch
 
 from engine.circuit import Input
 from engine.cost import CostRow
-from engine.figures.export import circuit_graphml, circuit_json, figure_html, rows_csv
+from engine.figures.export import circuit_graphml, circuit_mermaid, figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import (
     attention_rows,
@@ -150,9 +150,26 @@ def test_graphml_reads_back_with_its_attributes():
     assert graph["2.0"]["4.2"]["k"]["shared"] is True
 
 
-def test_json_reads_back():
-    content = json.loads(circuit_json(A_CIRCUIT))
-    assert content["heads"] == ["0.1", "2.0", "2.3", "4.2"]
-    assert content["edges"][0] == {
-        "sender": "4.2", "receiver": "logits", "input": "logits", "effect": -0.8, "shared": False,
-    }  # fmt: skip
+NAMES = {Head(0, 1): 'say "hi" <b>'}
+ROLES = {Head(0, 1): "induction", Head(4, 2): "name-mover-like"}
+
+
+def test_graphml_carries_names_and_roles():
+    graph = nx.parse_graphml(circuit_graphml(A_CIRCUIT, NAMES, ROLES), force_multigraph=True)
+    assert graph.nodes["0.1"]["name"] == 'say "hi" <b>' and graph.nodes["0.1"]["role"] == "induction"
+    assert "name" not in graph.nodes["4.2"] and "role" not in graph.nodes["2.0"]
+
+
+def test_mermaid_is_a_flowchart_with_every_head_and_edge():
+    header, *lines = circuit_mermaid(A_CIRCUIT, NAMES, ROLES).rstrip("\n").split("\n")
+    assert header == "flowchart BT"
+    nodes = dict(match.groups() for line in lines if (match := re.fullmatch(r' +(\w+)\["([^"]*)"\]', line)))
+    assert set(nodes) == {"h0_1", "h2_0", "h2_3", "h4_2", "logits"}
+    assert nodes["h0_1"] == "0.1<br>say #34;hi#34; #60;b#62;<br>induction"
+    edges = [re.fullmatch(r'  (\w+) (-->|-\.->)\|"(\w+) ([+-][\d.]+)"\| (\w+)', line) for line in lines]
+    found = [match.groups() for match in edges if match]
+    assert found[0] == ("h4_2", "-->", "logits", "-0.800", "logits")
+    assert ("h2_0", "-.->", "k", "+0.050", "h4_2") in found and len(found) == 5
+    assert sum(line.startswith("  subgraph layer") for line in lines) == sum(line == "  end" for line in lines) == 3
+    counted = len(nodes) + len(found) + 2 * 3
+    assert counted == len(lines), "a line is neither node, edge nor subgraph"

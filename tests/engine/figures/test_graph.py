@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.circuit import Circuit, Input
+from engine.circuit import Circuit, Edge, Input
 from engine.figures import theme
-from engine.figures.graph import WIDTHS, curve, edge_text, graph_figure, sent_effects, visible_edges, width_of
+from engine.figures.edges import WIDTHS, curves, edge_text, width_of
+from engine.figures.graph import graph_figure, sent_effects, visible_edges
 from engine.figures.theme import traces
 from engine.heads import Head
 from tests.engine.figures.made_up import A_CIRCUIT
@@ -115,9 +116,9 @@ def test_an_empty_circuit_says_so():
 
 
 def test_curves_join_their_ends_and_leave_upward():
-    xs, ys = curve((0.0, 1.0), (2.0, 4.0))
+    [(xs, ys)] = curves([Edge(Head(1, 0), Head(4, 2), Input.Q, -1.0)], {Head(1, 0): (0.0, 1.0), Head(4, 2): (2.0, 4.0)})
     assert (xs[0], ys[0], xs[-1], ys[-1]) == (0.0, 1.0, 2.0, 4.0)
-    assert ys == sorted(ys)
+    assert list(ys) == sorted(ys)
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -130,7 +131,7 @@ def test_a_circuit_of_three_hundred_heads_can_be_drawn(dark: bool):
 def test_parts_of_a_circuit_have_every_head_in_the_same_place():
     heads = A_CIRCUIT.heads[:-1]
     part = Circuit(heads, tuple(e for e in A_CIRCUIT.edges if e.sender in heads and e.receiver in (None, *heads)), 4, 4)
-    whole, alone = named(graph_figure(A_CIRCUIT, dark=False), "heads"), graph_figure(part, dark=False, among=A_CIRCUIT)
+    whole, alone = named(graph_figure(A_CIRCUIT, dark=False), "heads"), graph_figure(part, dark=False, within=A_CIRCUIT)
     places = {label: (x, y) for label, x, y in zip(whole.text, whole.x, whole.y, strict=True)}
     shown = named(alone, "heads")
     assert len(shown.text) == len(heads)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
+from random import Random
 
 import pytest
 
@@ -68,3 +70,29 @@ def test_a_lone_node_stands_over_its_neighbours():
 def test_a_node_without_edges_and_an_empty_graph_have_places():
     assert place([["top"]], []) == {"top": (0.0, 0.0)}
     assert set(place([["a", "b"], ["top"]], [])) == {"a", "b", "top"}
+
+
+def test_crossings_are_the_same_however_many_edges_are_compared_at_a_time(monkeypatch):
+    rng = Random(0)
+    rows = [[f"{y}.{x}" for x in range(6)] for y in range(5)]
+    edges = []
+    for _ in range(40):
+        low, high = sorted(rng.sample(range(5), 2))
+        edges.append((rng.choice(rows[low]), rng.choice(rows[high])))
+    whole = count_crossings(rows, edges)
+    x = {node: i for row in rows for i, node in enumerate(row)}
+    by_hand = sum(crosses(first, second, x) for first, second in itertools.combinations(dict.fromkeys(edges), 2))
+    monkeypatch.setattr("engine.figures.layout.BLOCK", 7)
+    assert whole == count_crossings(rows, edges) == by_hand > 0
+
+
+def crosses(first, second, x) -> bool:
+    """Two straight upward edges, in fractions: no rounding decides."""
+
+    def at(edge, height: int) -> Fraction:
+        (low, high), (start, end) = (int(node[0]) for node in edge), (x[node] for node in edge)
+        return start + Fraction(end - start) * (height - low) / (high - low)
+
+    low = max(int(edge[0][0]) for edge in (first, second))
+    high = min(int(edge[1][0]) for edge in (first, second))
+    return low < high and (at(first, low) - at(second, low)) * (at(first, high) - at(second, high)) < 0

@@ -16,16 +16,22 @@ from engine.verification import Verification, agreement
 from pages.shared import background, look
 
 
-def show(prepared: Prepared, found: Discovery) -> None:
+def show(prepared: Prepared, found: Discovery, with_keys: bool = True) -> None:
+    """``with_keys`` False keeps quiet about published circuits."""
     circuit, checked = found.circuit, found.verification
     total = circuit.n_layers * circuit.n_heads
     size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
-    look.facts([size, *_truth(checked, prepared.custom), *_agreements(found), _search(found), _cost(prepared, found)])
+    look.facts(
+        [
+            size, *truth(checked, prepared.custom), *_agreements(found, with_keys), _search(found),
+            _cost(prepared, found),
+        ]
+    )  # fmt: skip
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 
 
-def _truth(checked: Verification | None, custom: bool) -> list[look.Fact]:
+def truth(checked: Verification | None, custom: bool = False) -> list[look.Fact]:
     """Performance and faithfulness: two numbers, each under its own name."""
     if checked is None:
         return []
@@ -43,12 +49,10 @@ def _truth(checked: Verification | None, custom: bool) -> list[look.Fact]:
     ]
 
 
-def _agreements(found: Discovery) -> list[look.Fact]:
+def _agreements(found: Discovery, with_keys: bool) -> list[look.Fact]:
     """Against published circuits of this model and task, and against a dense run if there has been one."""
-    facts = [
-        _agreement(found, f"with {key.title}", key.heads)
-        for key in answer_keys(found.settings.model, found.settings.task)
-    ]
+    keys = answer_keys(found.settings.model, found.settings.task) if with_keys else ()
+    facts = [_agreement(found, f"with {key.title}", key.heads) for key in keys]
     dense = _dense_run(found)
     if dense is not None:
         facts.append(_agreement(found, "with dense path patching", dense.circuit.heads))

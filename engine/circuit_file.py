@@ -1,0 +1,187 @@
+"""A circuit as a file of its own, and any file a person may offer as one.
+
+``circuit_record`` writes what ``read_circuit`` reads: schema ``headlight/1`` with the keys of a whole run that
+matter for a circuit (engine/record.py), so that either file can be looked at and verified. What comes in is not
+trusted: every value is checked, and every refusal is a HeadlightError that names the place and the way on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
+from engine.errors import HeadlightError
+from engine.heads import Head
+from engine.record import SCHEMA, circuit_json
+from engine.settings import Settings
+
+MAX_BYTES = 20_000_000
+MAX_LAYERS, MAX_HEADS_A_LAYER = 1000, 1000
+MAX_EDGES = 100_000
+MAX_NAME = 60
+WAY_ON = "Give a JSON file that Headlight wrote: a whole run or a circuit."
+BINARY = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"PK\x03\x04": "a ZIP archive",
+          b"%PDF": "a PDF", b"GIF8": "a GIF picture", b"GGUF": "a GGUF model"}  # fmt: skip
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CircuitFile:
+    """What a file says. ``seed`` is that of the prompts the circuit was found on, None where it does not say."""
+
+    model: str
+    task: str
+    seed: int | None
+    circuit: Circuit
+    names: Mapping[Head, str]
+    roles: Mapping[Head, str]
+
+
+def circuit_record(settings: Settings, circuit: Circuit, names: Mapping[Head, str], roles: Mapping[Head, str]) -> Json:
+    """The circuit alone, with the reader's names for heads and the roles they were given."""
+    return {
+        "schema": SCHEMA,
+        "model": settings.model,
+        "model_shape": {"n_layers": circuit.n_layers, "n_heads": circuit.n_heads},
+        "task": settings.task,
+        "settings": asdict(settings),
+        "circuit": circuit_json(circuit),
+        "names": {str(head): name for head, name in sorted(names.items())},
+        "roles": {str(head): role for head, role in sorted(roles.items())},
+    }
+
+
+def read_circuit(data: bytes) -> CircuitFile:
+    """The circuit in a file's bytes; raises HeadlightError for anything that is none."""
+    record = _record(data)
+    circuit = record.get("circuit")
+    if not isinstance(circuit, dict):
+        raise HeadlightError(f"The file holds no circuit. {WAY_ON}")
+    n_layers, n_heads = _shape(record)
+    heads = tuple(sorted({_head(name, n_layers, n_heads) for name in _list(circuit, "heads")}))
+    edges = _list(circuit, "edges")
+    if len(edges) > MAX_EDGES:
+        raise HeadlightError(f"The file has {len(edges):,} edges; at most {MAX_EDGES:,} can be read.")
+    known = frozenset(heads)
+    return CircuitFile(
+        model=_text(record, "model"),
+        task=_text(record, "task"),
+        seed=_seed(record.get("settings")),
+        circuit=Circuit(
+            heads, tuple(_edge(edge, i, known, n_layers, n_heads) for i, edge in enumerate(edges, 1)), n_layers, n_heads
+        ),
+        names=_names(record.get("names"), known, n_layers, n_heads),
+        roles=_names(record.get("roles"), known, n_layers, n_heads),
+    )
+
+
+def _record(data: bytes) -> Json:
+    if len(data) > MAX_BYTES:
+        raise HeadlightError(f"The file has {len(data) / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} can be read.")
+    for start, kind in BINARY.items():
+        if data.startswith(start):
+            raise HeadlightError(f"This is {kind}, whatever its name says. {WAY_ON}")
+    try:
+        record = json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise HeadlightError(f"This is not a text file (byte {error.start} is no UTF-8). {WAY_ON}") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise HeadlightError(f"This is not JSON: {error.msg} at {where}. {WAY_ON}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets without end
+        raise HeadlightError(
+            f"This is JSON that cannot be read: its values are too large or too deep. {WAY_ON}"
+        ) from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        said = f"this one says {_short(found)}" if found is not None else "this one has none"
+        raise HeadlightError(f"Expected a file with schema {SCHEMA}; {said}. {WAY_ON}")
+    return record
+
+
+def _shape(record: Json) -> tuple[int, int]:
+    shape = record.get("model_shape")
+    numbers = [shape.get(key) if isinstance(shape, dict) else None for key in ("n_layers", "n_heads")]
+    for number, most in zip(numbers, (MAX_LAYERS, MAX_HEADS_A_LAYER), strict=True):
+        if type(number) is not int or not 1 <= number <= most:
+            raise HeadlightError(
+                f"Expected model_shape with n_layers from 1 to {MAX_LAYERS} and n_heads from 1 to {MAX_HEADS_A_LAYER}, "
+                f"got {_short(shape)}. {WAY_ON}"
+            )
+    return numbers[0], numbers[1]  # pyright: ignore[reportReturnType]
+
+
+def _edge(edge: Any, number: int, known: frozenset[Head], n_layers: int, n_heads: int) -> Edge:
+    where = f"Edge {number}"
+    if not isinstance(edge, dict):
+        raise HeadlightError(f"{where} is {_short(edge)}; expected sender, receiver, input and effect.")
+    sender = _end(edge.get("sender"), where, known, n_layers, n_heads)
+    to_logits = edge.get("receiver") == LOGITS_NODE
+    receiver = None if to_logits else _end(edge.get("receiver"), where, known, n_layers, n_heads)
+    letters = [each.value for each in Input if (each is Input.LOGITS) == to_logits]
+    entry, effect = edge.get("input"), edge.get("effect")
+    if entry not in letters:
+        raise HeadlightError(f"{where} enters its receiver by {_short(entry)}; expected {' or '.join(letters)}.")
+    if receiver is not None and receiver.layer <= sender.layer:
+        raise HeadlightError(f"{where} goes from {sender} to {receiver}; expected a receiver in a higher layer.")
+    if not isinstance(effect, int | float) or isinstance(effect, bool) or not math.isfinite(effect):
+        raise HeadlightError(f"{where} has the effect {_short(effect)}; expected a number.")
+    return Edge(sender, receiver, Input(entry), float(effect), edge.get("shared") is True)
+
+
+def _end(name: Any, where: str, known: frozenset[Head], n_layers: int, n_heads: int) -> Head:
+    head = _head(name, n_layers, n_heads)
+    if head not in known:
+        raise HeadlightError(f"{where} names head {head}, which is not among the heads of the circuit.")
+    return head
+
+
+def _head(name: Any, n_layers: int, n_heads: int) -> Head:
+    if not isinstance(name, str) or len(name) > 9:
+        raise HeadlightError(f"Expected a head written layer.index such as 9.6, got {_short(name)}.")
+    head = Head.parse(name)
+    if head.layer >= n_layers or head.index >= n_heads:
+        raise HeadlightError(
+            f"The file names head {head}, but its model has layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}."
+        )
+    return head
+
+
+def _names(given: Any, known: frozenset[Head], n_layers: int, n_heads: int) -> dict[Head, str]:
+    """Texts by head; what is no text, or of a head not in the circuit, is left out."""
+    if not isinstance(given, dict):
+        return {}
+    texts = {_head(name, n_layers, n_heads): text for name, text in given.items() if isinstance(text, str)}
+    return {head: _plain(text) for head, text in texts.items() if head in known and _plain(text)}
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text[:MAX_NAME] if letter.isprintable()).strip()
+
+
+def _seed(settings: Any) -> int | None:
+    seed = settings.get("seed") if isinstance(settings, dict) else None
+    return seed if type(seed) is int and 0 <= seed < 2**31 else None
+
+
+def _text(record: Json, key: str) -> str:
+    text = record.get(key)
+    if not isinstance(text, str) or not _plain(text[:300]):
+        raise HeadlightError(f"Expected the name of a {key}, got {_short(text)}. {WAY_ON}")
+    return "".join(letter for letter in text[:300] if letter.isprintable())
+
+
+def _list(record: Json, key: str) -> list[Any]:
+    values = record.get(key)
+    if not isinstance(values, list):
+        raise HeadlightError(f"Expected a list of {key}, got {_short(values)}. {WAY_ON}")
+    return values
+
+
+def _short(value: object) -> str:
+    text = "".join(letter if letter.isprintable() else "?" for letter in repr(value)[:41])
+    return f"{text[:40]}…" if len(text) > 40 else text

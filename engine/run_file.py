@@ -1,0 +1,200 @@
+"""Reads a run from a file that ``discover`` or the app wrote (schema ``headlight/1``), as far as it is compared.
+
+The file is only read: every value is checked for its kind, its range and its shape before it is used, and whatever
+does not fit is a HeadlightError that says where.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
+from engine.errors import HeadlightError
+from engine.heads import Head, check_head
+from engine.patching.effects import PATCHING_STAGES
+from engine.record import SCHEMA
+from engine.run_summary import Checked, Plain, RunSummary, Work
+from engine.search import GRID_STAGE, Thresholds
+
+MOST_BYTES = 32 * 2**20
+MOST_HEADS = 1000  # a layer, and layers
+MOST_TEXT = 300
+SEARCH_STAGES = frozenset((*PATCHING_STAGES, GRID_STAGE))
+HINT = "Give a file that discover wrote, or that the app saved as “Whole run as JSON”."
+
+
+def read_run(content: bytes) -> RunSummary:
+    """The run a record holds; raises HeadlightError for anything that is not one."""
+    record = _Reader(_json(content), "the file")
+    schema = record.value.get("schema")
+    if schema != SCHEMA:
+        raise HeadlightError(f"Expected a run with schema {SCHEMA}, got {_short(schema)}. {HINT}")
+    shape_of = record.part("model_shape")
+    shape = shape_of.whole("n_layers", 1, MOST_HEADS), shape_of.whole("n_heads", 1, MOST_HEADS)
+    baseline, scores = record.part("baseline"), record.part("scores")
+    settings = record.part("settings").plain()
+    return RunSummary(
+        model=record.text("model"),
+        task=record.text("task"),
+        settings=settings,
+        clean=baseline.number("clean_logit_diff"),
+        corrupted=baseline.number("corrupted_logit_diff"),
+        accuracy=baseline.number("accuracy"),
+        n=baseline.whole("n", 1, 10**9),
+        scores={name: scores.matrix(name, shape) for name in ("flap", "contrastive_flap")},
+        candidates=int(record.matrix("keep", shape).sum()),
+        circuit=_circuit(record.part("circuit"), *shape),
+        thresholds=_thresholds(record, settings),
+        checked=_checked(record.part("verification")) if "verification" in record.value else None,
+        work=_work(record.part("cost"), lambda stage: True),
+        search=_work(record.part("cost"), SEARCH_STAGES.__contains__),
+        complete=record.flag("complete"),
+    )
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    if len(content) > MOST_BYTES:
+        raise HeadlightError(f"The file has {len(content) / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} are read.")
+    try:
+        record = json.loads(content.decode("utf-8"), parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise HeadlightError(f"The file is no text, so it holds no run. {HINT}") from error
+    except (ValueError, RecursionError) as error:
+        raise HeadlightError(f"The file is not JSON, or is damaged. {HINT}") from error
+    if not isinstance(record, dict):
+        raise HeadlightError(f"The file is JSON, but holds no run. {HINT}")
+    return record
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """One object of a record; ``where`` names it in messages."""
+
+    value: dict[str, Any]
+    where: str
+
+    def part(self, name: str) -> _Reader:
+        return _Reader(self._get(name, dict, "an object"), name)
+
+    def text(self, name: str) -> str:
+        text = self._get(name, str, "a text")
+        if not text or len(text) > MOST_TEXT:
+            raise self._wrong(name, f"a text of 1 to {MOST_TEXT} characters", text)
+        return text
+
+    def flag(self, name: str) -> bool:
+        return self._get(name, bool, "true or false")
+
+    def number(self, name: str) -> float:
+        """NaN where the record has null: neither NaN nor infinity can stand in JSON."""
+        value = self._get(name, (int, float, type(None)), "a number")
+        return math.nan if value is None else self._finite(name, value)
+
+    def whole(self, name: str, low: int, high: int) -> int:
+        value = self._get(name, int, "a whole number")
+        if not low <= value <= high:
+            raise self._wrong(name, f"a whole number from {low} to {high}", value)
+        return value
+
+    def matrix(self, name: str, shape: tuple[int, int]) -> Tensor:
+        """``[layer head]``; null is NaN, and true is 1."""
+        rows = self._get(name, list, "a matrix")
+        if len(rows) != shape[0] or any(not isinstance(row, list) or len(row) != shape[1] for row in rows):
+            raise self._wrong(name, f"{shape[0]} rows of {shape[1]} numbers", f"{len(rows)} rows")
+        for cell in (cell for row in rows for cell in row):
+            if not isinstance(cell, (int, float, type(None))):
+                raise self._wrong(name, "numbers", cell)
+        return torch.tensor([[math.nan if c is None else self._finite(name, c) for c in row] for row in rows])
+
+    def rows(self, name: str) -> list[Any]:
+        return self._get(name, list, "a list")
+
+    def plain(self) -> dict[str, Plain]:
+        """All of it, where it holds nothing but single values."""
+        for name, value in self.value.items():
+            if not isinstance(value, (str, int, float, type(None))) or len(str(value)) > MOST_TEXT:
+                raise self._wrong(name, "a single short value", value)
+        return dict(self.value)
+
+    def _finite(self, name: str, value: float) -> float:
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self._wrong(name, "a finite number", value)
+        return number
+
+    def _get(self, name: str, kind: type | tuple[type, ...], called: str) -> Any:
+        if name not in self.value:
+            raise HeadlightError(f"Expected “{name}” in {self.where}, but it is not there. {HINT}")
+        value = self.value[name]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self._wrong(name, called, value)
+        return value
+
+    def _wrong(self, name: str, expected: str, got: object) -> HeadlightError:
+        return HeadlightError(f"Expected {expected} for “{_short(name)}” in {self.where}, got {_short(got)}. {HINT}")
+
+
+def _circuit(part: _Reader, n_layers: int, n_heads: int) -> Circuit:
+    def head(name: object) -> Head:
+        if not isinstance(name, str) or len(name) > 9:
+            raise HeadlightError(f"Expected a head written layer.index such as 9.6, got {_short(name)}.")
+        return check_head(Head.parse(name), n_layers, n_heads)
+
+    def edge(item: object) -> Edge:
+        row = _Reader(item if isinstance(item, dict) else {}, "an edge")
+        receiver, entry = row.text("receiver"), row.text("input")
+        if entry not in set(Input) or (receiver == LOGITS_NODE) != (entry == Input.LOGITS):
+            raise HeadlightError(f"Expected an edge into q, k, v or logits, got {_short(entry)} of {_short(receiver)}.")
+        target = None if receiver == LOGITS_NODE else head(receiver)
+        shared = row.value.get("shared") is True
+        return Edge(head(row.text("sender")), target, Input(entry), row.number("effect"), shared)
+
+    heads = tuple(sorted({head(name) for name in part.rows("heads")}))
+    edges = tuple(edge(item) for item in part.rows("edges"))
+    if len({(e.sender, e.receiver, e.input) for e in edges}) != len(edges):
+        raise HeadlightError(f"The circuit of the file lists an edge twice. {HINT}")
+    return Circuit(heads, edges, n_layers, n_heads)
+
+
+def _thresholds(record: _Reader, settings: Mapping[str, Plain]) -> Thresholds | None:
+    """Those of the settings, or of the grid's point taken."""
+    source = _Reader(dict(settings), "settings")
+    if settings.get("grid") is True:
+        points = record.part("grid").rows("points") if "grid" in record.value else []
+        taken = [point for point in points if isinstance(point, dict) and point.get("chosen") is True]
+        if not taken:
+            return None
+        source = _Reader(taken[0], "a point of the grid")
+    return Thresholds(source.number("threshold_scale"), source.number("min_effect"))
+
+
+def _checked(part: _Reader) -> Checked:
+    return Checked(
+        part.number("performance"), part.number("faithfulness"), part.whole("n", 1, 10**9), part.whole("seed", 0, 2**32)
+    )
+
+
+def _work(part: _Reader, wanted: Callable[[str], bool]) -> Work:
+    stages = [part.part(name) for name in part.value if wanted(name)]
+    names = ("seconds", "forward_passes", "flops")
+    return Work(*(sum(stage.number(name) for stage in stages) for name in names))
+
+
+def _short(value: object) -> str:
+    """Quoted, printable, short."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(value)[:60])
+    return f"“{text[:40]}…”" if len(text) > 40 else f"“{text}”"

@@ -1,0 +1,146 @@
+"""Taking the circuit away, and bringing one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from engine.answer_keys import AnswerKey
+from engine.circuit_file import MAX_BYTES, circuit_record, read_circuit
+from engine.errors import HeadlightError
+from engine.figures.circuit_tables import circuit_head_rows
+from engine.figures.export import circuit_graphml, circuit_mermaid, figure_html, rows_csv
+from engine.figures.tables import edge_rows
+from engine.heads import Head
+from engine.prepare import Prepared
+from engine.record import discovery_json, dumps
+from engine.roles import Finding, Role
+from engine.settings import Settings
+from pages.circuit import picture
+from pages.circuit.shown import IMPORTED, SOURCE, SOURCES, Imported, Shown, imported, misfit
+from pages.shared import background, circuit_facts, job_panel, look
+from pages.shared.chart import is_dark
+
+EXPORT_LEAD = (
+    "Pictures and the HTML page show the graph as filtered above; the other files hold the whole circuit, with your "
+    "names and the roles."
+)
+PROBLEM = "headlight_circuit_file_problem"
+IMPORT_LEAD = (
+    "A run or a circuit that Headlight wrote as JSON: to look at, with everything above, or to verify on this page’s "
+    "model and fresh prompts. Nothing in the file is run."
+)
+
+
+def take_away(
+    prepared: Prepared,
+    shown: Shown,
+    figure: Any,
+    redraw: Any,
+    names: Mapping[Head, str],
+    found: Mapping[Head, tuple[Finding, ...]],
+    roles: Mapping[Head, tuple[Role, ...]],
+    key: AnswerKey | None,
+) -> None:
+    look.step(None, "Take it away", EXPORT_LEAD)
+    dark, circuit = is_dark(), shown.circuit  # read here: downloads are made outside a script run
+    texts = {head: ", ".join(each) for head, each in roles.items()}
+    picture.buttons("circuit_map", "circuit", dark, redraw)
+    with st.container(horizontal=True, key="circuit_downloads"):
+        look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")
+        look.download("GraphML", lambda: circuit_graphml(circuit, names, texts), "circuit.graphml", "application/xml")
+        look.download("Mermaid", lambda: circuit_mermaid(circuit, names, texts), "circuit.mmd", "text/plain")
+        look.download("Circuit as JSON", _circuit_json(shown, prepared.settings, names, texts), "circuit.json", JSON)
+        if (run := shown.found) is not None:
+            look.download(
+                "Whole run as JSON", lambda: dumps(discovery_json(prepared.model, run)), "headlight-run.json", JSON
+            )
+        look.download("Edges as CSV", lambda: rows_csv(edge_rows(circuit)), "circuit-edges.csv", "text/csv")
+        key_roles = key.roles if key is not None else None
+        look.download(
+            "Heads as CSV", lambda: rows_csv(circuit_head_rows(circuit, names, roles, found, key_roles)),
+            "circuit-heads.csv", "text/csv",
+        )  # fmt: skip
+
+
+JSON = "application/json"
+
+
+def _circuit_json(shown: Shown, settings: Settings, names: Mapping[Head, str], roles: Mapping[Head, str]) -> Any:
+    """The circuit alone; a file's keeps saying what it is of."""
+
+    def make() -> str:
+        own = shown.found.settings if shown.found is not None else settings
+        record = circuit_record(own, shown.circuit, names, roles)
+        if shown.file is not None:
+            record |= {"model": shown.file.model, "task": shown.file.task, "settings": {"seed": shown.file.seed}}
+        return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1)
+
+    return make
+
+
+def bring(prepared: Prepared, settings: Settings) -> None:
+    look.step(None, "Bring a circuit", IMPORT_LEAD)
+    st.file_uploader(
+        f"A JSON file of at most {MAX_BYTES // 1_000_000} MB", key="circuit_upload", on_change=_read_upload,
+        max_upload_size=MAX_BYTES // 1_000_000,
+    )  # fmt: skip
+    if (problem := st.session_state.get(PROBLEM)) is not None:
+        st.error(look.plain(problem), icon=":material/error:")
+    brought = imported()
+    if brought is None:
+        return
+    look.note(f"{brought.name} is kept while this tab is open. Switch at the top of the page.")
+    st.button("Remove the file’s circuit", key="remove_import", icon=":material/delete:", on_click=_remove)
+    _verify(prepared, settings, brought)
+
+
+def _read_upload() -> None:
+    upload = st.session_state["circuit_upload"]
+    if upload is None:
+        st.session_state.pop(PROBLEM, None)
+        return
+    name = "".join(letter for letter in upload.name if letter.isprintable())[:80]
+    try:
+        st.session_state[IMPORTED] = Imported(name, read_circuit(upload.getvalue()))
+        st.session_state[SOURCE] = SOURCES[1]
+        st.session_state.pop(PROBLEM, None)
+    except HeadlightError as error:  # what was brought before stays
+        st.session_state[PROBLEM] = f"{name}: {error}"
+
+
+def _remove() -> None:
+    for name in (IMPORTED, SOURCE, PROBLEM):
+        st.session_state.pop(name, None)
+
+
+def _verify(prepared: Prepared, settings: Settings, brought: Imported) -> None:
+    file = brought.file
+    if not file.circuit.heads:
+        look.note("It has no heads, so there is nothing to verify.")
+        return
+    problem = misfit(prepared, file)
+    if problem is not None:
+        look.note(problem)
+    if (file.circuit.n_layers, file.circuit.n_heads) != (prepared.model.n_layers, prepared.model.n_heads):
+        return
+    seed = max(settings.seed, file.seed or 0) + 1  # never the prompts it was found on
+    heads = file.circuit.heads
+    job = background.verify_job(settings, heads, seed)
+    if job is None:
+        st.button(
+            "Verify on this model and task", key="verify_import", type="primary", icon=":material/fact_check:",
+            on_click=lambda: background.start_verify(settings, heads, seed) and None,
+        )  # fmt: skip
+        return
+    shot = job.snapshot()
+    if shot.state.live:
+        job_panel.watch(job, "verify", "Verifying the circuit of the file")
+    elif shot.result is None:
+        job_panel.problem(shot, "verify", lambda: background.start_verify(settings, heads, seed))
+    else:
+        size = look.Fact("Size", f"{len(heads)}", f"of {file.circuit.n_layers * file.circuit.n_heads} heads")
+        look.facts([size, *circuit_facts.truth(shot.result, prepared.custom)])

@@ -1,0 +1,152 @@
+"""Which two runs are compared, and how to get another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from engine.errors import HeadlightError
+from engine.settings import Method, Settings
+from pages.shared import background, job_panel, look, rooms, runs, search_run, state
+from pages.shared.runs import Run
+from pages.shared.view import View
+
+MOST_MEGABYTES = 32
+READ_FILES = "headlight_compare_files_read"
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    left: Run
+    right: Run
+
+    @property
+    def same_data(self) -> bool:
+        """Whether both searched the same model and task, so that one can be judged by the other."""
+        return (self.left.summary.model, self.left.summary.task) == (self.right.summary.model, self.right.summary.task)
+
+
+def show(view: View) -> Pair | None:
+    """Both choices; None where there are not two runs, which is then told."""
+    settings = view.settings()
+    _files_given()
+    known = runs.known()
+    _missing(view, known)
+    pair = _pair(view, known)
+    if pair is not None:
+        _selects(known, pair)
+    _searching()
+    if pair is None:
+        _nothing_to_compare(known)
+        _more(settings, known)
+        return None
+    with st.expander("Get another run to compare with", key="more_runs"):
+        _more(settings, known)
+    return pair
+
+
+def _pair(view: View, known: dict[str, Run]) -> Pair | None:
+    """The runs of the view; where it names none: the one of its settings on the left, then the newest other one."""
+    if len(known) < 2:
+        return None
+    own = runs.id_of(view.settings())
+    left = known.get(view.left or "")
+    right = known.get(view.right or "")
+    if left is None:
+        left = next(run for name in (own, *known) if (run := known.get(name)) is not None and run is not right)
+    if right is None:
+        right = next(run for name in (own, *known) if (run := known.get(name)) is not None and run is not left)
+    return Pair(left, right)
+
+
+def _missing(view: View, known: dict[str, Run]) -> None:
+    """A link may name a run that is not here any more, or never was."""
+    for side in ("left", "right"):
+        name = getattr(view, side)
+        if name is not None and name not in known:
+            why = (
+                "it was a file: add that file again below" if name.startswith("file-")
+                else "this server has not run it, or no longer remembers it; a link with its settings runs it again"
+            )  # fmt: skip
+            st.warning(f"The {side} run of the link is not here: {why}.", icon=":material/link_off:")
+
+
+def _selects(known: dict[str, Run], pair: Pair) -> None:
+    names, beside = st.columns([7, 1], vertical_alignment="center")
+    for side, run in (("left", pair.left), ("right", pair.right)):
+        state.show(side, run.id)
+        names.selectbox(
+            f"{side.capitalize()} run", list(known), format_func=lambda name: known[name].name, **state.bound(side)
+        )
+    beside.button(
+        "Swap", key="swap_runs", icon=":material/swap_vert:", width="stretch",
+        on_click=lambda: state.change(left=pair.right.id, right=pair.left.id),
+    )  # fmt: skip
+    if pair.left is pair.right:
+        look.note("Both sides show the same run: choose another on one side.")
+
+
+def _searching() -> None:
+    """The search in work, whichever page started it."""
+    waiting = runs.running()
+    if waiting and (job := background.search_job(waiting[0])) is not None:
+        more = f"; {look.count(len(waiting) - 1, 'other search')} after it" if len(waiting) > 1 else ""
+        job_panel.watch(job, "search", f"Searching {search_run.describe(waiting[0])}{more}")
+
+
+def _nothing_to_compare(known: dict[str, Run]) -> None:
+    if known:
+        [only] = known.values()
+        look.empty("One run so far", f"There is {only.name}. A second one makes a comparison.")
+    else:
+        look.empty("No runs yet", "Two searches make a comparison: of two tasks, say, or with and without pruning.")
+
+
+def _more(settings: Settings, known: dict[str, Run]) -> None:
+    """One click for the searches that suggest themselves, links for all others, and files."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _offer(settings, known, "Find the circuit of the choices at the side", "start_search")
+        if settings.method is not Method.DENSE:
+            _offer(runs.dense_of(settings), known, "Search the same among all heads", "start_dense")
+        rooms.link("explorer", "Other task, model or settings: Explorer")
+    st.file_uploader(
+        "Or add runs from files", type="json", accept_multiple_files=True, key="run_files",
+        max_upload_size=MOST_MEGABYTES,
+        help="Saved as “Whole run as JSON”, or written by the command line’s discover. They stay in this browser "
+        "session; nothing in them runs.",
+    )  # fmt: skip
+    for problem in st.session_state.get(READ_FILES, {}).values():
+        if problem:
+            st.error(look.plain(problem), icon=":material/error:")
+
+
+def _offer(settings: Settings, known: dict[str, Run], label: str, key: str) -> None:
+    """A button for a search not yet run; an attempt that left nothing is told first."""
+    job = background.search_job(settings)
+    shot = job.snapshot() if job is not None else None
+    if runs.id_of(settings) in known or (shot is not None and shot.state.live):
+        return
+    search_run.failed_or_cancelled(shot)
+
+    def start() -> None:
+        background.start_search(settings)
+
+    st.button(label, key=key, icon=":material/travel_explore:", on_click=start)
+
+
+def _files_given() -> None:
+    """Read what was put into the uploader since; what could not be read is kept as a sentence."""
+    files = st.session_state.get("run_files") or []
+    read: dict[str, str] = st.session_state.get(READ_FILES, {})
+    now = {}
+    for file in files:
+        if file.file_id not in read:
+            try:
+                runs.add_file(file.getvalue(), file.name)
+                now[file.file_id] = ""
+            except HeadlightError as error:
+                now[file.file_id] = f"{file.name[:60]}: {error}"
+        else:
+            now[file.file_id] = read[file.file_id]
+    st.session_state[READ_FILES] = now
