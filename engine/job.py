@@ -66,9 +66,10 @@ class Snapshot:
 
     ``place`` is the number of jobs to finish first (0 once it runs). ``seconds`` are those it worked, without
     those it left to jobs it takes turns with; ``started`` and ``ended`` are times of day (time.time).
-    ``result`` is set when done, and after a cancel if the work returned what it had; ``circuit`` and ``steps``
-    are the latest reported, ``flops`` what the run has booked, ``predicted`` what the whole of it will probably take,
-    by stage. ``error`` is a text for people; ``log`` the full traceback of a bug, for whoever keeps the machine.
+    ``result`` is set when done, and after a cancel if the work returned what it had; ``circuit`` and
+    ``steps`` are the latest reported, ``flops`` what the run has booked, ``predicted`` what the whole of it will
+    probably take, by stage. ``error`` is a text for people; ``log`` the full traceback of a bug, for whoever keeps
+    the machine.
     """
 
     key: Hashable
@@ -249,10 +250,6 @@ class _JobWatcher(Watcher):
         with self._job._lock:
             self._job._circuit = circuit
 
-    def walked(self, steps: tuple[SearchStep, ...]) -> None:
-        with self._job._lock:
-            self._job._steps = steps
-
     def predicted(self, rows: Sequence[CostRow]) -> None:
         with self._job._lock:
             self._job._predicted = tuple(rows)
@@ -267,6 +264,10 @@ class _JobWatcher(Watcher):
 
     def alone(self) -> AbstractContextManager[None]:
         return self._job._turn.alone()
+
+    def walked(self, steps: tuple[SearchStep, ...]) -> None:
+        with self._job._lock:
+            self._job._steps = steps
 
     def cancelled(self) -> bool:
         self._job._turn.pass_on()

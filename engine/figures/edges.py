@@ -19,7 +19,7 @@ from engine.figures import theme
 WIDTHS = (1.0, 1.8, 2.8, 4.0, 5.5, 7.0)  # pixels, for strengths in equal parts of the largest
 CURVE_POINTS = 14
 DASH = "5px,3px"
-FADED, SETTLED = 0.12, 0.22  # opacity of edges that step back: from a selected head, from new edges
+FADED = 0.12
 MOST_PLACED = 400  # edges that decide where nodes go: counting crossings grows with the square of them
 Place = Mapping[Hashable, tuple[float, float]]
 
@@ -84,18 +84,21 @@ def add_edges(
     strength: Callable[[L], float],
     largest: float,
     is_faded: Callable[[L], bool],
-    faded: float = FADED,
+    faint: float = FADED,
 ) -> None:
-    """One trace for each (input, dash, width, faded) among the links; ``points`` as of ``curves``."""
+    """One trace for each (input, dash, width, faded) among the links; ``points`` as of ``curves``.
+
+    ``faint`` is the opacity of those faded.
+    """
     groups: defaultdict[tuple[Input, bool, float, bool], list[int]] = defaultdict(list)
     for number, link in enumerate(links):
         groups[link.input, link.effect > 0, width_of(strength(link), largest), is_faded(link)].append(number)
-    for (entry, raises, width, back), numbers in sorted(groups.items(), key=lambda item: (not item[0][3], item[0][2])):
+    for (entry, raises, width, faded), numbers in sorted(groups.items(), key=lambda item: (not item[0][3], item[0][2])):
         x, y = (with_gaps(points[numbers, axis]) for axis in (0, 1))
         figure.add_scatter(
             x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=entry.value, name="edges",
             meta={"input": entry.value, "edges": len(numbers)},
-            line={"color": theme.fade(theme.INPUT_COLOURS[entry], faded if back else 0.55 + 0.06 * width),
+            line={"color": theme.fade(theme.INPUT_COLOURS[entry], faint if faded else 0.55 + 0.06 * width),
                   "width": width, "dash": DASH if raises else "solid", "shape": "spline"},
         )  # fmt: skip
 

@@ -21,7 +21,6 @@ from engine.circuit import LOGITS_NODE, Circuit, Edge
 from engine.figures import theme
 from engine.figures.edges import (
     FADED,
-    SETTLED,
     Place,
     add_edge_targets,
     add_edges,
@@ -34,6 +33,8 @@ from engine.figures.edges import (
 from engine.figures.layout import place
 from engine.heads import Head
 
+SETTLED = 0.22  # opacity of edges that step back from new ones
+
 
 def graph_figure(
     circuit: Circuit,
@@ -43,26 +44,23 @@ def graph_figure(
     node_values: Mapping[Head, float] | None = None,
     value_name: str = "summed effect of outgoing edges",
     selected: Head | None = None,
-    among: Circuit | None = None,
+    within: Circuit | None = None,
     bright: Collection[Edge] | None = None,
 ) -> go.Figure:
     """The circuit's graph. Edges with |effect| < ``min_effect`` are hidden; nodes stay where they are.
 
     ``selected`` frames a head and fades the edges that do not touch it. ``node_values`` colours nodes by
-    something else than ``sent_effects``; name it in ``value_name``. ``among``: a larger circuit to leave room
-    for, so that figures of several of its parts have every head in the same place. ``bright``: the only edges that
-    do not step back.
+    something else than ``sent_effects``; name it in ``value_name``. ``within`` is a larger circuit this one is a
+    part of: places, height and widths are those of its graph. ``bright``: the only edges not faded.
     """
-    whole = among or circuit
+    whole = circuit if within is None else within
     rows, places = rows_of(whole), places_of(whole)
     figure = theme.blank(dark, _height(len(rows), len(whole.heads)))
     shown = visible_edges(circuit, min_effect)
-    largest = max((abs(edge.effect) for edge in circuit.edges), default=1.0) or 1.0
+    largest = max((abs(edge.effect) for edge in whole.edges), default=1.0) or 1.0
     points = curves(shown, places)
-    add_edges(
-        figure, shown, points, lambda edge: abs(edge.effect), largest, _fading(selected, bright),
-        FADED if bright is None else SETTLED,
-    )  # fmt: skip
+    faint = FADED if bright is None else SETTLED
+    add_edges(figure, shown, points, lambda edge: abs(edge.effect), largest, _fading(selected, bright), faint)
     add_edge_targets(figure, shown, points, edge_text, edge_data)
     _add_nodes(figure, circuit, places, sent_effects(circuit) if node_values is None else node_values, value_name, dark)
     _add_selection(figure, circuit, places, selected)
@@ -73,15 +71,8 @@ def graph_figure(
     return figure
 
 
-def _fading(selected: Head | None, bright: Collection[Edge] | None) -> Callable[[Edge], bool]:
-    """Which edges step back: those not ``bright``, else those that do not touch the selected head."""
-    if bright is not None:
-        return lambda edge: edge not in bright
-    return lambda edge: selected is not None and selected not in (edge.sender, edge.receiver)
-
-
 @lru_cache(maxsize=16)
-def places_of(circuit: Circuit) -> Place:
+def places_of(circuit: Circuit) -> dict[Hashable, tuple[float, float]]:
     """(x, y) of every head and of the logits. Remembered: redrawing a circuit needs them again."""
     return place(rows_of(circuit), deciding_edges(circuit.edges, lambda edge: abs(edge.effect)))
 
@@ -112,6 +103,13 @@ def sent_effects(circuit: Circuit) -> dict[Head, float]:
         if edge.sender in totals:
             totals[edge.sender] += edge.effect
     return totals
+
+
+def _fading(selected: Head | None, bright: Collection[Edge] | None) -> Callable[[Edge], bool]:
+    """Which edges step back: those not ``bright``, else those that do not touch the selected head."""
+    if bright is not None:
+        return lambda edge: edge not in bright
+    return lambda edge: selected is not None and selected not in (edge.sender, edge.receiver)
 
 
 def _add_nodes(

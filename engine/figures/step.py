@@ -64,7 +64,7 @@ def step_graph(
     Nodes stand where the graph of the ``whole`` circuit has them; heads of it not found yet are dots. ``heights``:
     least and most pixels.
     """
-    figure = graph_figure(circuit, dark=dark, selected=selected, among=whole, bright=frozenset(new))
+    figure = graph_figure(circuit, dark=dark, selected=selected, within=whole, bright=frozenset(new))
     figure.update_layout(height=max(heights[0], min(heights[1], figure.layout.height)))
     places = places_of(whole)
     size = node_size(len(whole.heads))

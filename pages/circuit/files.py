@@ -51,9 +51,7 @@ def take_away(
     picture.buttons("circuit_map", "circuit", dark, redraw)
     with st.container(horizontal=True, key="circuit_downloads"):
         look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")
-        look.download(
-            "GraphML", lambda: circuit_graphml(circuit, names, texts), "circuit.graphml", "application/xml"
-        )
+        look.download("GraphML", lambda: circuit_graphml(circuit, names, texts), "circuit.graphml", "application/xml")
         look.download("Mermaid", lambda: circuit_mermaid(circuit, names, texts), "circuit.mmd", "text/plain")
         look.download("Circuit as JSON", _circuit_json(shown, prepared.settings, names, texts), "circuit.json", JSON)
         if (run := shown.found) is not None:
@@ -145,4 +143,4 @@ def _verify(prepared: Prepared, settings: Settings, brought: Imported) -> None:
         job_panel.problem(shot, "verify", lambda: background.start_verify(settings, heads, seed))
     else:
         size = look.Fact("Size", f"{len(heads)}", f"of {file.circuit.n_layers * file.circuit.n_heads} heads")
-        look.facts([size, *circuit_facts.truth(shot.result)])
+        look.facts([size, *circuit_facts.truth(shot.result, prepared.custom)])

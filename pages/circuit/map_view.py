@@ -10,7 +10,8 @@ from engine.answer_keys import AnswerKey, overlap
 from engine.circuit import Circuit
 from engine.circuit_filter import filtered
 from engine.circuit_layers import Flow, Overview, by_layer, every_head
-from engine.figures.circuit_map import MOST_FLOWS, Look, circuit_map, drawn_links
+from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links
+from engine.figures.circuit_nodes import Look
 from engine.heads import Head
 from engine.roles import Role
 from pages.circuit import filters

@@ -89,7 +89,7 @@ def _added(station: Station) -> str:
         return f" {'It was' if kept == 1 else 'All were'} in the circuit already; it gains {edges}."
     verb = "joins" if joined == 1 else "join"
     before = kept - joined
-    others = "" if not before else "; the other was in already" if before == 1 else f"; the other {before} were in already"
+    others = {0: "", 1: "; the other was in already"}.get(before, f"; the other {before} were in already")
     return f" {look.count(joined, 'head')} {verb} the circuit, with {edges}{others}."
 
 

@@ -12,7 +12,7 @@ from engine.figures.export import rows_csv
 from engine.models.model import Model
 from engine.prepare import Prepared
 from engine.tasks import own
-from engine.tasks.own import own_task
+from engine.tasks.own import OwnTask, own_task
 from engine.tasks.prompts import Metric
 from engine.tasks.table import MAX_ROWS, Row
 from pages.prompts import draft, linter, shelf, sources
@@ -66,9 +66,21 @@ def _edit() -> None:
     look.note("Click a cell to edit it. The line at the end adds a row; tick rows and press Delete to remove them.")
     columns_now = st.data_editor(
         columns, key=draft.current().editor, num_rows="dynamic", hide_index=True, column_config=config,
-        column_order=("row", *draft.CELLS), alt="The rows of your own task",
+        column_order=("row", *draft.CELLS), alt="The rows of your own task", placeholder="",
     )  # fmt: skip
     draft.edited(columns_now)
+    _ways_back()
+    draft.settle()
+
+
+def _ways_back() -> None:
+    """Undo and redo, for edits and repairs alike."""
+    now = draft.current()
+    with st.container(horizontal=True, key="own_ways_back"):
+        if now.before:
+            st.button("Undo", key="own_undo", icon=":material/undo:", on_click=draft.soon, args=(draft.undo,))
+        if now.after:
+            st.button("Redo", key="own_redo", icon=":material/redo:", on_click=draft.soon, args=(draft.redo,))
 
 
 def _use(rows: tuple[Row, ...], ready: bool) -> None:
@@ -90,15 +102,25 @@ def _use(rows: tuple[Row, ...], ready: bool) -> None:
     with st.container(horizontal=True):
         st.button(
             "Use this task", key="own_use", type="primary", icon=":material/check:", disabled=not ready,
-            on_click=shelf.keep, args=(task, True), help=None if ready else "Rows with problems must be mended first.",
+            on_click=draft.soon, args=(lambda: _keep(task, True),),
+            help=None if ready else "Rows with problems must be mended first.",
         )  # fmt: skip
-        st.button("Keep for later", key="own_keep", disabled=not ready, on_click=shelf.keep, args=(task, False))
+        st.button(
+            "Keep for later", key="own_keep", disabled=not ready, on_click=draft.soon,
+            args=(lambda: _keep(task, False),),
+        )  # fmt: skip
         _downloads(rows)
     look.note(
         "Kept in this machine’s cache folder under a name made of the rows, so a link to it always means these rows. "
         f"A run takes as many of the first rows as “Prompt pairs” says, at most {MAX_PAIRS}. A circuit is verified on "
         "the pairs it was found on, as there are no others."
     )
+
+
+def _keep(task: OwnTask, use_it: bool) -> None:
+    """Keep the task, unless a cell has changed in the moment of the click: then its check comes first."""
+    if draft.current().rows == task.rows:
+        shelf.keep(task, use_it)
 
 
 def _downloads(rows: tuple[Row, ...]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -56,26 +57,32 @@ def _summary(rows: tuple[Row, ...], faults: dict[int, list[RowProblem]]) -> None
         good = len(rows) - len(faults)
         look.verdict(
             f"{len(faults)} of {look.count(len(rows), 'row')} cannot be used yet.",
-            f"{good} can. Edit the cells above, or click a repair; every repair can be undone.", "no",
+            f"{good} can. Edit the cells above, or click a repair; everything can be undone.", "no",
         )  # fmt: skip
 
 
 def _for_all(rows: tuple[Row, ...], faults: dict[int, list[RowProblem]], bench: Bench) -> None:
-    """Repairs of all rows at once, and the way back."""
+    """Repairs of all rows at once."""
     with st.container(horizontal=True):
         if faults:
-            everything = st.button("Repair all that can be", key="own_repair_all", icon=":material/auto_fix_high:")
+            bad = {row for row in rows if row.number in faults}
+            st.button(
+                "Repair all that can be", key="own_repair_all", icon=":material/auto_fix_high:", on_click=draft.soon,
+                args=(lambda: _repair(bad, bench),),
+            )  # fmt: skip
             st.button(
                 f"Drop the {look.count(len(faults), 'row')} with problems", key="own_drop_all",
-                icon=":material/delete_sweep:", on_click=draft.put,
-                args=([row for row in rows if row.number not in faults],),
+                icon=":material/delete_sweep:", on_click=draft.soon, args=(lambda: _drop(bad),),
             )  # fmt: skip
-            if everything:
-                with st.spinner("Repairing …"):
-                    draft.put([repaired(row, bench) if row.number in faults else row for row in rows])
-                st.rerun()
-        if draft.current().before:
-            st.button("Undo", key="own_undo", icon=":material/undo:", on_click=draft.undo)
+
+
+def _repair(bad: Set[Row], bench: Bench) -> None:
+    with st.spinner("Repairing …"):
+        draft.put([repaired(row, bench) if row in bad else row for row in draft.current().rows])
+
+
+def _drop(bad: Set[Row]) -> None:
+    draft.put([row for row in draft.current().rows if row not in bad])
 
 
 def _wanted(rows: tuple[Row, ...], faults: dict[int, list[RowProblem]]) -> list[Row]:
@@ -112,7 +119,7 @@ def _row(row: Row, problems: Sequence[RowProblem], model: Model, bench: Bench) -
                 st.button(
                     look.plain(repair.label), key=f"own_repair_{row.number}_{number}", type="secondary",
                     icon=":material/delete:" if repair.row is None else ":material/build:",
-                    on_click=_apply, args=(row, repair),
+                    on_click=draft.soon, args=(partial(_apply, row, repair),),
                 )  # fmt: skip
 
 
@@ -121,7 +128,11 @@ def _cell(text: str, kind: str) -> str:
 
 
 def _apply(row: Row, repair: Repair) -> None:
-    """The row as repaired in its place, or left out."""
+    """The row as repaired in its place, or left out.
+
+    Nothing, if it is no longer the row the button was drawn for: a page being drawn shows old buttons for a moment.
+    """
     rows = draft.current().rows
-    mended = [] if repair.row is None else [replace(repair.row, number=row.number)]
-    draft.put([new for old in rows for new in (mended if old.number == row.number else [old])])
+    if row in rows:
+        mended = [] if repair.row is None else [replace(repair.row, number=row.number)]
+        draft.put([new for old in rows for new in (mended if old == row else [old])])

@@ -61,8 +61,8 @@ def show(view: View) -> None:
         task = tasks[name]
         st.button("Use", key="own_kept_use", icon=":material/check:", on_click=use, args=(task,))
         st.button(
-            "Edit a copy", key="own_kept_open", icon=":material/edit:", on_click=draft.open_task, args=(task,),
-            help="Takes the place of the rows above, which Undo brings back.",
+            "Edit a copy", key="own_kept_open", icon=":material/edit:", on_click=draft.soon,
+            args=(lambda: draft.open_task(task),), help="Takes the place of the rows above, which Undo brings back.",
         )  # fmt: skip
         with st.popover("Rename", icon=":material/label:"):
             st.text_input(

@@ -55,7 +55,8 @@ def _remember() -> None:
 
 
 def _read_pasted(add: bool) -> None:
-    _take(read_table(st.session_state["own_paste"].encode("utf-8", "replace")), add)
+    table = read_table(st.session_state["own_paste"].encode("utf-8", "replace"))
+    draft.soon(lambda: _take(table, add))
 
 
 def _upload() -> None:
@@ -69,7 +70,8 @@ def _upload() -> None:
 def _read_file() -> None:
     file = st.session_state["own_file"]
     if file is not None:
-        _take(read_table(file.getvalue()), add=False)
+        table = read_table(file.getvalue())
+        draft.soon(lambda: _take(table, add=False))
 
 
 def _take(table: Table, add: bool) -> None:
@@ -108,7 +110,7 @@ def _copy(prepared: Prepared | None) -> None:
         look.note("This task has pairs with several answers; an own task has one, so the first is taken.")
     st.button(
         f"Copy its {look.count(len(prepared.prompts), 'pair')}", key="own_copy", icon=":material/content_copy:",
-        on_click=_copy_pairs, args=(prepared,),
+        on_click=draft.soon, args=(lambda: _copy_pairs(prepared),),
     )  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from pages.race.contestants import Contestant, Lane
 from pages.shared import background, job_panel, look, search_run
 from pages.shared.chart import chart, is_dark
 
-GRAPH_HEIGHT = 520  # pixels, whatever it holds: a chart of another height would be mounted anew
+# In pixels. The height is the same whatever it holds: a chart of another height would be mounted anew.
+GRAPH_HEIGHT, GRAPH_WIDTH, GRAPH_MARGINS = 640, 400, 110
+SMALLEST_HEAD, SMALLEST_NAMED = 9, 22
 
 
 def heading(contestant: Contestant, about: bool = True) -> None:
@@ -87,7 +89,7 @@ def graph(lane: Lane, among: Circuit | None, key: str, **more: Any) -> None:
         return
     chart(
         figure_of(circuit, among, is_dark()), key,
-        f"{lane.contestant.title}: graph of {len(circuit.heads)} heads and {len(circuit.edges)} edges.",
+        f"Graph of what {lane.contestant.title} has found",  # the same throughout: another would mount the chart anew
         identity=background.data_of(lane.contestant.settings), **more,
     )  # fmt: skip
 
@@ -95,6 +97,17 @@ def graph(lane: Lane, among: Circuit | None, key: str, **more: Any) -> None:
 @lru_cache(maxsize=8)
 def figure_of(circuit: Circuit, among: Circuit, dark: bool) -> Any:
     """Placing the heads takes longer than a poll may."""
-    figure = graph_figure(circuit, dark=dark, among=among)
+    figure = graph_figure(circuit, dark=dark, within=among)
     figure.update_layout(height=GRAPH_HEIGHT)
+    _fit(figure)
     return figure
+
+
+def _fit(figure: Any) -> None:
+    """Make the heads as small as a lane needs them; below a size that can be read their names wait for the hover."""
+    rows, columns = (end - start for start, end in (figure.layout.yaxis.range, figure.layout.xaxis.range))
+    room = 0.95 * min((GRAPH_HEIGHT - GRAPH_MARGINS) / rows, GRAPH_WIDTH / columns)
+    heads = next(trace for trace in figure.data if trace.name == "heads")
+    heads.marker.size = min(heads.marker.size, max(SMALLEST_HEAD, room))
+    if heads.marker.size < SMALLEST_NAMED:
+        heads.mode = "markers"

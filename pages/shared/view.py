@@ -248,12 +248,6 @@ def _head(raw: str) -> str:
     return str(Head.parse(raw))
 
 
-def _run(raw: str) -> str:
-    if not RUN.fullmatch(raw):
-        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
-    return raw
-
-
 def _edge(raw: str) -> str:
     sender, arrow, entry = raw.partition("-")
     receiver, _, letter = entry.rpartition(".")
@@ -313,6 +307,12 @@ def _name(raw: str) -> str:
     if not mark or not text.strip() or len(text) > MAX_NAME or not text.isprintable():
         raise HeadlightError(f"Expected names such as 9.6~mover of at most {MAX_NAME} letters, got {_short(raw)}.")
     return f"{_head(head)}~{text.strip()}"
+
+
+def _run(raw: str) -> str:
+    if not RUN.fullmatch(raw):
+        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+    return raw
 
 
 def _short(raw: object) -> str:

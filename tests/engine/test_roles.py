@@ -28,10 +28,10 @@ def held(measured: Behaviour, circuit: Circuit = CIRCUIT) -> dict[str, list[str]
     return {str(head): [role.name for role in roles] for head, roles in roles_of(findings(measured, circuit)).items()}
 
 
-def test_attention_alone_makes_the_early_roles_from_the_threshold_on():
+def test_attention_above_its_threshold_alone_makes_the_early_roles():
     measured = behaviour(
         None,
-        BEFORE={(0, 0): 0.4, (0, 1): 0.39},
+        BEFORE={(0, 0): 0.41, (0, 1): 0.39},
         COPY={(0, 1): 0.31},
         AFTER_COPY={(1, 0): 0.9, (0, 0): 0.35},
     )

@@ -167,9 +167,7 @@ def test_a_cancelled_search_shows_its_part(open_app: OpenApp, monkeypatch: pytes
     assert [option.partition(" ")[0] for option in app.selectbox("map_head").options] == ["1.2"]
 
 
-def test_roles_that_cannot_be_measured_leave_the_rest_alone(
-    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_roles_that_cannot_be_measured_leave_the_rest_alone(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise HeadlightError("No hook on attention.")
 
@@ -250,14 +248,10 @@ def test_what_is_no_circuit_is_refused_and_the_page_stays(open_app: OpenApp, con
 
 
 def test_a_file_without_heads_is_an_empty_circuit(open_app: OpenApp) -> None:
-    app = upload(
-        run_until(open_app("circuit"), offered), "none.json", {**FILE, "circuit": {"heads": [], "edges": []}}
-    )
+    app = upload(run_until(open_app("circuit"), offered), "none.json", {**FILE, "circuit": {"heads": [], "edges": []}})
     assert "An empty circuit" in texts(app) and "nothing to verify" in texts(app) and not app.exception
 
 
 def test_names_carry_nothing_that_would_break_a_link() -> None:
     assert plain_name("a,b~c\x00 \n d") == "a b c d"
     assert plain_name("x" * 50) == "x" * 24 and plain_name("  ") == ""
-
-

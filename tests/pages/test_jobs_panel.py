@@ -179,5 +179,6 @@ def shot(seconds: float) -> Snapshot:
     stage = StageProgress("path patching", 1, 4, seconds)
     return Snapshot(
         key=("search", seconds), state=JobState.RUNNING, place=0, stages=(stage,), started=0.0, ended=None,
-        seconds=seconds, cancelling=False, circuit=None, flops=0.0, predicted=(), result=None, error=None, log=None,
+        seconds=seconds, cancelling=False, circuit=None, steps=(), flops=0.0, predicted=(),
+        result=None, error=None, log=None,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 from engine.errors import HeadlightError
 from engine.progress import Watcher
 from engine.tasks import own
+from engine.tasks.repairs import Repair
 from engine.tasks.table import Row
+from pages.prompts import draft, linter
 from pages.shared import background
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 
@@ -146,6 +149,17 @@ def test_rows_are_checked_repaired_and_used_on_every_page(open_app: OpenApp) -> 
     again.button("start_search").click().run()
     again = run_until(again, lambda app: "the same it was found on" in texts(app))
     assert not again.exception and "fresh pairs" not in texts(again)
+
+
+def test_a_button_of_a_row_that_has_changed_since_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[list[Row]] = []
+    first, second = TASK.rows[:2]
+    monkeypatch.setattr(draft, "current", lambda: draft.Draft(rows=(first, second)))
+    monkeypatch.setattr(draft, "put", put.append)
+    linter._apply(replace(first, clean="as it was"), Repair("Drop the row", None))
+    assert put == []
+    linter._apply(first, Repair("Drop the row", None))
+    assert put == [[second]]
 
 
 def test_repair_all_and_the_ways_back(open_app: OpenApp) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_layers import by_layer, every_head
-from engine.figures.circuit_map import MOST_FLOWS, ROLE_MARKS, Look, circuit_map, drawn_links, link_text
+from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links, link_text
+from engine.figures.circuit_nodes import ROLE_MARKS, Look
 from engine.figures.theme import traces
 from engine.heads import Head
 from engine.roles import Role
@@ -100,10 +101,12 @@ def test_of_many_flows_the_strongest_are_drawn_and_those_of_the_selected_head():
     assert own and set(own) <= set(drawn_links(apart, head))
 
 
-@pytest.mark.parametrize("n_heads", [1, 5, 30, 100, 300])
-def test_labels_fit_into_their_nodes_and_nodes_into_their_rows(n_heads: int):
+@pytest.mark.parametrize(
+    ("n_heads", "n_layers"), [(1, 30), (5, 30), (30, 12), (100, 30), (100, 4), (300, 30), (300, 8)]
+)
+def test_labels_fit_into_their_nodes_and_nodes_into_their_rows(n_heads: int, n_layers: int):
     """Pixels at the width that sizes are chosen for: no two heads of a layer touch."""
-    circuit = a_large_circuit(n_heads)
+    circuit = a_large_circuit(n_heads, n_layers, per_layer=40)
     figure = drawn(Look(dark=True, by_role=True), circuit)
     heads = named(figure, "heads")
     low, high = figure.layout.xaxis.range

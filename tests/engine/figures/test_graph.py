@@ -131,7 +131,7 @@ def test_a_circuit_of_three_hundred_heads_can_be_drawn(dark: bool):
 def test_parts_of_a_circuit_have_every_head_in_the_same_place():
     heads = A_CIRCUIT.heads[:-1]
     part = Circuit(heads, tuple(e for e in A_CIRCUIT.edges if e.sender in heads and e.receiver in (None, *heads)), 4, 4)
-    whole, alone = named(graph_figure(A_CIRCUIT, dark=False), "heads"), graph_figure(part, dark=False, among=A_CIRCUIT)
+    whole, alone = named(graph_figure(A_CIRCUIT, dark=False), "heads"), graph_figure(part, dark=False, within=A_CIRCUIT)
     places = {label: (x, y) for label, x, y in zip(whole.text, whole.x, whole.y, strict=True)}
     shown = named(alone, "heads")
     assert len(shown.text) == len(heads)

@@ -1,0 +1,263 @@
+"""The nodes of the circuit's map: heads by role or effect, layers as bundles, names, rings, and their legend."""
+
+from __future__ import annotations
+
+import html
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+
+from engine.circuit import Circuit
+from engine.circuit_filter import neighbours
+from engine.circuit_layers import Bundle, Overview
+from engine.figures import theme
+from engine.figures.edges import Place
+from engine.figures.graph import sent_effects
+from engine.heads import Head
+from engine.roles import Role
+
+EFFECT_NAME = "summed effect of outgoing edges"
+NAME_ROOM = 14  # pixels a row is higher where heads have names under them
+COMFORTABLE_HEIGHT = 640  # pixels that rows share while they are few
+CHART_WIDTH = 900  # pixels, about what a laptop gives; sizes are chosen for it
+PLAIN = "#8d93a1"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a role looks; triangles are drawn larger, since less of them is inside."""
+
+    symbol: str
+    colour: str
+    scale: float = 1.0
+
+
+ROLE_MARKS: dict[Role, Mark] = {  # Okabe and Ito's colours, which colour-blind readers tell apart
+    Role.PREVIOUS: Mark("square", "#0072b2", 0.9),
+    Role.DUPLICATE: Mark("diamond", "#56b4e9", 1.15),
+    Role.INDUCTION: Mark("hexagon", "#009e73", 1.08),
+    Role.S_INHIBITION: Mark("pentagon", "#cc79a7", 1.1),
+    Role.NAME_MOVER: Mark("triangle-up", "#e69f00", 1.4),
+    Role.NEGATIVE_MOVER: Mark("triangle-down", "#d55e00", 1.4),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of the heads besides the circuit. ``names`` are the reader's; ``key_roles`` an answer key's."""
+
+    dark: bool
+    selected: Head | None = None
+    pinned: Collection[Head] = ()
+    names: Mapping[Head, str] = field(default_factory=dict)
+    roles: Mapping[Head, tuple[Role, ...]] = field(default_factory=dict)
+    by_role: bool = False  # fill: role, else effect
+    key_roles: Mapping[Head, str] | None = None
+    missing: Collection[Head] = ()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Pixels: of a node, from row to row, and whether a label fits into a node."""
+
+    node: int
+    row: int
+    labelled: bool
+
+    @staticmethod
+    def of(places: Place, n_rows: int, with_names: bool) -> Scale:
+        xs = [x for x, _ in places.values()]
+        node = int(min(38, max(13, 0.72 * CHART_WIDTH / (max(xs) - min(xs) + 1.6))))
+        if n_rows > 16:
+            node = min(node, 30)
+        row = min(node + 30, max(node + 10, COMFORTABLE_HEIGHT / n_rows))
+        return Scale(node, round(row) + (NAME_ROOM if with_names else 0), node >= 21)
+
+    @property
+    def ring(self) -> float:
+        return self.node * 1.25 + 8
+
+
+def add_nodes(figure: go.Figure, overview: Overview, circuit: Circuit, places: Place, scale: Scale, look: Look) -> None:
+    """Everything that stands in a row; later traces lie above earlier ones."""
+    _add_bundles(figure, overview, places, scale, look)
+    _add_missing(figure, places, scale, look)
+    _add_heads(figure, overview, circuit, places, scale, look)
+    _add_frames(figure, places, scale, look)
+    _add_names(figure, places, scale, look)
+
+
+def _add_heads(
+    figure: go.Figure, overview: Overview, circuit: Circuit, places: Place, scale: Scale, look: Look
+) -> None:
+    heads = [node for node in overview.nodes if isinstance(node, Head)]
+    sent = sent_effects(circuit)
+    limit = max((abs(value) for value in sent.values()), default=1.0) or 1.0
+    near = neighbours(circuit, look.selected) | {look.selected} if look.selected in circuit.heads else set(heads)
+    fills = [_fill(head, sent, limit, look) for head in heads]
+    marks = [_mark(head, look) for head in heads]
+    told = _told(circuit, sent, look)
+    figure.add_scatter(
+        x=[places[head][0] for head in heads], y=[places[head][1] for head in heads],
+        mode="markers+text", name="heads", showlegend=False,
+        text=[str(head) if scale.labelled or head == look.selected or head in look.pinned else "" for head in heads],
+        textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": [theme.text_on(fill) for fill in fills]},
+        marker={
+            "size": [scale.node * mark.scale for mark in marks], "symbol": [mark.symbol for mark in marks],
+            "color": fills, "opacity": [1.0 if head in near else 0.35 for head in heads],
+            "line": {"width": [3.5 if look.key_roles is not None and head in look.key_roles else 1.2 for head in heads],
+                     "color": theme.ink(look.dark) if look.key_roles is not None else theme.muted(look.dark)},
+        },
+        customdata=[[head.layer, head.index] for head in heads],
+        hovertext=[told(head) for head in heads], hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+    if heads and not look.by_role:
+        _add_colour_bar(figure, limit, look.dark)
+
+
+def _add_colour_bar(figure: go.Figure, limit: float, dark: bool) -> None:
+    """Of a trace of its own: the heads' colours are mixed for their labels' sake."""
+    figure.add_scatter(
+        x=[None], y=[None], mode="markers", showlegend=False, hoverinfo="skip",
+        marker={"color": [0], "cmin": -limit, "cmax": limit, "colorscale": theme.diverging_solid(dark),
+                "showscale": True,
+                "colorbar": theme.colour_bar(EFFECT_NAME, dark, x=0, xanchor="left", y=1, yanchor="bottom")},
+    )  # fmt: skip
+
+
+def _fill(head: Head, sent: Mapping[Head, float], limit: float, look: Look) -> str:
+    if not look.by_role:
+        return theme.solid_colour(sent.get(head, 0.0) / limit, look.dark)
+    roles = look.roles.get(head)
+    return _rgb(ROLE_MARKS[roles[0]].colour if roles else PLAIN)
+
+
+def _rgb(hex_colour: str) -> str:
+    red, green, blue = (int(hex_colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgb({red},{green},{blue})"
+
+
+def _mark(head: Head, look: Look) -> Mark:
+    roles = look.roles.get(head)
+    return ROLE_MARKS[roles[0]] if roles else Mark("circle", PLAIN)
+
+
+def _told(circuit: Circuit, sent: Mapping[Head, float], look: Look) -> Callable[[Head], str]:
+    """What a head says on hover."""
+    out: defaultdict[Head | None, int] = defaultdict(int)
+    into: defaultdict[Head | None, int] = defaultdict(int)
+    for edge in circuit.edges:
+        out[edge.sender] += 1
+        into[edge.receiver] += 1
+
+    def told(head: Head) -> str:
+        lines = [f"<b>head {head}</b>"]
+        if head in look.names:
+            lines[0] += f" “{html.escape(look.names[head], quote=False)}”"
+        lines += [f"behaves like: {', '.join(look.roles[head])}"] if head in look.roles else []
+        if look.key_roles is not None:
+            lines.append(_key_line(head, look.key_roles))
+        lines.append(f"{EFFECT_NAME} {sent.get(head, 0.0):+.3f}<br>{out[head]} edges out, {into[head]} in")
+        return "<br>".join(lines)
+
+    return told
+
+
+def _key_line(head: Head, key_roles: Mapping[Head, str]) -> str:
+    if head not in key_roles:
+        return "not in the answer key"
+    role = html.escape(key_roles[head], quote=False)
+    return f"in the answer key{f' as {role}' if role else ''}"
+
+
+def _add_bundles(figure: go.Figure, overview: Overview, places: Place, scale: Scale, look: Look) -> None:
+    bundles = [node for node in overview.nodes if isinstance(node, Bundle)]
+    if not bundles:
+        return
+    fill = _rgb("#c9ccd4" if not look.dark else "#4a5262")
+    figure.add_scatter(
+        x=[places[bundle][0] for bundle in bundles], y=[places[bundle][1] for bundle in bundles],
+        mode="markers+text", name="layers", showlegend=False, text=[str(len(bundle.heads)) for bundle in bundles],
+        textfont={"size": 12, "color": theme.text_on(fill)},
+        marker={"symbol": "square", "size": max(24, scale.node - 8), "color": fill, "opacity": 1,
+                "line": {"width": 1.2, "color": theme.muted(look.dark)}},
+        customdata=[["layers", bundle.layer] for bundle in bundles],
+        hovertext=[_bundle_text(bundle, look) for bundle in bundles], hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+
+
+def _bundle_text(bundle: Bundle, look: Look) -> str:
+    shown = ", ".join(str(head) for head in bundle.heads[:16]) + (" …" if len(bundle.heads) > 16 else "")
+    lines = [f"<b>layer {bundle.layer}: {len(bundle.heads)} heads</b>", shown, "click to open"]
+    if look.key_roles is not None:
+        lines.insert(2, f"{sum(head in look.key_roles for head in bundle.heads)} of them in the answer key")
+    return "<br>".join(lines)
+
+
+def _add_missing(figure: go.Figure, places: Place, scale: Scale, look: Look) -> None:
+    """Heads of the answer key that were not found."""
+    heads = sorted(look.missing)
+    if not heads:
+        return
+    figure.add_scatter(
+        x=[places[head][0] for head in heads], y=[places[head][1] for head in heads],
+        mode="markers+text", name="missing", showlegend=False, text=[str(head) for head in heads],
+        textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": theme.muted(look.dark)},
+        marker={"symbol": "circle-open", "size": scale.node, "color": theme.muted(look.dark), "opacity": 1,
+                "line": {"width": 2.5}},
+        customdata=[[head.layer, head.index] for head in heads],
+        hovertext=[f"<b>head {head}</b><br>not found, {_key_line(head, look.key_roles or {})}" for head in heads],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+
+
+def _add_names(figure: go.Figure, places: Place, scale: Scale, look: Look) -> None:
+    """The reader's own names, under their heads and their rings."""
+    named = [head for head in sorted(look.names) if head in places]
+    framed = {look.selected, *look.pinned}
+    figure.add_scatter(
+        x=[places[head][0] for head in named], y=[places[head][1] for head in named],
+        mode="markers+text", hoverinfo="skip", showlegend=False, name="names",
+        text=[f"<b>{html.escape(look.names[head], quote=False)}</b>" for head in named],
+        textposition="bottom center", textfont={"size": 11, "color": theme.ink(look.dark)},
+        marker={"size": [scale.ring if head in framed else scale.node * 0.9 for head in named],
+                "color": "rgba(0,0,0,0)"},
+    )  # fmt: skip
+
+
+def _add_frames(figure: go.Figure, places: Place, scale: Scale, look: Look) -> None:
+    """A ring around the selected head, and a quieter one around pinned ones."""
+    rings = (
+        ("pinned", [head for head in sorted(look.pinned) if head in places], theme.muted(look.dark), 1.5),
+        ("selected", [look.selected] if look.selected in places else [], theme.ACCENT, 3),
+    )
+    for name, heads, colour, width in rings:
+        figure.add_scatter(
+            x=[places[head][0] for head in heads], y=[places[head][1] for head in heads],
+            mode="markers", hoverinfo="skip", showlegend=name == "pinned" and bool(heads), name=name,
+            marker={"symbol": "circle-open", "size": scale.ring, "color": colour, "line": {"width": width}},
+        )  # fmt: skip
+
+
+def add_node_legend(figure: go.Figure, overview: Overview, look: Look) -> None:
+    """Shapes of the roles that occur, and what rims and hollow nodes mean."""
+    single = {node for node in overview.nodes if isinstance(node, Head)}
+    present = {roles[0] for head, roles in look.roles.items() if head in single}
+    for role in Role:
+        if role in present:
+            mark = ROLE_MARKS[role]
+            colour = mark.colour if look.by_role else theme.muted(look.dark)
+            _legend_mark(figure, role.value, {"symbol": mark.symbol, "size": 11, "color": colour})
+    if look.key_roles is not None:
+        rim = {"width": 3, "color": theme.ink(look.dark)}
+        _legend_mark(figure, "in the answer key", {"symbol": "circle", "size": 11, "color": PLAIN, "line": rim})
+    if look.missing:
+        hollow = {"symbol": "circle-open", "size": 11, "color": theme.muted(look.dark), "line": {"width": 2.5}}
+        _legend_mark(figure, "in the key, not found", hollow)
+
+
+def _legend_mark(figure: go.Figure, name: str, marker: dict[str, Any]) -> None:
+    figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
