@@ -24,7 +24,7 @@ from engine.tasks.table import COLUMNS, OPTIONAL_COLUMN, Row, RowProblem
 _DRAFT, _WAITING = "headlight_draft", "headlight_draft_waiting"
 CELLS = (*COLUMNS, OPTIONAL_COLUMN)
 WAYS_BACK = 30
-SETTLE_SECONDS = 0.3  # Streamlit's editor holds an edit back for .15 s; the rest is for the way here
+SETTLE_SECONDS = 0.4  # Streamlit's editor holds an edit back for .15 s; the rest is for the way here
 BLANK = Row(1, "", "", "", "")
 
 Columns = dict[str, list[Any]]
