@@ -111,3 +111,4 @@ def _fit(figure: Any) -> None:
     heads.marker.size = min(heads.marker.size, max(SMALLEST_HEAD, room))
     if heads.marker.size < SMALLEST_NAMED:
         heads.mode = "markers"
+        figure.layout.annotations[0].yshift = SMALLEST_NAMED / 2  # "logits" is higher than a row is by now

@@ -85,7 +85,8 @@ def heads(groups: Mapping[str, Sequence[Head]]) -> None:
 
 
 def _table(head: str, body: str) -> None:
-    st.html(f'<div class="hl-wide"><table class="hl-table"><thead>{head}</thead><tbody>{body}</tbody></table></div>')
+    table = f'<table class="hl-table hl-bill"><thead>{head}</thead><tbody>{body}</tbody></table>'
+    st.html(f'<div class="hl-wide">{table}</div>')
 
 
 def _percent(value: object) -> str:
