@@ -26,7 +26,10 @@ def a_step(
     estimated = torch.zeros(3, 2, dtype=torch.bool)
     for head in guessed:
         estimated[head.layer, head.index] = True
-    return SearchStep(receivers, entry, torch.tensor(effects), estimated, torch.full((3,), limit), important)
+    limits = torch.full((3,), limit)
+    if receivers:
+        limits[receivers[0].layer :] = INF  # as the rule has it: nobody there can send
+    return SearchStep(receivers, entry, torch.tensor(effects), estimated, limits, important)
 
 
 STEPS = (
