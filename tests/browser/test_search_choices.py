@@ -33,6 +33,7 @@ def test_exact_then_the_grid_from_choice_to_result(page: Page, server: str) -> N
     expect(taken).to_contain_text("taken")
     expect(page.locator(".hl-grid td")).to_have_count(16)
 
+    expect(page.locator(".hl-job.running")).to_have_count(0)  # its end draws the page, and this button, anew
     page.get_by_text("The grid as a list, and downloads").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Grid as CSV").click()

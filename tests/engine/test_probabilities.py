@@ -8,12 +8,14 @@ from torch.testing import assert_close
 
 from engine.activations import UNEMBEDDED_TOGETHER, capture, pair_probabilities
 from engine.metrics import end_probabilities
+from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.tasks.prompts import Metric, PromptPair
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import TINY_KINDS
 
 
+@torch.no_grad()
 def plain(model: Model, pair: PromptPair) -> torch.Tensor:
     """``[run 2]`` from the Hugging Face model itself."""
     rows = []
@@ -30,13 +32,14 @@ def test_probabilities_are_those_of_the_model(tiny_model, kind):
     assert_close(found, torch.stack([plain(model, pair) for pair in prompts.pairs]), atol=1e-5, rtol=0)
 
 
-def test_hooks_and_chunks_give_the_same(tiny_model, monkeypatch):
+def test_hooks_and_chunks_give_the_same(tiny_model, tiny_model_folder, monkeypatch):
     model, prompts = tiny_model("gpt2"), random_prompts()
     expected = pair_probabilities(model, capture(model, prompts))
     monkeypatch.setattr("engine.activations.UNEMBEDDED_TOGETHER", 2)
     assert UNEMBEDDED_TOGETHER > 2
     assert_close(pair_probabilities(model, capture(model, prompts)), expected)
-    hooked = Model("hooked", model.hf_model, model.tokenizer, hooked=True)
+    fresh = load_model(str(tiny_model_folder("gpt2")))  # a second bridge would take the shared model's hooks away
+    hooked = Model("hooked", fresh.hf_model, fresh.tokenizer, hooked=True)
     assert_close(pair_probabilities(hooked, capture(hooked, prompts)), expected, atol=1e-5, rtol=0)
 
 
