@@ -2,7 +2,7 @@
 
 1. Everything is warm: the model is loaded, its curves and one search are done.
 2. A rerun is a click on the link of the page that is open, a visit a click on it from another page. Both last
-   from the click until the script has ended and the browser knows; what came over the wire meanwhile is counted.
+   from the click until the server's word that the script has ended; what came over the wire meanwhile is counted.
 3. A drag moves the slider of the Explorer's score map in steps of two pixels; what counts is how long the
    browser takes from one frame to the next.
 
@@ -33,18 +33,10 @@ PAIRS = 8
 LARGE = 28  # layers of as many heads: the shape of a 7B model
 PATIENCE_MS = 900_000
 DRAG_MOVES, DRAG_PIXELS = 90, 2
-CLOCK = """() => {
-    const app = document.querySelector('.stApp');
-    window.ended = 0;
-    new MutationObserver(() => {
-        if (app.dataset.testScriptState === 'notRunning') window.ended = performance.now();
-    }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
-}"""
+POLL_MS = 2  # how often what came over the wire is looked at
+REST_MS = 700  # charts draw themselves, and what they send back runs the script again
 CLICK = """([room]) => {
-    const link = [...document.querySelectorAll('.st-key-rooms a')].find((each) => each.textContent.includes(room));
-    window.ended = 0;
-    window.began = performance.now();
-    link.click();
+    [...document.querySelectorAll('.st-key-rooms a')].find((each) => each.textContent.includes(room)).click();
 }"""
 FRAMES = """() => {
     window.frames_ms = [];
@@ -77,13 +69,12 @@ class Drag:
 def measure(repeats: int, quick: bool) -> Iterator[Wait | Drag]:
     model, task = (TOY, QUICK_TASK) if quick else (BUNDLED, "ioi")
     with _server() as address, _page() as page, tempfile.TemporaryDirectory() as folder:
-        received = _count_bytes(page)
+        wire = Wire(page)
         _open(page, address, model, task)
         page.get_by_role("button", name="Find the circuit").click()
         page.locator(".st-key-circuit .js-plotly-plot").wait_for()
         _settle(page)
-        page.evaluate(CLOCK)
-        yield from (_waits(page, room, model, received, repeats) for room in _rooms(page))
+        yield from (_waits(page, room, model, wire, repeats) for room in _rooms(page))
         yield _drag(page, address, model, task)
         if not quick:
             gpt2 = gpt2_like(LARGE, LARGE, d_head=2, vocab=_toy_vocabulary())
@@ -142,11 +133,19 @@ def _page() -> Iterator[Page]:
         browser.close()
 
 
-def _count_bytes(page: Page) -> list[int]:
-    """Grows by one number for every message the server sends."""
-    received: list[int] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
-    return received
+class Wire:
+    """What the server has sent: kilobytes, and when it last said that a script run has ended."""
+
+    def __init__(self, page: Page) -> None:
+        self.kilobytes, self.ended = 0.0, 0.0
+        page.on("websocket", lambda socket: socket.on("framereceived", self._received))
+
+    def _received(self, frame: str | bytes) -> None:
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        self.kilobytes += len(frame) / 1000
+        if isinstance(frame, bytes) and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished":
+            self.ended = time.perf_counter()
 
 
 def _open(page: Page, address: str, model: str, task: str) -> None:
@@ -167,33 +166,28 @@ def _rooms(page: Page) -> list[str]:
     return page.locator(".st-key-rooms a").all_inner_texts()
 
 
-def _waits(page: Page, room: str, model: str, received: list[int], repeats: int) -> Wait:
+def _waits(page: Page, room: str, model: str, wire: Wire, repeats: int) -> Wait:
     label = room.splitlines()[-1]  # after the icon's own text
     other = "Prompts" if label != "Prompts" else "Explorer"
     reruns, visits = [], []
-    _click(page, label, received)  # the first visit may compute something
+    _click(page, label, wire)  # the first visit may compute something
     for _ in range(repeats):
-        reruns.append(_click(page, label, received))
-        _click(page, other, received)
-        visits.append(_click(page, label, received))
-    return Wait(
-        label,
-        model,
-        [ms for ms, _ in reruns],
-        [ms for ms, _ in visits],
-        [kb for _, kb in reruns],
-        [kb for _, kb in visits],
-    )
+        reruns.append(_click(page, label, wire))
+        _click(page, other, wire)
+        visits.append(_click(page, label, wire))
+    (rerun, rerun_kb), (visit, visit_kb) = zip(*reruns, strict=True), zip(*visits, strict=True)
+    return Wait(label, model, list(rerun), list(visit), list(rerun_kb), list(visit_kb))
 
 
-def _click(page: Page, label: str, received: list[int]) -> tuple[float, float]:
-    """Milliseconds until the script has ended, and kilobytes received."""
-    before = sum(received)
+def _click(page: Page, label: str, wire: Wire) -> tuple[float, float]:
+    """Milliseconds until the script has ended, and kilobytes received until the page is at rest."""
+    kilobytes, began = wire.kilobytes, time.perf_counter()
     page.evaluate(CLICK, [label])
-    page.wait_for_function("() => window.ended > 0")
-    took = page.evaluate("() => window.ended - window.began")
-    page.wait_for_timeout(700)  # charts draw themselves, and what they send back runs the script again
-    return took, (sum(received) - before) / 1000
+    while wire.ended < began:
+        page.wait_for_timeout(POLL_MS)
+    took = 1000 * (wire.ended - began)
+    page.wait_for_timeout(REST_MS)
+    return took, wire.kilobytes - kilobytes
 
 
 def _drag(page: Page, address: str, model: str, task: str) -> Drag:

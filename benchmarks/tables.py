@@ -225,7 +225,7 @@ def interface_sections(rows: Sequence[Any]) -> list[str]:
         "## Waiting for the app",
         "",
         "Warm, in Chromium: milliseconds from a click on the page's own link (rerun), or on it from another page "
-        "(visit), until the script has ended; and what came over the wire until the page was at rest.",
+        "(visit), until the server said that the script had ended; and what it sent until the page was at rest.",
         "",
         *table("page | model | rerun ms | visit ms | rerun kB | visit kB", map(_wait, waits)),
         "### Dragging the sparsity slider",

@@ -65,7 +65,8 @@ def step_graph(
     least and most pixels.
     """
     figure = graph_figure(circuit, dark=dark, selected=selected, within=whole, bright=frozenset(new))
-    figure.update_layout(height=max(heights[0], min(heights[1], figure.layout.height)))
+    height: float = figure.layout.height  # pyright: ignore[reportAttributeAccessIssue]
+    figure.update_layout(height=max(heights[0], min(heights[1], height)))
     places = places_of(whole)
     size = node_size(len(whole.heads))
     later = [places[head] for head in whole.heads if head not in set(circuit.heads)]

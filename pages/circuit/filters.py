@@ -9,8 +9,8 @@ from engine.circuit import Circuit, Input
 from engine.circuit_filter import Filter, Sign
 from engine.circuit_layers import CROWDED_EDGES, CROWDED_HEADS, is_crowded
 from engine.heads import Head
-from pages.shared import state
-from pages.shared.view import DEFAULT, INPUTS, View
+from pages.shared import edges, state
+from pages.shared.view import DEFAULT, View
 
 SIGN_NAMES = {
     Sign.BOTH.value: "any", Sign.LOWERS.value: "patching lowers the metric", Sign.RAISES.value: "patching raises it",
@@ -52,20 +52,7 @@ def _more_title(view: View) -> str:
 
 
 def _edges(circuit: Circuit, view: View) -> None:
-    largest = max((abs(edge.effect) for edge in circuit.edges), default=0.0)
-    if largest > 0:
-        top = round(largest + 0.005, 2)
-        state.show("weakest", min(view.weakest, top))
-        st.slider(
-            "Edges with |effect| of at least", 0.0, top, step=0.01, format="%.2f", width=230,
-            help="1 would be the whole difference between clean and corrupted.",
-            **state.bound("weakest", read=lambda value: round(value, 2)),
-        )  # fmt: skip
-    state.show("inputs", list(view.inputs))
-    st.pills(
-        "Edges into", INPUTS, selection_mode="multi", wrap=True,
-        **state.bound("inputs", read=lambda chosen: tuple(entry for entry in INPUTS if entry in chosen)),
-    )  # fmt: skip
+    edges.filters(circuit, view)
     state.show("connected", view.connected)
     st.toggle(
         "Connected to the logits", help="Leave out heads whose remaining edges no longer reach the logits.",

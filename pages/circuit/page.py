@@ -15,6 +15,7 @@ from pages.circuit.shown import Shown, choose
 from pages.shared import background, circuit_facts, frame, head_card, look, search_run, state
 from pages.shared.glossary import term
 from pages.shared.view import View
+from pages.shared.work import result_of
 
 LEAD = (
     "Every head and edge that was found. Layers go upward, the logits are on top. An edge says that the sender’s "
@@ -102,7 +103,7 @@ def _card(prepared: Prepared, settings: Settings, view: View, shown: Shown, foun
         roles_view.tell(found, head)
         key_view.tell(answer, head)
 
-    pruning = background.result_of(background.curve_job(settings))
+    pruning = result_of(background.curve_job(settings))
     head_card.show(prepared, view, pruning, shown.found, about=about)
 
 

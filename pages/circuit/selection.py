@@ -10,7 +10,8 @@ from engine.heads import Head
 from engine.roles import Role
 from pages.circuit.shown import Shown, parse_or_none, written
 from pages.shared import edges, look, state
-from pages.shared.view import MAX_NAME, MAX_NAMES, MAX_PINS, View
+from pages.shared.link import MAX_NAME, MAX_NAMES, MAX_PINS
+from pages.shared.view import View
 
 
 def show(shown: Shown, view: View, roles: dict[Head, tuple[Role, ...]]) -> None:

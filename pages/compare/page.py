@@ -7,6 +7,7 @@ import streamlit as st
 from pages.compare import choice, heads, numbers, scores
 from pages.shared import background, frame, head_card, look, rooms, state
 from pages.shared.view import View, data_fields
+from pages.shared.work import result_of
 
 LEAD = (
     "Two runs side by side: another task, another model, other settings, or inside a pruned set of heads against among "
@@ -63,7 +64,7 @@ def _card(pair: choice.Pair, view: View) -> None:
         return
     prepared = frame.ready(settings)
     if prepared is not None:
-        pruning = background.result_of(background.curve_job(settings))
+        pruning = result_of(background.curve_job(settings))
         head_card.show(prepared, view, pruning, here[0].found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from engine.heads import Head, mask_of
 from pages.compare.choice import Pair
 from pages.compare.heads import pick
 from pages.shared import look, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import View
 
@@ -59,7 +61,7 @@ def _figures(pair: Pair, name: str, left: Tensor, right: Tensor) -> None:
         st.markdown("##### Score difference")
         look.note(f"{title}, right − left, in standard deviations of a layer’s channels.")
         chart(
-            heatmap_figure(right - left, name=f"{title}: right − left (z)", dark=dark, selected=head), "compare_map",
+            drawn(_difference, left, right, title, head, dark), "compare_map",
             f"Map of the differences of the {title} scores of all heads, right minus left.", identity=identity,
             on_click=pick,
         )  # fmt: skip
@@ -70,6 +72,10 @@ def _figures(pair: Pair, name: str, left: Tensor, right: Tensor) -> None:
             rank_figure(moves, dark=dark, selected=head), "compare_ranks",
             f"Ranks by {title} of {len(moves)} heads on the left and on the right.", identity=identity, on_click=pick,
         )  # fmt: skip
+
+
+def _difference(left: Tensor, right: Tensor, title: str, head: Head | None, dark: bool) -> Any:
+    return heatmap_figure(right - left, name=f"{title}: right − left (z)", dark=dark, selected=head)
 
 
 def score_rows(pair: Pair, name: str) -> list[Row]:

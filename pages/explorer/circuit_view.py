@@ -16,7 +16,7 @@ from engine.prepare import Prepared
 from engine.record import discovery_json, dumps
 from pages.explorer import grid_view
 from pages.shared import circuit_facts, edges, look, rooms, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import INPUTS, View
 
@@ -53,9 +53,9 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
 def _graph(found: Discovery, view: View) -> Any:
     circuit = found.circuit
     head = _selected(circuit, view)
-    figure = graph_figure(circuit, dark=is_dark(), min_effect=view.weakest, selected=head)
-    _hide_inputs(figure, view.inputs)
-    _filters(circuit, view)
+    figure = drawn(_drawn_for, circuit, view.weakest, view.inputs, head, is_dark())
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        edges.filters(circuit, view)
     shown = [edge for edge in circuit.edges if abs(edge.effect) >= view.weakest and edge.input.value in view.inputs]
     look.note(f"{len(shown)} of {look.count(len(circuit.edges), 'edge')} shown. Click a head or an edge.")
     chart(
@@ -65,22 +65,10 @@ def _graph(found: Discovery, view: View) -> Any:
     return figure
 
 
-def _filters(circuit: Circuit, view: View) -> None:
-    largest = max((abs(edge.effect) for edge in circuit.edges), default=0.0)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        if largest > 0:
-            top = round(largest + 0.005, 2)
-            state.show("weakest", min(view.weakest, top))
-            st.slider(
-                "Edges with |effect| of at least", 0.0, top, step=0.01, format="%.2f", width=260,
-                help="1 would be the whole difference between clean and corrupted.",
-                **state.bound("weakest", read=lambda value: round(value, 2)),
-            )  # fmt: skip
-        state.show("inputs", list(view.inputs))
-        st.pills(
-            "Edges into", INPUTS, selection_mode="multi", wrap=True,
-            **state.bound("inputs", read=lambda chosen: tuple(entry for entry in INPUTS if entry in chosen)),
-        )  # fmt: skip
+def _drawn_for(circuit: Circuit, weakest: float, inputs: tuple[str, ...], head: Head | None, dark: bool) -> Any:
+    figure = graph_figure(circuit, dark=dark, min_effect=weakest, selected=head)
+    _hide_inputs(figure, inputs)
+    return figure
 
 
 def _hide_inputs(figure: Any, inputs: tuple[str, ...]) -> None:

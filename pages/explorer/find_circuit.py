@@ -17,6 +17,7 @@ from pages.explorer import search_choices, stage_costs
 from pages.shared import background, look, search_run
 from pages.shared.glossary import term
 from pages.shared.view import View
+from pages.shared.work import result_of
 
 LEAD = (
     f"{term('path patching', 'Path patching')} walks back from the logits: which heads matter for the answer, which "
@@ -58,7 +59,7 @@ def _offer(
     """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
     search_run.failed_or_cancelled(shot)
     pilot = _look_ahead(prepared, settings, keep)
-    estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, background.result_of(pilot))
+    estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, result_of(pilot))
     if keep is None:
         look.note(
             "The automatic choice waits for the performance curves; started now, the search begins when they are "

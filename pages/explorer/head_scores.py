@@ -11,10 +11,11 @@ from engine.figures.export import figure_html, rows_csv
 from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import score_rows, sweep_rows
 from engine.heads import Head
-from engine.prepare import Prepared
+from engine.prepare import HeadScores, Prepared
 from engine.settings import Settings
+from engine.sparsity_sweep import Pruning, RandomBand
 from pages.shared import background, curves, look, score_views, state
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves
 from pages.shared.glossary import term
 from pages.shared.view import SCORES, View
@@ -35,7 +36,7 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     look.step(2, "Which heads stand out?", LEAD)
     measured = curves.measure(settings)
     _controls(view, measured)
-    figure = _figure(prepared, view, measured)
+    figure = drawn(_figure, prepared.scores, view.score, measured.pruning, measured.band, is_dark())
     chart(
         figure,
         "scores",
@@ -100,18 +101,18 @@ def _mark(prepared: Prepared, view: View) -> dict[str, int] | None:
     return {"x": head.index, "y": head.layer} if head is not None else None
 
 
-def _figure(prepared: Prepared, view: View, measured: Curves) -> Figure:
-    # One figure for each thing it shows; the slider's place is no part of it (chart.js moves that).
-    scores = prepared.scores
+def _figure(scores: HeadScores, shown: str, pruning: Pruning | None, band: RandomBand | None, dark: bool) -> Figure:
+    """The slider's place and the selected head are no part of it: chart.js moves both."""
+    view = View(score=shown)
     return explorer_figure(
-        score_views.shown_scores(scores, view.score),
-        score_views.drops(scores, view.score),
-        name=score_views.BAR_NAMES[view.score],
-        sweeps=list(measured.pruning.sweeps.values()) if measured.pruning else [],
-        active=None if view.score == "merged" else view.mask_score.value,
-        band=measured.band,
+        score_views.shown_scores(scores, shown),
+        score_views.drops(scores, shown),
+        name=score_views.BAR_NAMES[shown],
+        sweeps=list(pruning.sweeps.values()) if pruning else [],
+        active=None if shown == "merged" else view.mask_score.value,
+        band=band,
         sparsity=View.sparsity,
-        dark=is_dark(),
+        dark=dark,
     )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.figures.agreement import Placed, agreement_figure
 from engine.figures.export import figure_html
-from engine.prepare import Prepared
+from engine.prepare import HeadScores, Prepared
 from engine.ranking import spearman
 from engine.settings import Score
 from pages.head_scores.maps import clicked
@@ -42,7 +42,7 @@ def show(prepared: Prepared, view: View) -> None:
         )  # fmt: skip
     look.lead(_in_a_sentence(prepared))
     total, dark = prepared.scores.flap.numel(), is_dark()
-    figure = drawn(_figure, prepared, view.versus, view.colour, view.sparsity, dark)
+    figure = drawn(_figure, prepared.scores, view.versus, view.colour, view.sparsity, dark)
     chart(
         figure, "agreement", f"FLAP {view.versus} against C-FLAP {view.versus} of all {total} heads",
         identity=background.data_of(prepared.settings), on_click=clicked, selected=_mark(prepared, view),
@@ -50,14 +50,14 @@ def show(prepared: Prepared, view: View) -> None:
     look.download("Scatter as HTML", lambda: figure_html(figure, "FLAP and C-FLAP", dark), "scores.html", "text/html")
 
 
-def _figure(prepared: Prepared, of: str, colour: str, sparsity: float, dark: bool) -> Figure:
+def _figure(scores: HeadScores, of: str, colour: str, sparsity: float, dark: bool) -> Figure:
     """The selected head is no part of it: chart.js moves that mark."""
-    flap, contrastive = (prepared.scores.keep(score, sparsity) for score in (Score.FLAP, Score.CONTRASTIVE_FLAP))
-    return agreement_figure(_placed(prepared, of), flap, contrastive, dark=dark, colour=colour)
+    flap, contrastive = (scores.keep(score, sparsity) for score in (Score.FLAP, Score.CONTRASTIVE_FLAP))
+    return agreement_figure(_placed(scores, of), flap, contrastive, dark=dark, colour=colour)
 
 
-def _placed(prepared: Prepared, of: str) -> Placed:
-    return Placed(prepared.scores.flap, prepared.scores.contrastive_flap, of)
+def _placed(scores: HeadScores, of: str) -> Placed:
+    return Placed(scores.flap, scores.contrastive_flap, of)
 
 
 def _in_a_sentence(prepared: Prepared) -> str:
@@ -84,5 +84,5 @@ def _mark(prepared: Prepared, view: View) -> dict[str, float] | None:
     head = state.selected_head(prepared.model.n_layers, prepared.model.n_heads)
     if head is None:
         return None
-    (x,), (y,) = _placed(prepared, view.versus).at([head])
+    (x,), (y,) = _placed(prepared.scores, view.versus).at([head])
     return {"x": x, "y": y}

@@ -15,7 +15,8 @@ from engine.prepare import Prepared
 from engine.pruning import KEEPERS
 from engine.settings import Score
 from pages.shared import head_card, look, state
-from pages.shared.view import MAX_SEARCH, ORDERS, View
+from pages.shared.link import MAX_SEARCH
+from pages.shared.view import ORDERS, View
 
 LEAD = (
     "Select a row for the head’s card; click a column’s title to sort by it. A rank difference above 0 means that "

@@ -9,7 +9,7 @@ import streamlit as st
 from engine.figures.export import figure_html
 from engine.figures.heatmap import heatmap_figure
 from engine.heads import Head
-from engine.prepare import Prepared
+from engine.prepare import HeadScores, Prepared
 from engine.settings import Score
 from pages.shared import background, look, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
@@ -30,10 +30,10 @@ def show(prepared: Prepared, view: View) -> None:
     look.step(None, "Layer by head", LEAD)
     _controls(prepared, view)
     if view.maps == "one":
-        figures = {view.score: drawn(_map, prepared, view.score, view.sparsity, is_dark())}
+        figures = {view.score: drawn(_map, prepared.scores, view.score, view.sparsity, is_dark())}
         _draw(prepared, view, *next(iter(figures.items())))
     else:
-        figures = {name: drawn(_map, prepared, name, view.sparsity, is_dark()) for name in PAIR}
+        figures = {name: drawn(_map, prepared.scores, name, view.sparsity, is_dark()) for name in PAIR}
         with st.container(key="score_maps"):
             for column, (name, figure) in zip(st.columns(2, gap="medium"), figures.items(), strict=True):
                 with column:
@@ -74,19 +74,19 @@ def _kept_words(prepared: Prepared, view: View) -> str:
     )
 
 
-def _map(prepared: Prepared, name: str, sparsity: float, dark: bool) -> Figure:
+def _map(scores: HeadScores, name: str, sparsity: float, dark: bool) -> Figure:
     """The selected head is no part of it: chart.js moves that mark."""
-    kept = prepared.scores.keep(Score.CONTRASTIVE_FLAP if name == "difference" else Score(name), sparsity)
-    scores = score_views.shown_scores(prepared.scores, name)
-    return heatmap_figure(scores, name=score_views.BAR_NAMES[name], dark=dark, kept=kept)
+    kept = scores.keep(Score.CONTRASTIVE_FLAP if name == "difference" else Score(name), sparsity)
+    shown = score_views.shown_scores(scores, name)
+    return heatmap_figure(shown, name=score_views.BAR_NAMES[name], dark=dark, kept=kept)
 
 
 def _draw(prepared: Prepared, view: View, name: str, figure: Figure) -> None:
     title = score_views.TITLES[name]
     head = state.selected_head(prepared.model.n_layers, prepared.model.n_heads)
     chart(
-        figure, f"map_{name}", f"Map of {title} scores by layer and head; heads kept at sparsity {view.sparsity:.2f} "
-        "are ringed", identity=background.data_of(prepared.settings), on_click=clicked,
+        figure, f"map_{name}", f"Map of {title} scores by layer and head; heads kept at the sparsity chosen are ringed",
+        identity=background.data_of(prepared.settings), on_click=clicked,
         selected={"x": head.index, "y": head.layer} if head is not None else None,
     )  # fmt: skip
 

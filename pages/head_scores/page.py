@@ -7,6 +7,7 @@ import streamlit as st
 from pages.head_scores import agreement, head_list, maps
 from pages.shared import background, curves, frame, head_card, state
 from pages.shared.glossary import term
+from pages.shared.work import result_of
 
 LEAD = (
     f"Two scores that need no patching. {term('FLAP')} asks how much a head’s output varies; {term('C-FLAP')} how much "
@@ -31,7 +32,7 @@ def show() -> None:
     with card:
         measured = curves.measure(settings, with_band=False)  # the card says which list of the union admits a head
         curves.progress(settings, measured)
-        found = background.result_of(background.search_job(settings))
+        found = result_of(background.search_job(settings))
         head_card.show(prepared, view, measured.pruning, found)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.path_patching import player, walk
 from pages.shared import background, frame, head_card, state
 from pages.shared.glossary import term
+from pages.shared.work import result_of
 
 LEAD = (
     f"How {term('path patching', 'the search')} found the circuit, one receiver at a time: it starts at the logits, "
@@ -30,7 +31,7 @@ def show() -> None:
         if shown is not None:
             player.show(shown)
     with head:
-        pruning = background.result_of(background.curve_job(settings))
+        pruning = result_of(background.curve_job(settings))
         head_card.show(prepared, view, pruning, shown.found if shown is not None else None)
 
 

@@ -9,6 +9,7 @@ from pages.prompts import desk, enough, pairs, templates
 from pages.shared import background, frame, head_card, state
 from pages.shared.glossary import term
 from pages.shared.view import View
+from pages.shared.work import result_of
 
 LEAD = (
     "Everything is measured on these: pairs of prompts of equal length in tokens, that differ only in what decides the "
@@ -46,8 +47,8 @@ def _pairs(prepared: Prepared, view: View) -> None:
     with sure:
         enough.show(prepared, settings)
     with head:
-        pruning = background.result_of(background.curve_job(settings))
-        head_card.show(prepared, view, pruning, background.result_of(background.search_job(settings)))
+        pruning = result_of(background.curve_job(settings))
+        head_card.show(prepared, view, pruning, result_of(background.search_job(settings)))
 
 
 show()

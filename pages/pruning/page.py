@@ -7,6 +7,7 @@ import streamlit as st
 from pages.pruning import curve_view, union_heads, unions
 from pages.shared import background, curves, frame, head_card, state
 from pages.shared.glossary import term
+from pages.shared.work import result_of
 
 LEAD = (
     f"Heads with low scores are removed by {term('mean ablation')}, more and more of them. Just before "
@@ -32,7 +33,7 @@ def show() -> None:
         with heads:
             union_heads.show(prepared, view, measured.pruning)
     with card:
-        found = background.result_of(background.search_job(settings))
+        found = result_of(background.search_job(settings))
         head_card.show(prepared, view, measured.pruning, found)
 
 

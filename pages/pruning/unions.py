@@ -19,6 +19,7 @@ from pages.shared import background, look, rooms, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import View
+from pages.shared.work import result_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -104,7 +105,7 @@ def _choose(view: View, pruning: Pruning) -> None:
 
 def _clicked(data: list) -> None:
     """A mark ``["union", name]``."""
-    pruning = background.result_of(background.curve_job(state.current().settings()))
+    pruning = result_of(background.curve_job(state.current().settings()))
     if pruning is not None:
         take(pruning, str(data[1]))
 

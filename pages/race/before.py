@@ -14,6 +14,7 @@ from pages.race.contestants import Lane
 from pages.race.lane import heading
 from pages.shared import background, look, rooms, search_run, state
 from pages.shared.view import MODES, View
+from pages.shared.work import result_of
 
 STAKES = (
     "Measured for each: work in matmul FLOPs and forward passes, seconds, and how true its circuit is. APP is charged "
@@ -50,8 +51,8 @@ def _card(prepared: Prepared, lane: Lane) -> None:
 def estimate(prepared: Prepared, lane: Lane) -> Estimate:
     """What its whole run will take: close where it has been looked ahead for, rough elsewhere."""
     settings = lane.contestant.settings
-    pruning = background.result_of(background.curve_job(settings))
-    pilot = background.result_of(background.pilot_job(settings))
+    pruning = result_of(background.curve_job(settings))
+    pilot = result_of(background.pilot_job(settings))
     return estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, pilot)
 
 

@@ -9,6 +9,7 @@ from pages.race import before, result, running
 from pages.race.contestants import Lane, contestants, lanes_of
 from pages.shared import background, frame, head_card, state
 from pages.shared.glossary import term
+from pages.shared.work import result_of
 
 LEAD = (
     f"Dense {term('path patching')} tries every head as a sender; APP prunes first and searches among the heads left. "
@@ -31,7 +32,7 @@ def show() -> None:
         if not any(lane.live for lane in lanes):
             result.show(prepared, lanes)
     with head:
-        pruning = background.result_of(background.curve_job(view.settings()))
+        pruning = result_of(background.curve_job(view.settings()))
         head_card.show(prepared, view, pruning, lanes[0].found or lanes[1].found)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -20,59 +19,21 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.job import Job, JobState
 from engine.jobs import JobManager
-from engine.progress import Watcher
 from engine.settings import Settings
+from pages.shared import work
+from pages.shared.model_shelf import ModelShelf
+from pages.shared.work import data_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.enough import Enough
     from engine.heads import Head
-    from engine.models.model import Model
-    from engine.pilot import Pilot
-    from engine.pipeline import Discovery
     from engine.prepare import Prepared
-    from engine.roles import Behaviour
-    from engine.sparsity_sweep import Pruning, RandomBand
-    from engine.verification import Verification
 
-LOADING = "loading the model"
 KEPT_GLANCES = 60
 KEPT_JOBS = 6  # of a kind
 KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
 LAST_CHUNK_SECONDS = 5.0
-
-
-class ModelShelf:
-    """The models used last. What is pushed off is let go of once no job holds it any more."""
-
-    def __init__(self, room: int = 2) -> None:
-        self._room = room
-        self._lock = threading.Lock()
-        self._models: OrderedDict[str, Model] = OrderedDict()
-
-    def take(self, name: str, device: str, watcher: Watcher) -> Model:
-        """The model, loaded if it is not among the last used; raises HeadlightError like load_model."""
-        from engine.models.loading import load_model
-
-        with self._lock:
-            if name not in self._models:
-                watcher.step(LOADING, 0, 1)
-                model = load_model(name, device, announce=lambda text: watcher.report(_stage_name(text), 0, 1))
-                watcher.step(LOADING, 1, 1)
-                self._models[name] = model
-            self._models.move_to_end(name)
-            while len(self._models) > self._room:
-                self._models.popitem(last=False)
-            return self._models[name]
-
-    def holds(self, name: str) -> bool:
-        with self._lock:
-            return name in self._models
-
-    def at_hand(self, name: str) -> Model | None:
-        """The model if it is in memory; asked without the lock, which is held for seconds while one loads."""
-        return self._models.get(name)
 
 
 class Followers:
@@ -119,14 +80,6 @@ def follow(settings: Settings) -> None:
                 job.cancel()
 
 
-def data_of(settings: Settings) -> Settings:
-    """What loading, scoring and the curves depend on, the rest as by default."""
-    return Settings(
-        model=settings.model, task=settings.task, pairs=settings.pairs, seed=settings.seed,
-        metric=settings.metric, prepend_bos=settings.prepend_bos, device=settings.device,
-    )  # fmt: skip
-
-
 def ready_job(settings: Settings) -> Job | None:
     return background().jobs.find(("ready", data_of(settings)))
 
@@ -135,7 +88,7 @@ def start_ready(settings: Settings) -> Job:
     """Load the model, build the prompts, run them and score the heads: seconds. Result: Prepared."""
     data = data_of(settings)
     behind = background()  # taken here: the worker never calls Streamlit
-    return behind.jobs.submit(("ready", data), lambda watcher: _prepare(behind, data, watcher))
+    return behind.jobs.submit(("ready", data), lambda watcher: work.prepare_anew(behind, data, watcher))
 
 
 def curve_job(settings: Settings) -> Job | None:
@@ -146,7 +99,7 @@ def start_curve(settings: Settings) -> Job:
     """Performance over all sparsities and the nine unions: tens of seconds. Result: Pruning."""
     data = data_of(settings)
     behind = background()
-    return behind.jobs.submit(("curve", data), lambda watcher: _curve(behind, data, watcher))
+    return behind.jobs.submit(("curve", data), lambda watcher: work.curve(behind, data, watcher))
 
 
 def band_job(settings: Settings) -> Job | None:
@@ -157,7 +110,7 @@ def start_band(settings: Settings) -> Job:
     """Random head sets of the same sizes: tens of seconds. Result: RandomBand."""
     data = data_of(settings)
     behind = background()
-    return behind.jobs.submit(("band", data), lambda watcher: _band(behind, data, watcher))
+    return behind.jobs.submit(("band", data), lambda watcher: work.band(behind, data, watcher))
 
 
 def enough_job(settings: Settings) -> Job | None:
@@ -168,7 +121,7 @@ def start_enough(settings: Settings) -> Job:
     """How the metric and the top heads' scores narrow with more pairs: a second. Result: Enough, or None."""
     data = data_of(settings)
     behind = background()
-    return behind.jobs.submit(("enough", data), lambda watcher: _enough(behind, data, watcher))
+    return behind.jobs.submit(("enough", data), lambda watcher: work.enough(behind, data, watcher))
 
 
 def search_job(settings: Settings) -> Job | None:
@@ -179,7 +132,7 @@ def start_search(settings: Settings) -> Job:
     """The whole search and its verification: minutes. Result: Discovery. The random band waits for it."""
     _postpone_band(settings)
     behind = background()
-    return behind.jobs.submit(("search", settings), lambda watcher: _search(behind, settings, watcher))
+    return behind.jobs.submit(("search", settings), lambda watcher: work.search(behind, settings, watcher))
 
 
 def start_race(contestants: Sequence[Settings]) -> None:
@@ -194,10 +147,10 @@ def start_race(contestants: Sequence[Settings]) -> None:
             start_search(settings)
         return
     _postpone_band(contestants[0])
-    common = _Common(behind, len(open_to))
+    common = work.Common(behind, len(open_to))
     behind.jobs.submit_together(
         [
-            (("search", settings), lambda watcher, settings=settings: _contest(common, settings, watcher))
+            (("search", settings), lambda watcher, settings=settings: work.contest(common, settings, watcher))
             for settings in open_to
         ]
     )
@@ -229,7 +182,7 @@ def pilot_of(settings: Settings, keep: Tensor) -> Job:
     if job is not None and job.snapshot().state is JobState.CANCELLED:  # another session left it
         behind.jobs.forget(key)
         job = None
-    return job or behind.jobs.submit(key, lambda watcher: _pilot(behind, settings, keep, watcher))
+    return job or behind.jobs.submit(key, lambda watcher: work.pilot(behind, settings, keep, watcher))
 
 
 def leave_pilot(settings: Settings) -> None:
@@ -248,7 +201,7 @@ def start_roles(settings: Settings) -> Job:
     """Where every head looks and what it writes: a second or so, so it waits for no search. Result: Behaviour."""
     data = data_of(settings)
     behind = background()
-    return behind.glances.submit(("roles", data), lambda watcher: _roles(behind, data, watcher))
+    return behind.glances.submit(("roles", data), lambda watcher: work.roles(behind, data, watcher))
 
 
 def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
@@ -260,7 +213,7 @@ def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
     data = data_of(settings)
     behind = background()
     return behind.jobs.submit(
-        ("verify", data, heads, seed), lambda watcher: _verify(behind, data, heads, seed, watcher)
+        ("verify", data, heads, seed), lambda watcher: work.verify(behind, data, heads, seed, watcher)
     )
 
 
@@ -272,117 +225,13 @@ def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) 
     """
     behind, data = background(), data_of(settings)
     key = ("glance", data, what)
-    return behind.glances.find(key) or behind.glances.submit(key, lambda watcher: look(_known(behind, data, watcher)))
+    found = behind.glances.find(key)
+    return found or behind.glances.submit(key, lambda watcher: look(work.ready(behind, data, watcher)))
 
 
 def was_postponed(job: Job) -> bool:
     """Whether the job was cancelled only to let something more urgent through."""
     return job in background().postponed and not job.live
-
-
-def result_of(job: Job | None) -> Any:
-    """What a finished job returned, else None."""
-    return job.snapshot().result if job is not None else None
-
-
-def _prepare(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
-    from engine.prepare import prepare
-
-    model = behind.shelf.take(settings.model, settings.device, watcher)
-    for key in behind.jobs.known():  # let go of the models that are no longer on the shelf
-        if isinstance(key, tuple) and key[0] == "ready" and not behind.shelf.holds(key[1].model):
-            behind.jobs.forget(key)
-    return prepare(model, settings, watcher)
-
-
-def _known(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
-    """What an earlier job prepared, or prepare it now (that job may be long forgotten)."""
-    data = data_of(settings)
-    return result_of(behind.jobs.find(("ready", data))) or _prepare(behind, data, watcher)
-
-
-def _curve(behind: Background, settings: Settings, watcher: Watcher) -> Pruning:
-    from engine.sparsity_sweep import prune
-
-    return prune(_known(behind, settings, watcher), watcher)
-
-
-def _band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBand:
-    from engine.sparsity_sweep import random_band
-
-    return random_band(_known(behind, settings, watcher), watcher)
-
-
-class _Common:
-    """What contestants share: one set of activations, which the first of them to come sees to."""
-
-    def __init__(self, behind: Background, contestants: int) -> None:
-        self.behind, self._contestants = behind, contestants
-        self._prepared: Prepared | None = None
-
-    def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
-        from engine.memory import plan_of_each
-
-        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
-            if self._prepared is None:
-                known = _known(self.behind, settings, watcher)
-                memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
-                self._prepared = replace(known, memory=memory)
-        return self._prepared
-
-
-def _contest(common: _Common, settings: Settings, watcher: Watcher) -> Discovery:
-    return _discover(common.behind, common.prepared(settings, watcher), settings, watcher)
-
-
-def _enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
-    from engine.enough import how_many_are_enough
-
-    return how_many_are_enough(_known(behind, settings, watcher), watcher)
-
-
-def _search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
-    return _discover(behind, _known(behind, settings, watcher), settings, watcher)
-
-
-def _discover(behind: Background, prepared: Prepared, settings: Settings, watcher: Watcher) -> Discovery:
-    from engine.pipeline import discover
-
-    pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
-    pilot = result_of(behind.jobs.find(("pilot", settings)))
-    return discover(prepared.model, settings, watcher, prepared, pruning, pilot)
-
-
-def _pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:
-    from engine.pilot import look_ahead
-
-    return look_ahead(_known(behind, settings, watcher), keep, settings, watcher)
-
-
-def _roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
-    from engine.behaviour import measure_behaviour
-
-    return measure_behaviour(_known(behind, settings, watcher), watcher)
-
-
-def _verify(
-    behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
-) -> Verification:
-    from engine.cost import Ledger, pass_flops
-    from engine.pipeline import verify_on_fresh
-    from engine.verification import STAGE
-
-    prepared = _known(behind, settings, watcher)
-    watcher.step(STAGE, 0, 1)
-    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
-    with ledger.stage(STAGE):
-        return verify_on_fresh(prepared, heads, seed, ledger)
-
-
-def _stage_name(announcement: str) -> str:
-    """``"Loading x …"`` as the name of a stage."""
-    text = announcement.rstrip(" .…")
-    return text[:1].lower() + text[1:]
 
 
 def _write_log(key: Hashable, log: str) -> None:

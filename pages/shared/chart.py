@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -20,6 +20,8 @@ from engine.figures import theme
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+T = TypeVar("T")
 
 _link = component(
     "headlight_chart_link",
@@ -32,16 +34,17 @@ _UNABLE = "headlight_charts_sent_whole"
 _THEME = "headlight_theme"
 
 
-def drawn(make: Callable[..., Figure], *what: Hashable, **how: Hashable) -> Figure:
-    """``make(*what, **how)``, kept while it is among the figures drawn last: a rerun changes few of them.
+def drawn(make: Callable[..., T], *what: Hashable, **how: Hashable) -> T:
+    """The figure, or figures, of ``make(*what, **how)``, kept while among those drawn last: a rerun changes few.
 
-    Results of the engine count as the same if they are the same object. The figure is shared: do not alter it.
+    Results of the engine count as the same if they are the same object, and are kept as long: give it what is drawn,
+    never the activations with it. The figure is shared: do not alter it.
     """
     return _drawn(make, what, tuple(sorted(how.items())))
 
 
 @lru_cache(maxsize=KEPT_FIGURES)
-def _drawn(make: Callable[..., Figure], what: tuple[Hashable, ...], how: tuple[tuple[str, Hashable], ...]) -> Figure:
+def _drawn(make: Callable[..., Any], what: tuple[Hashable, ...], how: tuple[tuple[str, Hashable], ...]) -> Any:
     return make(*what, **dict(how))
 
 

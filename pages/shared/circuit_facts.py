@@ -14,6 +14,7 @@ from engine.search import search_cost
 from engine.settings import Method
 from engine.verification import Verification, agreement
 from pages.shared import background, look
+from pages.shared.work import result_of
 
 
 def show(prepared: Prepared, found: Discovery, with_keys: bool = True) -> None:
@@ -73,7 +74,7 @@ def _agreement(found: Discovery, with_what: str, known: Iterable[Head]) -> look.
 def _dense_run(found: Discovery) -> Discovery | None:
     if found.settings.method is Method.DENSE:
         return None
-    dense: Discovery | None = background.result_of(background.search_job(found.settings.densely()))
+    dense: Discovery | None = result_of(background.search_job(found.settings.densely()))
     return dense if dense is not None and dense.complete else None
 
 

@@ -10,6 +10,7 @@ from engine.job import Job, JobState
 from engine.settings import Settings
 from engine.sparsity_sweep import BAND_STAGE, Pruning, RandomBand
 from pages.shared import background, job_panel
+from pages.shared.work import result_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class Curves:
 def measure(settings: Settings, with_band: bool = True) -> Curves:
     """Start what is missing (the random sets only ``with_band``); returns what there is."""
     curve = background.curve_job(settings) or background.start_curve(settings)
-    pruning = background.result_of(curve)
+    pruning = result_of(curve)
     band = background.band_job(settings)
     if with_band and pruning is not None and (band is None or background.was_postponed(band)):
         search = background.search_job(settings)
@@ -32,7 +33,7 @@ def measure(settings: Settings, with_band: bool = True) -> Curves:
             band = background.start_band(settings)
     jobs = (curve, band) if with_band else (curve,)
     live = next((job for job in jobs if job is not None and job.live), None)
-    return Curves(pruning, background.result_of(band), live)
+    return Curves(pruning, result_of(band), live)
 
 
 def progress(settings: Settings, curves: Curves) -> None:

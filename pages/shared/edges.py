@@ -1,10 +1,13 @@
-"""One edge of a circuit: how it is named in the URL and what it says."""
+"""The edges of a circuit: how each is named in the URL and what it says, and which of them are drawn."""
 
 from __future__ import annotations
 
+import streamlit as st
+
 from engine.circuit import LOGITS_NODE, Circuit, Edge
 from engine.figures.edges import edge_text
-from pages.shared import look
+from pages.shared import look, state
+from pages.shared.view import INPUTS, View
 
 
 def name(sender: str, receiver: str, letter: str) -> str:
@@ -30,3 +33,21 @@ def tell(edge: Edge) -> None:
     """What an edge says, in a sentence."""
     plain = edge_text(edge).replace("<br>", ". ").replace("<b>", "").replace("</b>", "")
     look.note(f"{plain}. In units of clean − corrupted: −1 is as bad as the corrupted prompt.")
+
+
+def filters(circuit: Circuit, view: View) -> None:
+    """The choices of which edges are drawn that every graph of a circuit has."""
+    largest = max((abs(edge.effect) for edge in circuit.edges), default=0.0)
+    if largest > 0:
+        top = round(largest + 0.005, 2)
+        state.show("weakest", min(view.weakest, top))
+        st.slider(
+            "Edges with |effect| of at least", 0.0, top, step=0.01, format="%.2f", width=240,
+            help="1 would be the whole difference between clean and corrupted.",
+            **state.bound("weakest", read=lambda value: round(value, 2)),
+        )  # fmt: skip
+    state.show("inputs", list(view.inputs))
+    st.pills(
+        "Edges into", INPUTS, selection_mode="multi", wrap=True,
+        **state.bound("inputs", read=lambda chosen: tuple(entry for entry in INPUTS if entry in chosen)),
+    )  # fmt: skip

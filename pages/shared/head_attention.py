@@ -15,7 +15,7 @@ from engine.heads import Head
 from engine.prepare import Prepared
 from engine.tasks.vocabulary import Vocabulary
 from pages.shared import background, glances, look, state, tokens
-from pages.shared.chart import chart, is_dark
+from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import View
 
 PROMPTS = ("clean", "corrupted")
@@ -55,12 +55,12 @@ def _choices(prepared: Prepared, view: View, index: int) -> None:
 
 def _draw(prepared: Prepared, view: View, head: Head, index: int, patterns: tuple[Tensor, Tensor]) -> None:
     vocabulary, pair = Vocabulary(prepared.model.tokenizer), prepared.prompts.pairs[index]
-    words = vocabulary.pieces(pair.clean_tokens), vocabulary.pieces(pair.corrupted_tokens)
-    panels = attention_panels(*patterns, *words, dark=is_dark(), hide_first=view.hide_first)
+    words = tuple(vocabulary.pieces(pair.clean_tokens)), tuple(vocabulary.pieces(pair.corrupted_tokens))
+    panels = drawn(attention_panels, *patterns, *words, dark=is_dark(), hide_first=view.hide_first)
     for column, panel, name in zip(st.columns(2), panels, PROMPTS, strict=True):
         with column:
             chart(
-                panel, f"attention_{name}", f"Attention of head {head} over the {name} prompt",
+                panel, f"attention_{name}", f"Attention of the head over the tokens of the {name} prompt",
                 identity=background.data_of(prepared.settings),
             )  # fmt: skip
     look.note("Rows look, columns are looked at; each row adds up to 1 (before hiding).")

@@ -16,7 +16,8 @@ from engine.prepare import HeadScores, Prepared
 from engine.pruning import drop_sparsity, kept_count
 from engine.sparsity_sweep import Pruning
 from pages.shared import background, head_attention, head_effects, head_output, look, state
-from pages.shared.view import View, write_view
+from pages.shared.link import write_view
+from pages.shared.view import View
 
 LEAD = (
     "Click a head anywhere above, or choose one here: why it was kept, what it does to the answer, where it looks, "

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import state
-from pages.shared.view import write_view
+from pages.shared.link import write_view
 
 
 @dataclass(frozen=True)

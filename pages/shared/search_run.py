@@ -20,6 +20,7 @@ from engine.pipeline import Discovery
 from engine.settings import Method, Settings
 from pages.shared import background, job_panel, look
 from pages.shared.chart import chart, is_dark
+from pages.shared.work import result_of
 
 LAST = "headlight_last_search"
 GROWING_HEIGHT = 620  # pixels, whatever it holds: a chart of another height would be mounted anew
@@ -149,7 +150,7 @@ def _last_of_session(settings: Settings) -> Discovery | None:
     if last is None or background.data_of(last) != background.data_of(settings):
         return None
     job: Job | None = background.search_job(last)
-    found = background.result_of(job)
+    found = result_of(job)
     if found is not None:
         look.note(
             f"Below: the circuit found before, {describe(last)}. A search with the choices above has not been run."

@@ -11,6 +11,7 @@ from engine.tasks.own import OwnTask, is_own
 from engine.tasks.task import TASKS
 from pages.shared import background, glossary, introduction, look, own_tasks, rooms, state
 from pages.shared.view import MAX_PAIRS, MAX_SEED, View
+from pages.shared.work import result_of
 
 
 def show() -> None:
@@ -50,7 +51,7 @@ def _model(view: View) -> None:
     else:
         heads = card.n_layers * card.n_heads
         st.caption(f"{card.n_layers} layers × {card.n_heads} heads = {heads} heads. {card.note}")
-    prepared = background.result_of(background.ready_job(view.settings()))
+    prepared = result_of(background.ready_job(view.settings()))
     if prepared is not None and prepared.model.note:
         st.caption(look.plain(prepared.model.note))
 

@@ -17,7 +17,8 @@ from typing import Any
 import streamlit as st
 
 from engine.heads import Head
-from pages.shared.view import View, read_view, write_view
+from pages.shared.link import read_view, write_view
+from pages.shared.view import View
 
 _VIEW, _WRITTEN, _PROBLEMS = "headlight_view", "headlight_url", "headlight_url_problems"
 

@@ -20,7 +20,7 @@ from engine.progress import Watcher
 from engine.settings import Settings
 from pages.circuit.selection import plain_name
 from pages.circuit.shown import SOURCES
-from pages.shared import background
+from pages.shared import work
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 from tests.pages.test_explorer import Held
 
@@ -67,7 +67,7 @@ def test_while_the_model_loads_and_when_it_cannot(open_app: OpenApp, monkeypatch
     def broken(*arguments: object) -> None:
         raise HeadlightError("No such model here.")
 
-    monkeypatch.setattr(background, "_prepare", broken)
+    monkeypatch.setattr(work, "prepare_anew", broken)
     app = run_until(open_app("circuit"), has_button("again_ready"))
     assert not app.exception and "No such model here" in app.error[0].value and "Bring a circuit" not in texts(app)
 
@@ -140,13 +140,13 @@ def test_by_layer_a_layer_can_be_opened_without_a_mouse(open_app: OpenApp) -> No
 
 
 def test_a_search_that_ended_empty_says_so(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    search = background._search
+    search = work.search
 
     def empty(*arguments: Any) -> Discovery:
         run = search(*arguments)
         return replace(run, circuit=replace(run.circuit, heads=(), edges=()), steps=())
 
-    monkeypatch.setattr(background, "_search", empty)
+    monkeypatch.setattr(work, "search", empty)
     app = run_until(open_app("circuit"), offered)
     app.button("start_search").click().run()
     app = run_until(app, lambda app: "An empty circuit" in texts(app))
@@ -154,9 +154,9 @@ def test_a_search_that_ended_empty_says_so(open_app: OpenApp, monkeypatch: pytes
 
 
 def test_a_cancelled_search_shows_its_part(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    entered, search = threading.Event(), background._search
+    entered, search = threading.Event(), work.search
     monkeypatch.setattr(
-        background, "_search", lambda behind, settings, inner: search(behind, settings, Held(inner, entered))
+        work, "search", lambda behind, settings, inner: search(behind, settings, Held(inner, entered))
     )
     app = run_until(open_app("circuit"), offered)
     app.button("start_search").click().run()
@@ -171,7 +171,7 @@ def test_roles_that_cannot_be_measured_leave_the_rest_alone(open_app: OpenApp, m
     def broken(*arguments: object) -> None:
         raise HeadlightError("No hook on attention.")
 
-    monkeypatch.setattr(background, "_roles", broken)
+    monkeypatch.setattr(work, "roles", broken)
     app = run_until(open_app("circuit"), offered)
     app.button("start_search").click().run()
     app = run_until(app, has_button("again_roles"))
@@ -179,14 +179,14 @@ def test_roles_that_cannot_be_measured_leave_the_rest_alone(open_app: OpenApp, m
 
 
 def test_roles_wait_their_turn_and_hold_nothing_up(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, roles = threading.Event(), background._roles
+    gate, roles = threading.Event(), work.roles
 
     def slow(behind: Any, settings: Settings, watcher: Watcher) -> Any:
         while not gate.wait(0.01):
             watcher.step("roles", 1, 4)
         return roles(behind, settings, watcher)
 
-    monkeypatch.setattr(background, "_roles", slow)
+    monkeypatch.setattr(work, "roles", slow)
     app = run_until(open_app("circuit"), offered)
     app.button("start_search").click().run()
     app = run_until(app, lambda app: drawn(app) and "Measuring where every head looks" in texts(app))

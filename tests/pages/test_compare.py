@@ -12,7 +12,8 @@ from engine import record
 from engine.errors import HeadlightError
 from engine.job import JobState
 from engine.settings import Method, Settings
-from pages.shared import background, runs
+from pages.shared import background, runs, work
+from pages.shared.work import result_of
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 from tests.pages.test_path_patching import Held
 
@@ -104,8 +105,8 @@ def test_a_link_to_a_run_that_is_not_here_says_so_and_shows_others(open_app: Ope
 
 def saved(settings: Settings) -> dict:
     """The record of a run this server has done."""
-    found = background.result_of(background.search_job(settings))
-    prepared = background.result_of(background.ready_job(settings))
+    found = result_of(background.search_job(settings))
+    prepared = result_of(background.ready_job(settings))
     model = prepared.model if prepared is not None else background.background().shelf._models[settings.model]
     return record.discovery_json(model, found)
 
@@ -157,8 +158,8 @@ def test_files_that_hold_no_run_are_told_and_the_rest_lives(open_app: OpenApp) -
 
 def test_a_search_running_and_one_cancelled(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
     ran(APP)
-    search = background._search
-    monkeypatch.setattr(background, "_search", lambda behind, settings, inner: search(behind, settings, Held(inner)))
+    search = work.search
+    monkeypatch.setattr(work, "search", lambda behind, settings, inner: search(behind, settings, Held(inner)))
     app = open_app("compare")
     app.button("start_dense").click().run()
     job = background.search_job(DENSE)
@@ -179,7 +180,7 @@ def test_a_search_that_failed_is_said_so_and_can_be_tried_again(
         gate.wait(PATIENCE)
         raise HeadlightError("No such luck.")
 
-    monkeypatch.setattr(background, "_search", broken)
+    monkeypatch.setattr(work, "search", broken)
     app = open_app("compare")
     app.button("start_search").click().run()
     gate.set()

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from engine.circuit import Circuit
 from engine.errors import HeadlightError
 from engine.progress import Watcher
-from pages.shared import background
+from pages.shared import work
 from tests.pages.conftest import APP, PATIENCE, OpenApp, has_button, run_until, texts
 
 ready = has_button("start_search")
@@ -36,7 +36,7 @@ def test_a_first_visit_says_what_is_going_on(open_app: OpenApp, monkeypatch: pyt
         while not gate.wait(0.01):
             watcher.step("loading the model", 1, 4)
 
-    monkeypatch.setattr(background, "_prepare", slow)
+    monkeypatch.setattr(work, "prepare_anew", slow)
     app = run_until(open_app(), lambda app: "Loading the model" in texts(app))
     assert "Does the model do the task?" in texts(app) and "1 of 4" in texts(app)
     assert not app.exception and not app.error
@@ -55,7 +55,7 @@ def test_without_parameters_the_default_model_and_task_load(open_app: OpenApp, m
         asked.append(settings)
         raise HeadlightError("stop here")
 
-    monkeypatch.setattr(background, "_prepare", note)
+    monkeypatch.setattr(work, "prepare_anew", note)
     app = AppTest.from_file(str(APP), default_timeout=PATIENCE).run()
     run_until(app, has_button("again_ready"))
     assert [(settings.model, settings.task) for settings in asked] == [("smollm2-135m", "ioi")]
@@ -107,9 +107,9 @@ def test_a_head_chosen_in_the_circuit_opens_its_card_and_stands_in_the_url(open_
 
 def test_a_cancelled_search_keeps_what_it_found_and_says_so(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
     app = run_until(open_app(), ready)
-    entered, search = threading.Event(), background._search
+    entered, search = threading.Event(), work.search
     monkeypatch.setattr(
-        background, "_search", lambda behind, settings, inner: search(behind, settings, Held(inner, entered))
+        work, "search", lambda behind, settings, inner: search(behind, settings, Held(inner, entered))
     )
     app.button("start_search").click().run()
     run_until(app, lambda app: entered.is_set() and has_button("cancel_search")(app))
@@ -153,7 +153,7 @@ def test_what_is_our_fault_shows_no_traceback(open_app: OpenApp, monkeypatch: py
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("inner detail")
 
-    monkeypatch.setattr(background, "_prepare", broken)
+    monkeypatch.setattr(work, "prepare_anew", broken)
     app = run_until(open_app(), has_button("again_ready"))
     (error,) = app.error
     assert "ZeroDivisionError" in error.value and "inner detail" not in texts(app)

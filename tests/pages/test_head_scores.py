@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from engine.errors import HeadlightError
 from engine.progress import Watcher
 from pages.head_scores.head_list import chosen, found
-from pages.shared import background, glances
+from pages.shared import glances, work
 from pages.shared.view import View
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 
@@ -39,12 +39,12 @@ def hold(monkeypatch: pytest.MonkeyPatch, name: str) -> threading.Event:
             watcher.step("made to wait", 1, 4)
         raise HeadlightError("gate opened")
 
-    monkeypatch.setattr(background, name, slow)
+    monkeypatch.setattr(work, name, slow)
     return gate
 
 
 def test_while_the_model_loads_nothing_else_is_drawn(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = hold(monkeypatch, "_prepare")
+    gate = hold(monkeypatch, "prepare_anew")
     app = run_until(open_app("head_scores"), lambda app: "Made to wait" in texts(app))
     assert "<h2>Head scores</h2>" in texts(app) and "Layer by head" not in texts(app)
     app.button("cancel_ready").click().run()
@@ -153,7 +153,7 @@ def test_what_a_slow_look_shows_comes_later_and_the_page_does_not_wait(
 def test_curves_that_fail_or_are_cancelled_leave_the_page_alive(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = hold(monkeypatch, "_curve")
+    gate = hold(monkeypatch, "curve")
     app = run_until(open_app("head_scores", head="1.2"), has_button("cancel_curve"))
     assert "Among the kept heads of either score." in texts(app)
     app.button("cancel_curve").click().run()

@@ -12,7 +12,7 @@ from engine.circuit import Circuit
 from engine.errors import HeadlightError
 from engine.progress import Watcher
 from engine.search import SearchStep
-from pages.shared import background
+from pages.shared import work
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 
 LAX = {"among": "all", "threshold_scale": "0.5", "min_effect": "0.001"}  # four steps on the toy model
@@ -124,7 +124,7 @@ def test_a_search_that_failed_is_said_so(open_app: OpenApp, monkeypatch: pytest.
     def broken(*arguments: object) -> None:
         raise HeadlightError("No such luck.")
 
-    monkeypatch.setattr(background, "_search", broken)
+    monkeypatch.setattr(work, "search", broken)
     app = run_until(open_app("path_patching"), offered)
     app.button("start_search").click().run()
     app = run_until(app, lambda app: bool(app.error))
@@ -158,8 +158,8 @@ class Held(Watcher):
 def test_a_running_search_is_followed_and_what_a_cancel_leaves_is_kept(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = background._search
-    monkeypatch.setattr(background, "_search", lambda behind, settings, inner: search(behind, settings, Held(inner)))
+    search = work.search
+    monkeypatch.setattr(work, "search", lambda behind, settings, inner: search(behind, settings, Held(inner)))
     app = run_until(open_app("path_patching", **LAX), offered)
     app.button("start_search").click().run()
     app = run_until(app, stepping)

@@ -15,7 +15,7 @@ from engine.tasks import own
 from engine.tasks.repairs import Repair
 from engine.tasks.table import Row
 from pages.prompts import draft, linter
-from pages.shared import background
+from pages.shared import background, work
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 
 ROWS = """clean,corrupted,answer,distractor
@@ -86,14 +86,14 @@ def test_no_wrong_pair_is_good_news_and_a_template_that_is_not_there_is_said(ope
 def test_the_drawings_run_can_be_cancelled_and_started_again(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, gate = background._enough, threading.Event()
+    real, gate = work.enough, threading.Event()
 
     def held(behind: background.Background, settings: object, watcher: Watcher) -> object:
         while not gate.wait(0.01):
             watcher.step("drawing pairs again", 1, 2)
         return real(behind, settings, watcher)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(background, "_enough", held)
+    monkeypatch.setattr(work, "enough", held)
     app = run_until(open_app("prompts"), has_button("cancel_enough"))
     assert 'class="hl-pair hl-wide"' in texts(app)  # the rest of the page does not wait
     app.button("cancel_enough").click().run()

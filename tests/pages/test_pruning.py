@@ -11,6 +11,7 @@ from pages.pruning.unions import AUTOMATIC
 from pages.shared import background
 from pages.shared.search_run import describe
 from pages.shared.view import View
+from pages.shared.work import result_of
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 from tests.pages.test_explorer import ready as explorer_ready
 from tests.pages.test_explorer import searched
@@ -27,11 +28,11 @@ def open_measured(open_app: OpenApp, **params: str) -> AppTest:
 
 def pruning_of(app: AppTest) -> Pruning:
     view = View(model=app.query_params["model"], task=app.query_params["task"], pairs=int(app.query_params["pairs"]))
-    return background.result_of(background.curve_job(view.settings()))
+    return result_of(background.curve_job(view.settings()))
 
 
 def test_while_the_curves_are_measured_the_rest_waits(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = hold(monkeypatch, "_curve")
+    gate = hold(monkeypatch, "curve")
     app = run_until(open_app("pruning"), lambda app: "Made to wait" in texts(app))
     page = texts(app)
     assert "Measuring the performance curves" in page and "No curves yet" in page and "1 of 4" in page

@@ -25,8 +25,9 @@ from engine.progress import Watcher
 from engine.settings import Method, Mode, Settings
 from pages.race import result, score
 from pages.race.contestants import contestants
-from pages.shared import background
+from pages.shared import background, work
 from pages.shared.view import View
+from pages.shared.work import result_of
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=4)
@@ -69,14 +70,14 @@ Hold = Callable[[Method], tuple[threading.Event, threading.Event]]
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
     """``hold(method)``: that contestant waits once it has found something; returns events: it has, let it through."""
-    contest, held = background._contest, {}
+    contest, held = work.contest, {}
 
     def held_contest(common: Any, settings: Settings, watcher: Watcher) -> Discovery:
         if settings.method in held:
             watcher = Held(watcher, *held[settings.method])
         return contest(common, settings, watcher)
 
-    monkeypatch.setattr(background, "_contest", held_contest)
+    monkeypatch.setattr(work, "contest", held_contest)
 
     def held_of(method: Method) -> tuple[threading.Event, threading.Event]:
         held[method] = (threading.Event(), threading.Event())
@@ -103,7 +104,7 @@ def test_a_race_ends_with_costs_overlap_and_truth_and_is_found_again(open_app: O
                   "Only APP: none", "Only dense: none", "n = 4, seed 1", "Jaccard"):  # fmt: skip
         assert words in page
     assert not app.exception and not app.error and not has_button("start_race")(app)
-    app_run, dense_run = (background.result_of(each.job()) for each in contestants(view_of(app)))
+    app_run, dense_run = (result_of(each.job()) for each in contestants(view_of(app)))
     assert app_run.pruning is not None and dense_run.settings.method is Method.DENSE
     assert [str(head) for head in app_run.circuit.heads] == ["0.1", "1.2"]
 
@@ -113,7 +114,7 @@ def test_a_race_ends_with_costs_overlap_and_truth_and_is_found_again(open_app: O
 
 def test_exact_and_ringed_race_as_well(open_app: OpenApp) -> None:
     app = raced(open_app, mode="exact", among="ringed", sparsity="0.5")
-    found = background.result_of(background.search_job(contestants(view_of(app))[0].settings))
+    found = result_of(background.search_job(contestants(view_of(app))[0].settings))
     assert found.settings.mode is Mode.EXACT and found.settings.sparsity == 0.5 and found.pruning is None
     assert "mask at sparsity 0.50" in texts(app) and not app.exception
 
@@ -154,14 +155,14 @@ def test_cancelling_one_keeps_its_part_and_lets_the_other_end(open_app: OpenApp,
 
 
 def test_one_that_fails_is_said_so_and_the_other_ends(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    contest = background._contest
+    contest = work.contest
 
     def failing(common: Any, settings: Settings, watcher: Watcher) -> Discovery:
         if settings.method is Method.DENSE:
             raise HeadlightError("Expected <b>this</b>, got that.")
         return contest(common, settings, watcher)
 
-    monkeypatch.setattr(background, "_contest", failing)
+    monkeypatch.setattr(work, "contest", failing)
     app = run_until(open_app("race"), ready)
     app.button("start_race").click().run()
     app = run_until(app, lambda app: "Half a race" in texts(app))
@@ -178,14 +179,14 @@ def test_contestants_without_activations_make_them_once_and_share_them(
 ) -> None:
     """What the page had prepared may be long forgotten when the race's turn comes."""
     run_until(open_app("race"), ready)
-    behind, prepare, made, used = background.background(), background._prepare, [], []
+    behind, prepare, made, used = background.background(), work.prepare_anew, [], []
     behind.jobs.forget(("ready", background.data_of(SETTINGS)))
     behind.shelf._models.clear()
-    monkeypatch.setattr(background, "_prepare", lambda *given: made.append(prepare(*given)) or made[-1])
-    discovered = background._discover
+    monkeypatch.setattr(work, "prepare_anew", lambda *given: made.append(prepare(*given)) or made[-1])
+    discovered = work.discovered
     monkeypatch.setattr(
-        background,
-        "_discover",
+        work,
+        "discovered",
         lambda behind, prepared, *given: used.append(prepared) or discovered(behind, prepared, *given),
     )
     pair = [SETTINGS, replace(SETTINGS, method=Method.DENSE)]

@@ -13,7 +13,7 @@ from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.progress import Watcher
 from pages.explorer.search_choices import GRID_WORDS, MODE_WORDS
-from pages.shared import background
+from pages.shared import background, work
 from pages.shared.search_run import describe, screened_words
 from pages.shared.view import View
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
@@ -26,12 +26,12 @@ def mode_of(app: AppTest) -> Any:
     return next(group for group in app.button_group if group.key == MODE)
 
 
-def result_of(app: AppTest) -> Discovery:
+def result_at(app: AppTest) -> Discovery:
     """What the search of the settings the URL asks for found."""
     fields = {name: app.query_params[name] for name in ("model", "task")}
     fields |= {name: app.query_params[name] for name in ("mode", "among") if name in app.query_params}
     view = View(**fields, pairs=4, grid="grid" in app.query_params)
-    return background.result_of(background.search_job(view.settings()))
+    return work.result_of(background.search_job(view.settings()))
 
 
 def columns_of(app: AppTest, name: str) -> dict[str, list[Any]]:
@@ -55,9 +55,9 @@ def test_the_mode_is_explained_and_stands_in_the_url(open_app: OpenApp) -> None:
 
 def test_exact_and_screened_find_the_same_circuit_and_say_how(open_app: OpenApp) -> None:
     screened, exact = found(open_app, among="all"), found(open_app, among="all", mode="exact")
-    assert result_of(screened).circuit == result_of(exact).circuit
-    assert result_of(screened).screening is not None and result_of(exact).screening is None
-    known = result_of(screened).screening
+    assert result_at(screened).circuit == result_at(exact).circuit
+    assert result_at(screened).screening is not None and result_at(exact).screening is None
+    known = result_at(screened).screening
     assert f"{known.recomputed} of {known.estimated} estimated paths, every edge among them" in texts(screened)
     assert f"off by at most {known.largest:.3f} of clean − corrupted" in texts(screened)
     assert "Every path was patched exactly." in texts(exact) and "estimated path" not in texts(exact)
@@ -85,7 +85,7 @@ def test_the_grid_puts_the_two_thresholds_aside_and_stands_in_the_url(open_app: 
 
 def test_after_a_grid_its_points_are_shown_with_the_one_taken_and_why(open_app: OpenApp) -> None:
     app = found(open_app, grid="1", among="all")
-    grid = result_of(app).grid
+    grid = result_at(app).grid
     assert grid is not None
     page, taken = texts(app), grid.points[grid.chosen]
     scale, least = taken.thresholds.scale, taken.thresholds.min_effect
@@ -150,7 +150,7 @@ def test_the_cost_is_predicted_by_stage_and_then_stands_beside_what_was_measured
     after = stage_cells(app)
     assert all("–" not in cells for cells in after.values())
     assert after["sender sweep"][2] == before["sender sweep"][2]  # as predicted before the run
-    passes = sum(row.forward_passes for row in result_of(app).cost)
+    passes = sum(row.forward_passes for row in result_at(app).cost)
     assert after["whole run"][3] == (f"{passes:,.0f}" if passes >= 10 else f"{passes:.1f}")
 
 
@@ -160,7 +160,7 @@ def test_a_search_that_failed_says_so_and_keeps_the_choices(
     def broken(behind: object, settings: object, watcher: Watcher) -> None:
         raise HeadlightError("Not enough <memory>. Take fewer pairs.")
 
-    monkeypatch.setattr(background, "_search", broken)
+    monkeypatch.setattr(work, "search", broken)
     app = run_until(open_app(grid="1", mode="exact"), ready)
     app.button("start_search").click().run()
     app = run_until(app, lambda app: has_button("start_search")(app) and bool(app.error))

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from engine.settings import Method, Mode, Score, Settings
-from pages.shared.view import DEFAULT, View, read_view, write_view
+from pages.shared.link import read_view, write_view
+from pages.shared.view import DEFAULT, View
 
 TASKS = {"task": ("ioi", "induction-random")}
 FULL = View(

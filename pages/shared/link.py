@@ -1,0 +1,249 @@
+"""A view as parameters of a URL, and back. Knows nothing of Streamlit.
+
+A value that makes no sense in a link is replaced by the default, and the reader is told.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from engine.errors import HeadlightError
+from engine.heads import Head
+from engine.merge import UNION_NAMES
+from engine.pruning import KEEPERS
+from engine.tasks.own import is_own
+from pages.shared.view import (
+    AMONG,
+    COLOURS,
+    DEFAULT,
+    DRAWN,
+    FILLS,
+    INPUTS,
+    MAPS,
+    MAX_PAIRS,
+    MAX_SEED,
+    MEASURES,
+    MODES,
+    ORDERS,
+    PAIR_FILTERS,
+    SCORES,
+    SIGNS,
+    View,
+)
+
+ALWAYS_WRITTEN = ("model", "task", "pairs", "seed", "score")  # a link must mean the same in a later version
+MAX_TEXT = 300
+MAX_PINS = 60
+MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
+MAX_SEARCH = 40
+MAX_TOP = 10_000
+RUN = re.compile(r"(file-)?[0-9a-f]{8}")
+
+
+def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> tuple[View, tuple[str, ...]]:
+    """The view of a URL's parameters, and a sentence for each that could not be used.
+
+    ``known`` lists the values of fields whose choices the caller knows, such as the tasks.
+    Parameters that are not ours are left alone.
+    """
+    view, problems = DEFAULT, []
+    for field in fields(View):
+        if field.name not in params:
+            continue
+        try:
+            value = READERS[field.name](params[field.name].strip())
+            _check_known(value, known.get(field.name))
+            view = replace(view, **{field.name: value})
+        except HeadlightError as error:
+            default = _written(getattr(DEFAULT, field.name)) or "none"
+            problems.append(
+                f"The link's {field.name.replace('_', ' ')} was not used: {error} Shown instead: {default}."
+            )
+    return view, tuple(problems)
+
+
+def write_view(view: View) -> dict[str, str]:
+    """URL parameters of a view: what identifies the data always, the rest where it differs from the default."""
+    return {
+        field.name: _written(getattr(view, field.name))
+        for field in fields(View)
+        if field.name in ALWAYS_WRITTEN or getattr(view, field.name) != getattr(DEFAULT, field.name)
+    }
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
+    if choices is not None and value not in choices:
+        if isinstance(value, str) and is_own(value):
+            raise HeadlightError(
+                f"There is no own task {value} on this machine. It was deleted, or is kept on another machine: with "
+                "the same rows, brought on the page Prompts, the link works here too."
+            )
+        raise HeadlightError(f"Expected one of {', '.join(choices)}, got {_short(value)}.")
+
+
+def _text(raw: str) -> str:
+    if not raw or len(raw) > MAX_TEXT or not raw.isprintable():
+        raise HeadlightError(f"Expected a name of 1 to {MAX_TEXT} characters, got {_short(raw)}.")
+    return raw
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def read(raw: str) -> str:
+        _check_known(raw, choices)
+        return raw
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(raw: str) -> int:
+        if not (raw.isascii() and raw.isdigit() and len(raw) <= 10 and low <= int(raw) <= high):
+            raise HeadlightError(f"Expected a whole number from {low} to {high}, got {_short(raw)}.")
+        return int(raw)
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(raw: str) -> float:
+        try:
+            value = float(raw)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise HeadlightError(f"Expected a number from {low:g} to {high:g}, got {_short(raw)}.")
+        return value
+
+    return read
+
+
+def _head(raw: str) -> str:
+    if len(raw) > 9:
+        raise HeadlightError(f"Expected a head written layer.index such as 9.6, got {_short(raw)}.")
+    return str(Head.parse(raw))
+
+
+def _edge(raw: str) -> str:
+    sender, arrow, entry = raw.partition("-")
+    receiver, _, letter = entry.rpartition(".")
+    if not arrow or (entry != "logits" and letter not in ("q", "k", "v")):
+        raise HeadlightError(f"Expected an edge such as 9.6-logits or 5.5-9.6.q, got {_short(raw)}.")
+    return f"{_head(sender)}-{entry if entry == 'logits' else f'{_head(receiver)}.{letter}'}"
+
+
+def _some_of(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def read(raw: str) -> tuple[str, ...]:
+        chosen = tuple(raw.split(",")) if raw else ()
+        if not set(chosen) <= set(choices):
+            raise HeadlightError(f"Expected some of {', '.join(choices)}, got {_short(raw)}.")
+        return tuple(choice for choice in choices if choice in chosen)
+
+    return read
+
+
+def _search(raw: str) -> str:
+    if len(raw) > MAX_SEARCH or not raw.isprintable():
+        raise HeadlightError(f"Expected at most {MAX_SEARCH} characters to search for, got {_short(raw)}.")
+    return raw
+
+
+def _pair_filter(raw: str) -> str:
+    if raw not in PAIR_FILTERS:
+        _whole(1, MAX_PAIRS)(raw)
+    return raw
+
+
+def _span(raw: str) -> str:
+    low, dash, high = raw.partition("-")
+    if not dash or _whole(0, 999)(low) > _whole(0, 999)(high):
+        raise HeadlightError(f"Expected a range of layers such as 3-9, got {_short(raw)}.")
+    return f"{int(low)}-{int(high)}"
+
+
+def _several(read: Callable[[str], str], most: int) -> Callable[[str], tuple[str, ...]]:
+    def read_all(raw: str) -> tuple[str, ...]:
+        parts = raw.split(",") if raw else []
+        if len(parts) > most:
+            raise HeadlightError(f"Expected at most {most} of them, got {len(parts)}.")
+        return tuple(dict.fromkeys(read(part) for part in parts))
+
+    return read_all
+
+
+def _name(raw: str) -> str:
+    head, mark, text = raw.partition("~")
+    if not mark or not text.strip() or len(text) > MAX_NAME or not text.isprintable():
+        raise HeadlightError(f"Expected names such as 9.6~mover of at most {MAX_NAME} letters, got {_short(raw)}.")
+    return f"{_head(head)}~{text.strip()}"
+
+
+def _run(raw: str) -> str:
+    if not RUN.fullmatch(raw):
+        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
+    return raw
+
+
+def _short(raw: object) -> str:
+    """A quoted, printable, short form of whatever stood in the link."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(raw))
+    return f"“{text[:40]}…”" if len(text) > 40 else f"“{text}”"
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "model": _text,
+    "task": _text,
+    "pairs": _whole(1, MAX_PAIRS),
+    "seed": _whole(0, MAX_SEED),
+    "score": _one_of(SCORES),
+    "sparsity": _number(0, 0.99),
+    "among": _one_of(AMONG),
+    "mode": _one_of(MODES),
+    "grid": lambda raw: bool(_whole(0, 1)(raw)),
+    "threshold_scale": _number(0, 10),
+    "min_effect": _number(0, 1),
+    "head": _head,
+    "edge": _edge,
+    "weakest": _number(0, 1),
+    "inputs": _some_of(INPUTS),
+    "prompt": _whole(0, MAX_PAIRS - 1),
+    "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
+    "sign": _one_of(SIGNS),
+    "span": _span,
+    "connected": lambda raw: bool(_whole(0, 1)(raw)),
+    "strongest": _whole(0, 100_000),
+    "pins": _several(_head, MAX_PINS),
+    "names": _several(_name, MAX_NAMES),
+    "drawn": _one_of(DRAWN),
+    "opened": _several(lambda part: str(_whole(0, 999)(part)), 1000),
+    "fill": _one_of(FILLS),
+    "answer_key": _whole(0, 9),
+    "union": lambda raw: _one_of(("", *UNION_NAMES))(raw.replace(" ", "+")),  # a plus typed in an address is a blank
+    "maps": _one_of(MAPS),
+    "versus": _one_of(MEASURES),
+    "colour": _one_of(COLOURS),
+    "find": _search,
+    "kept_by": _some_of(KEEPERS),
+    "layers": lambda raw: _span(raw) if raw else "",
+    "top": _whole(0, MAX_TOP),
+    "order": _one_of(ORDERS),
+    "own": lambda raw: bool(_whole(0, 1)(raw)),
+    "pair_filter": _pair_filter,
+    "pair_page": _whole(1, MAX_PAIRS),
+    "step": _whole(1, 99_999),
+    "left": _run,
+    "right": _run,
+}

@@ -1,0 +1,133 @@
+"""What the worker's threads do for each request: none of it calls Streamlit.
+
+A job takes what earlier ones left, the prompts that have run above all, and makes what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from engine.job import Job
+from engine.progress import Watcher
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.enough import Enough
+    from engine.heads import Head
+    from engine.pilot import Pilot
+    from engine.pipeline import Discovery
+    from engine.prepare import Prepared
+    from engine.roles import Behaviour
+    from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.verification import Verification
+    from pages.shared.background import Background
+
+
+def data_of(settings: Settings) -> Settings:
+    """What loading, scoring and the curves depend on, the rest as by default."""
+    return Settings(
+        model=settings.model, task=settings.task, pairs=settings.pairs, seed=settings.seed,
+        metric=settings.metric, prepend_bos=settings.prepend_bos, device=settings.device,
+    )  # fmt: skip
+
+
+def result_of(job: Job | None) -> Any:
+    """What a finished job returned, else None."""
+    return job.snapshot().result if job is not None else None
+
+
+def prepare_anew(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
+    from engine.prepare import prepare
+
+    model = behind.shelf.take(settings.model, settings.device, watcher)
+    for key in behind.jobs.known():  # let go of the models that are no longer on the shelf
+        if isinstance(key, tuple) and key[0] == "ready" and not behind.shelf.holds(key[1].model):
+            behind.jobs.forget(key)
+    return prepare(model, settings, watcher)
+
+
+def ready(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
+    """What an earlier job prepared, or prepare it now (that job may be long forgotten)."""
+    data = data_of(settings)
+    return result_of(behind.jobs.find(("ready", data))) or prepare_anew(behind, data, watcher)
+
+
+def curve(behind: Background, settings: Settings, watcher: Watcher) -> Pruning:
+    from engine.sparsity_sweep import prune
+
+    return prune(ready(behind, settings, watcher), watcher)
+
+
+def band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBand:
+    from engine.sparsity_sweep import random_band
+
+    return random_band(ready(behind, settings, watcher), watcher)
+
+
+class Common:
+    """What contestants share: one set of activations, which the first of them to come sees to."""
+
+    def __init__(self, behind: Background, contestants: int) -> None:
+        self.behind, self._contestants = behind, contestants
+        self._prepared: Prepared | None = None
+
+    def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
+        from engine.memory import plan_of_each
+
+        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+            if self._prepared is None:
+                known = ready(self.behind, settings, watcher)
+                memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
+                self._prepared = replace(known, memory=memory)
+        return self._prepared
+
+
+def contest(common: Common, settings: Settings, watcher: Watcher) -> Discovery:
+    return discovered(common.behind, common.prepared(settings, watcher), settings, watcher)
+
+
+def enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
+    from engine.enough import how_many_are_enough
+
+    return how_many_are_enough(ready(behind, settings, watcher), watcher)
+
+
+def search(behind: Background, settings: Settings, watcher: Watcher) -> Discovery:
+    return discovered(behind, ready(behind, settings, watcher), settings, watcher)
+
+
+def discovered(behind: Background, prepared: Prepared, settings: Settings, watcher: Watcher) -> Discovery:
+    from engine.pipeline import discover
+
+    pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
+    pilot = result_of(behind.jobs.find(("pilot", settings)))
+    return discover(prepared.model, settings, watcher, prepared, pruning, pilot)
+
+
+def pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:
+    from engine.pilot import look_ahead
+
+    return look_ahead(ready(behind, settings, watcher), keep, settings, watcher)
+
+
+def roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
+    from engine.behaviour import measure_behaviour
+
+    return measure_behaviour(ready(behind, settings, watcher), watcher)
+
+
+def verify(
+    behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
+) -> Verification:
+    from engine.cost import Ledger, pass_flops
+    from engine.pipeline import verify_on_fresh
+    from engine.verification import STAGE
+
+    prepared = ready(behind, settings, watcher)
+    watcher.step(STAGE, 0, 1)
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
+    with ledger.stage(STAGE):
+        return verify_on_fresh(prepared, heads, seed, ledger)
