@@ -12,9 +12,6 @@ Needs Chromium and playwright (``make dev``).
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.app_server import running_app
 from benchmarks.models import BUNDLED, QUICK_TASK, TOY, gpt2_like
 
 if TYPE_CHECKING:
@@ -68,7 +66,11 @@ class Drag:
 
 def measure(repeats: int, quick: bool) -> Iterator[Wait | Drag]:
     model, task = (TOY, QUICK_TASK) if quick else (BUNDLED, "ioi")
-    with _server() as address, _page() as page, tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_app(Path(folder) / "server.log") as address,
+        _page() as page,
+    ):
         wire = Wire(page)
         _open(page, address, model, task)
         page.get_by_role("button", name="Find the circuit").click()
@@ -78,44 +80,16 @@ def measure(repeats: int, quick: bool) -> Iterator[Wait | Drag]:
         yield _drag(page, address, model, task)
         if not quick:
             gpt2 = gpt2_like(LARGE, LARGE, d_head=2, vocab=_toy_vocabulary())
-            gpt2.hf_model.save_pretrained(folder)
-            gpt2.tokenizer.save_pretrained(folder)
-            yield _drag(page, address, folder, QUICK_TASK)
+            large = f"{folder}/large"
+            gpt2.hf_model.save_pretrained(large)
+            gpt2.tokenizer.save_pretrained(large)
+            yield _drag(page, address, large, QUICK_TASK)
 
 
 def _toy_vocabulary() -> int:
     from engine.models.loading import load_model
 
     return load_model(TOY).vocab_size
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from engine.atomic import write_text
 from engine.baseline import Baseline
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.cost import CostRow
@@ -257,12 +256,4 @@ def dumps(record: Json) -> str:
 
 def write_json(record: Json, path: Path) -> None:
     """Atomically: the file is the whole record or what it was before."""
-    text = dumps(record)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(dumps(record) + "\n", path)

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.atomic import write_text
 from engine.errors import HeadlightError
 from engine.models.cache import cache_root, unwritable, writable_cache
 from engine.tasks.custom import custom_prompts
@@ -61,10 +60,7 @@ def keep(task: OwnTask) -> None:
     content = {"schema": SCHEMA, "title": task.title, "metric": task.metric.value}
     content |= {"rows": [_record(row) for row in task.rows]}
     try:
-        handle, part = tempfile.mkstemp(prefix=f"{task.name}.", suffix=".part", dir=folder)
-        with open(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-        os.replace(part, folder / f"{task.name}.json")
+        write_text(json.dumps(content, indent=1), folder / f"{task.name}.json")
     except OSError as error:
         raise unwritable(folder, error) from error
 

@@ -52,8 +52,8 @@ NUMBERS = (
     Number("Heads in the circuit", "heads", lambda run: len(run.circuit.heads), ratio=True),
     Number("Edges", "edges", lambda run: len(run.circuit.edges), ratio=True),
     Number("Sparsity", "% of heads left out", lambda run: 100 * run.circuit.sparsity, 1),
-    Number("Performance", "%, fresh pairs", _checked("performance"), 1),
-    Number("Faithfulness", "ratio, same pairs", _checked("faithfulness"), 3),
+    Number("Performance", "%", _checked("performance"), 1),
+    Number("Faithfulness", "ratio", _checked("faithfulness"), 3),
     Number("Pairs verified on", "pairs", _checked("n")),
     Number("Model’s metric, clean", "mean over pairs", lambda run: run.clean, 3),
     Number("Model’s metric, corrupted", "mean over pairs", lambda run: run.corrupted, 3),
@@ -74,8 +74,8 @@ def show(pair: Pair) -> None:
     look.step(
         None, "Numbers",
         f"Measured, not estimated. {term('performance', 'Performance')} and faithfulness are of each circuit alone "
-        "(mean ablation of all other heads), on pairs it was not found on. A forward pass is one over all pairs of its "
-        "own run; the whole run includes calibration, pruning and verification.",
+        "(mean ablation of all other heads), on pairs it was not found on; an "
+        "own task has only its own. A forward pass is one over all pairs of its own run; the whole run includes calibration, pruning and verification.",
     )  # fmt: skip
     for side, run in (("left", left), ("right", right)):
         if not run.complete:

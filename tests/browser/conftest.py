@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from benchmarks.app_server import running_app
+
 ROOT = Path(__file__).parents[2]
 REQUIRE = "HEADLIGHT_REQUIRE_BROWSER"
-STARTUP_SECONDS = 60
 PATIENCE_MS = 120_000  # until something that must come is given up; generous, for busy machines
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -43,40 +40,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """The address of an app server started for one test, and ended with it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
     log = tmp_path / "server.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-        try:
-            _wait_for(port, process, log)
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.terminate()
-            process.wait(30)
+    with running_app(log) as address:
+        yield address
     assert "Traceback" not in log.read_text(), log.read_text()
-
-
-def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 
 @pytest.fixture

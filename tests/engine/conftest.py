@@ -1,8 +1,9 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
+from engine.jobs import JobManager
 from engine.models.model import Model
 from tests.tiny import random_model, tiny_config
 
@@ -36,3 +37,11 @@ def tiny_deep_models(tiny_model_folder) -> Callable[[str], Model]:
         return made[kind]
 
     return model_of
+
+
+@pytest.fixture
+def manager() -> Iterator[JobManager]:
+    """Keeps three finished jobs of a kind."""
+    manager = JobManager(keep=3)
+    yield manager
+    manager.close()
