@@ -75,7 +75,8 @@ def show(pair: Pair) -> None:
         None, "Numbers",
         f"Measured, not estimated. {term('performance', 'Performance')} and faithfulness are of each circuit alone "
         "(mean ablation of all other heads), on pairs it was not found on; an "
-        "own task has only its own. A forward pass is one over all pairs of its own run; the whole run includes calibration, pruning and verification.",
+        "own task has only its own. A forward pass is one over all pairs of its own run; the whole run includes "
+        "calibration, pruning and verification.",
     )  # fmt: skip
     for side, run in (("left", left), ("right", right)):
         if not run.complete:
