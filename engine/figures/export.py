@@ -31,7 +31,11 @@ PAGE = """<!doctype html>
 
 def figure_html(figure: go.Figure, title: str, dark: bool) -> str:
     """A page of its own that works without a network: plotly.js is inside (several megabytes)."""
-    body = figure.to_html(full_html=False, include_plotlyjs=True, config=theme.mode_bar(_file_name(title)))
+    alone = go.Figure(figure)
+    for slider in alone.layout.sliders:  # pyright: ignore[reportAttributeAccessIssue]
+        for step in slider.steps:
+            step.execute = True  # nobody but Plotly moves it there
+    body = alone.to_html(full_html=False, include_plotlyjs=True, config=theme.mode_bar(_file_name(title)))
     return PAGE.format(
         title=html.escape(title), background=theme.page(dark), ink=theme.ink(dark), font=theme.FONT, figure=body
     )

@@ -30,7 +30,9 @@ class Link {
       if (point) this.send("clicked", point.customdata);
     };
     this.onDragStart = () => (this.dragging = true);
-    this.onDragEnd = (event) => {
+    this.onDrag = (event) => this.preview(event.step);
+    this.onDragEnd = async (event) => {
+      await this.settleSlider(event.step);
       this.dragging = false;
       this.step = this.chart.layout.sliders[0].active;
       this.send("dragged", event.step.value);
@@ -71,6 +73,7 @@ class Link {
     this.chart = found;
     found.on("plotly_click", this.onClick);
     found.on("plotly_sliderstart", this.onDragStart);
+    found.on("plotly_sliderchange", this.onDrag);
     found.on("plotly_sliderend", this.onDragEnd);
   }
 
@@ -96,6 +99,27 @@ class Link {
     await window.Plotly.update(this.chart, changes, { "sliders[0].active": this.step }, traces);
   }
 
+  // Plotly would compute the whole figure anew at every step; while the slider moves only colours change, so they
+  // are set on the marks themselves. Its own word (settleSlider) comes once, when the slider is left.
+  preview(step) {
+    const [changes, traces] = step.args;
+    for (const number of traces) {
+      const { uid, marker } = this.chart._fullData[number];
+      const paint = marker.symbol.includes("open") ? "stroke" : "fill";
+      for (const mark of this.chart.querySelectorAll(`.trace${uid} .points path`)) {
+        const value = marker.color[mark.__data__.i];
+        const share = (value - changes["marker.cmin"]) / (changes["marker.cmax"] - changes["marker.cmin"]);
+        mark.style[paint] = colourAt(marker.colorscale, share);
+        mark.style[`${paint}-opacity`] = 1; // the colour has its own
+      }
+    }
+  }
+
+  async settleSlider(step) {
+    const [changes, traces] = step.args;
+    await window.Plotly?.restyle(this.chart, changes, traces);
+  }
+
   async markSelected() {
     const number = this.chart.data.findIndex((trace) => trace.name === "selected");
     const { selected } = this.data;
@@ -115,6 +139,7 @@ class Link {
   release() {
     this.chart?.removeListener?.("plotly_click", this.onClick);
     this.chart?.removeListener?.("plotly_sliderstart", this.onDragStart);
+    this.chart?.removeListener?.("plotly_sliderchange", this.onDrag);
     this.chart?.removeListener?.("plotly_sliderend", this.onDragEnd);
     this.chart = null;
     this.dragging = false;
@@ -124,6 +149,13 @@ class Link {
     clearInterval(this.timer);
     this.release();
   }
+}
+
+// Of a scale of plain steps: the colour of the last stop at or below the share.
+function colourAt(scale, share) {
+  let colour = scale[0][1];
+  for (const [stop, next] of scale) if (stop <= share) colour = next;
+  return colour;
 }
 
 export default function (component) {

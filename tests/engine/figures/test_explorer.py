@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.figures.explorer import GUIDE, POSITION, RINGS, explorer_figure, step_labels
+from engine.figures.export import figure_html
 from engine.figures.heatmap import CLEAR
 from engine.figures.theme import traces
 from engine.heads import Head
@@ -106,3 +107,11 @@ def test_the_largest_model_stays_small(dark: bool):
         active="flap", band=A_BAND, sparsity=0.8, dark=dark,
     )  # fmt: skip
     assert len(figure.to_json()) < 400_000
+
+
+def test_on_a_page_the_page_paints_the_steps_and_alone_plotly_does():
+    figure = explorer()
+    assert not any(step.execute for step in figure.layout.sliders[0].steps)
+    alone = figure_html(figure, "Scores", dark=False)
+    assert alone.count('"execute":true') == len(SWEEP_SPARSITIES) and '"execute":false' not in alone
+    assert not any(step.execute for step in figure.layout.sliders[0].steps)  # the figure itself is left as it was
