@@ -58,6 +58,7 @@ class Background:
     followers: Followers
     glances: JobManager
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
+    abandoned: WeakSet[Job] = field(default_factory=WeakSet)  # cancelled because nobody looked any more
     dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
 
 
@@ -71,17 +72,28 @@ def background() -> Background:
 
 
 def follow(settings: Settings) -> None:
-    """Say what this session looks at; what it left behind is cancelled if nobody else wants it."""
+    """Say what this session looks at; what it left behind is cancelled if nobody else wants it.
+
+    Whoever comes back finds nothing of it, and so starts it again: nobody had asked to cancel.
+    """
     context = get_script_run_ctx()
     left = background().followers.move(context.session_id if context else "", data_of(settings))
     if left is not None:
         for kind in ("ready", "curve", "band", "enough"):
-            if (job := background().jobs.find((kind, left))) is not None:
+            job = background().jobs.find((kind, left))
+            if job is not None and job.live:
                 job.cancel()
+                background().abandoned.add(job)
+
+
+def _wanted(kind: str, settings: Settings) -> Job | None:
+    """The job of that kind for the data of ``settings``, unless it was left behind."""
+    job = background().jobs.find((kind, data_of(settings)))
+    return None if job in background().abandoned else job
 
 
 def ready_job(settings: Settings) -> Job | None:
-    return background().jobs.find(("ready", data_of(settings)))
+    return _wanted("ready", settings)
 
 
 def start_ready(settings: Settings) -> Job:
@@ -92,7 +104,7 @@ def start_ready(settings: Settings) -> Job:
 
 
 def curve_job(settings: Settings) -> Job | None:
-    return background().jobs.find(("curve", data_of(settings)))
+    return _wanted("curve", settings)
 
 
 def start_curve(settings: Settings) -> Job:
@@ -103,7 +115,7 @@ def start_curve(settings: Settings) -> Job:
 
 
 def band_job(settings: Settings) -> Job | None:
-    return background().jobs.find(("band", data_of(settings)))
+    return _wanted("band", settings)
 
 
 def start_band(settings: Settings) -> Job:
@@ -114,7 +126,7 @@ def start_band(settings: Settings) -> Job:
 
 
 def enough_job(settings: Settings) -> Job | None:
-    return background().jobs.find(("enough", data_of(settings)))
+    return _wanted("enough", settings)
 
 
 def start_enough(settings: Settings) -> Job:

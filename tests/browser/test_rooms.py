@@ -54,3 +54,19 @@ def test_the_glossary_opens(page: Page, server: str) -> None:
     page.goto(f"{server}pruning{TOY}")
     page.get_by_role("button", name="Glossary").click()
     expect(page.locator(".hl-terms dt").filter(has_text="mean ablation")).to_be_visible()
+
+
+def test_a_model_and_a_task_are_chosen_and_stay_chosen(page: Page, server: str) -> None:
+    page.goto(f"{server}prompts{TOY}")
+    for label, choice in (("Task", "Induction, names"), ("Task", "Induction, random words")):
+        page.get_by_role("combobox", name=label).click()
+        page.get_by_role("option", name=choice).click()
+        expect(page.get_by_role("combobox", name=label)).to_have_value(choice)
+    page.wait_for_url("**task=induction-random**")
+    model = page.get_by_role("combobox", name="Model")
+    model.fill("/no/such/folder")
+    model.press("Enter")
+    expect(page.get_by_text("/no/such/folder").last).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("answer preferred").first).to_be_visible()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit
 from engine.errors import HeadlightError
+from engine.job import JobState
+from engine.prepare import Prepared
 from engine.progress import Watcher
+from engine.settings import Settings
 from pages.shared import work
 from tests.pages.conftest import APP, PATIENCE, OpenApp, has_button, run_until, texts
 
@@ -211,3 +215,24 @@ def test_a_model_that_has_only_hooks_says_so_and_shows_what_it_can(
     assert "its parts are not known to the fast path" in page and "Every path ran through hooked forwards." in page
     assert "Where it looks" in page and "cannot be shown" not in page
     assert "What it writes" in page and "This is not available for toy-induction" in page
+
+
+def test_what_was_left_behind_starts_again_for_whoever_comes_back(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, prepare = threading.Event(), work.prepare_anew
+
+    def slow(behind: Any, settings: Settings, watcher: Watcher) -> Prepared:
+        while not gate.wait(0.01):
+            watcher.check()
+        return prepare(behind, settings, watcher)
+
+    monkeypatch.setattr(work, "prepare_anew", slow)
+    app = open_app()
+    left = background.ready_job(Settings(model="toy-induction", task="induction-random", pairs=4))
+    app.number_input("view_pairs").set_value(5).run()
+    assert left is not None and left.wait(PATIENCE) and left.snapshot().state is JobState.CANCELLED
+    app.number_input("view_pairs").set_value(4).run()
+    gate.set()
+    app = run_until(app, lambda app: ready(app) or has_button("again_ready")(app))
+    assert ready(app) and "Cancelled." not in texts(app)
