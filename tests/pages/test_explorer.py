@@ -15,7 +15,7 @@ from engine.job import JobState
 from engine.prepare import Prepared
 from engine.progress import Watcher
 from engine.settings import Settings
-from pages.shared import work
+from pages.shared import background, work
 from tests.pages.conftest import APP, PATIENCE, OpenApp, has_button, run_until, texts
 
 ready = has_button("start_search")
