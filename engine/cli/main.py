@@ -45,5 +45,6 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "effects": commands.effects,
         "discover": commands.discover,
         "verify": commands.verify,
+        "evaluate": commands.evaluate,
     }[options.command]
     run(options, console)
