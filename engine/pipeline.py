@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -125,7 +125,12 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
 
 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
+
+    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it.
+    """
+    if settings.score_source is not Source.RUNS and not prepared.scores.has(settings.score):
+        return keep_of(prepared, replace(settings, score=Score.CONTRASTIVE_FLAP), pruning)
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
     return keep_of(prepared, settings, pruning)
