@@ -2,7 +2,7 @@
 
 Stage by stage, in the ledger's units:
 
-1. Calibration, self-check, verification: whole passes.
+1. Calibration, self-check, verification: whole passes; scores by backward passes, forwards and those.
 2. Sparsity sweep: the masks are known from the scores, so which layers each must redo is too.
 3. Path patching: see ``engine/patching/flops.py``.
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from engine.ablation import masked_flops
+from engine.attribution import source_flops
 from engine.cost import CostRow, hooked_flops, pass_flops
 from engine.grid import GRID
 from engine.heads import Head, heads_of, mask_of
@@ -33,6 +34,7 @@ from engine.pilot import STAGE as LOOK_AHEAD
 from engine.pilot import Pilot
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
+from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, search_cost
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
@@ -48,6 +50,8 @@ GRID_SHARE = 1.0
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {
     CALIBRATION: 0.6,
+    Source.GRADIENT.value: 0.6,
+    Source.PATH.value: 0.6,
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
     LOOK_AHEAD: 0.6,
@@ -99,6 +103,8 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
     else:
         likely, recomputed = dict.fromkeys(senders, _likely_share(senders, settings, keep)), likely_recomputed(settings)
     stages = {CALIBRATION: prepared.cost[0].flops}
+    if settings.score_source is not Source.RUNS:
+        stages[settings.score_source.value] = source_flops(prepared, settings.score_source)
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if pilot is not None:

@@ -1,6 +1,6 @@
 """Accelerated Path Patching from prompts to a verified circuit (METHOD section 2).
 
-1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
+1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores; by backward passes if the mask asks for it
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from engine.ablation import Ablator
+from engine.attribution import cost_of, with_score
 from engine.baseline import Baseline
 from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
@@ -34,8 +35,10 @@ from engine.patching.effects import PathPatching
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
-from engine.prepare import HeadScores, Prepared, prepare
+from engine.prepare import Prepared, prepare
 from engine.progress import Preliminary, Watcher
+from engine.scores.head_scores import HeadScores
+from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
@@ -98,7 +101,8 @@ def discover(
     """
     run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
     try:
-        run.spent_before(run.prepared.cost)
+        run.spent_before(cost_of(run.prepared, settings))
+        run.score()
         run.confine(pruning)
         run.predict(pilot)
         run.check_fast_path()
@@ -121,7 +125,12 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
 
 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
+
+    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it.
+    """
+    if settings.score_source is not Source.RUNS and not prepared.scores.has(settings.score):
+        return keep_of(prepared, replace(settings, score=Score.CONTRASTIVE_FLAP), pruning)
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
     return keep_of(prepared, settings, pruning)
@@ -157,6 +166,11 @@ class _Run:
         """Tell the watcher what is booked for this run without being done in it."""
         for row in rows:
             self.watcher.spend(row.flops)
+
+    def score(self) -> None:
+        """The score of the keep mask, where the first runs alone do not give it."""
+        if self.settings.score_source is not Source.RUNS:
+            self.prepared = with_score(self.prepared, self.settings.score, self.watcher)
 
     def confine(self, pruning: Pruning | None) -> None:
         """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
@@ -236,7 +250,7 @@ class _Run:
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*self.prepared.cost, *pruning, *pilot, *self.ledger.rows()),
+            cost=(*cost_of(self.prepared, self.settings), *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
         )
 

@@ -24,7 +24,7 @@ from engine.heads import Head, check_head, heads_of
 from engine.models.model import Model
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
-from engine.prepare import HeadScores
+from engine.scores.head_scores import HeadScores
 from engine.search import MARGIN, SearchStep
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, Sweep
@@ -94,7 +94,8 @@ def prompts_json(prompts: Prompts) -> Json:
 
 
 def scores_json(scores: HeadScores) -> Json:
-    return {"flap": matrix(scores.flap), "contrastive_flap": matrix(scores.contrastive_flap)}
+    """Those measured; what is made of others can be made of them again."""
+    return {score.value: matrix(scores.of(score)) for score in scores.available()}
 
 
 def sweep_json(pruning: Pruning) -> Json:

@@ -79,7 +79,7 @@ def summary_of(found: Discovery) -> RunSummary:
         corrupted=baseline.corrupted_logit_diff,
         accuracy=baseline.accuracy,
         n=baseline.n,
-        scores={"flap": found.scores.flap, "contrastive_flap": found.scores.contrastive_flap},
+        scores={score.value: found.scores.of(score) for score in found.scores.available()},
         candidates=int(found.keep.sum()),
         circuit=found.circuit,
         thresholds=found.thresholds,

@@ -9,6 +9,7 @@ from enum import StrEnum
 from engine.errors import HeadlightError
 from engine.merge import check_union
 from engine.pruning import check_sparsity
+from engine.scores.kinds import Score, Source
 from engine.tasks.prompts import Metric
 
 
@@ -28,14 +29,6 @@ class Mode(StrEnum):
 
     EXACT = "exact"
     SCREENED = "screened"
-
-
-class Score(StrEnum):
-    """Which head score makes the keep mask at a fixed sparsity; merged is the union of both masks."""
-
-    CONTRASTIVE_FLAP = "contrastive_flap"
-    FLAP = "flap"
-    MERGED = "merged"
 
 
 @dataclass(frozen=True)
@@ -82,6 +75,12 @@ class Settings:
             raise HeadlightError(f"Expected a threshold scale of 0 or more, got {self.threshold_scale:g}. Try 2.")
         if not (math.isfinite(self.min_effect) and 0 <= self.min_effect <= 1):
             raise HeadlightError(f"Expected a smallest effect from 0 to 1, got {self.min_effect:g}. Try 0.01.")
+
+    @property
+    def score_source(self) -> Source:
+        """What the score of the keep mask is measured from: the first runs, unless a fixed sparsity asks for more."""
+        fixed = self.method is Method.APP and self.sparsity is not None
+        return self.score.source if fixed else Source.RUNS
 
     def densely(self) -> Settings:
         """The same run among all heads: what only a keep mask needs stands at its default."""

@@ -18,6 +18,12 @@ examples:
   python -m engine evaluate --circuit run.json --out evaluation.json
 """
 
+# Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
+SCORES = (
+    "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
+    "integrated_attribution", "rank_sum", "equal_union",
+)  # fmt: skip
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
@@ -136,8 +142,9 @@ def _mask_options(stage: argparse.ArgumentParser, default: str | None) -> None:
         + (" (default: auto)" if default else ""),
     )
     stage.add_argument(
-        "--score", choices=("contrastive_flap", "flap", "merged"), default="contrastive_flap",
-        help="which score prunes at a fixed sparsity (default: contrastive_flap)",
+        "--score", choices=SCORES, default="contrastive_flap", metavar="SCORE",
+        help=f"which score prunes at a fixed sparsity: {', '.join(SCORES)} (default: contrastive_flap); attributions "
+        "and rank_sum take backward passes",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine import record
 from engine.ablation import Ablation, Ablator
+from engine.attribution import with_score
 from engine.circuit_file import read_circuit
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
@@ -44,7 +45,7 @@ EFFECTS = "effects"
 def score(options: argparse.Namespace, console: Console) -> None:
     """Head scores; the keep mask and the sweep if a sparsity is asked for."""
     settings, out = _settings(options), _output(options)
-    prepared = _prepare(options, settings, console)
+    prepared = with_score(_prepare(options, settings, console), settings.score, console)
     result = _run_json(prepared) | {"scores": record.scores_json(prepared.scores)}
     cost = prepared.cost
     if options.sparsity is not None:
