@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer
 
 from engine.activations import capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost import Ledger, gradient_flops
 from engine.eap import INTERPOLATIONS, eap, edge_scores
 from engine.heads import Head, heads_of
 from engine.memory import MemoryPlan, plan_memory
@@ -19,6 +20,7 @@ from engine.models.sources import TOY_FOLDER
 from engine.patching.eap_reference import reference_score
 from engine.patching.effects import PathPatching
 from engine.patching.flops import attribution_flops
+from engine.patching.input_gradients import input_gradients, starts
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
 from engine.tasks.build import build_prompts
@@ -127,6 +129,30 @@ def test_the_cost_of_scoring_is_the_ledgers(tiny_deep_models):
         edge_scores(model, activations, everyone(model), ledger, MemoryPlan(2048, 2048, 1e12), steps=steps)
         expected = attribution_flops(model, activations.batches, everyone(model), steps)
         assert {row.stage: row.flops for row in ledger.rows()} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_a_backward_pass_costs_what_torch_counts(precise, kind):
+    model = precise(kind)
+    [item, *_] = capture(model, random_prompts()).batches
+    pairs, length = item.batch.clean.shape
+    [start] = starts(model.parts, item, 1)
+    with FlopCounterMode(display=False) as counter:
+        input_gradients(model.parts, item, start, 10_000, ledger := Booked())
+    assert ledger.flops == pytest.approx(counter.get_total_flops())
+    assert item.readout.tokens is not None
+    assert ledger.flops > gradient_flops(model.parts, pairs, length, len(item.readout.tokens))
+
+
+class Booked(Ledger):
+    """What is booked, without a stage."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+        self.flops = 0.0
+
+    def add(self, flops: float) -> None:
+        self.flops += flops
 
 
 def named(found) -> set[tuple[str, str, str]]:

@@ -85,6 +85,22 @@ def test_equal_scores_are_taken_in_a_fixed_order():
         assert set(names(top_edges(tied, n, 1))) == set(order[:n])
 
 
+def test_a_head_that_sends_twice_is_one_receiver():
+    """Three layers of one head: the middle one reaches the logits and the top one's query."""
+    top, middle, low = Head(2, 0), Head(1, 0), Head(0, 0)
+    made = {
+        LOGITS: torch.tensor([[0.0], [0.6], [0.9]]),
+        Receiver(Q, top): torch.tensor([[0.0], [0.7], [NAN]]),
+        Receiver(V, middle): torch.tensor([[0.5], [NAN], [NAN]]),
+    }
+    found = top_edges(made, 4, 1)
+    assert names(found) == [
+        (low, middle, V), (middle, top, Q), (middle, None, Input.LOGITS), (top, None, Input.LOGITS),
+    ]  # fmt: skip
+    assert [step.receivers for step in found.steps] == [(), (top,), (middle,)]
+    assert not any(edge.shared for edge in found.circuit.edges)
+
+
 def test_fewer_than_one_edge_is_refused():
     with pytest.raises(HeadlightError, match="at least 1 edge to take, got 0"):
         top_edges(scores(), 0, 1)
