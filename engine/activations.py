@@ -38,6 +38,11 @@ class Run:
     v: Tensor  # [layer batch pos kv_head d_head]
     z: Tensor  # [layer batch pos head d_head]
 
+    def of_pairs(self, pairs: slice) -> Run:
+        """The run of some of the batch's pairs, as views."""
+        by_layer = {name: getattr(self, name)[:, pairs] for name in ("resid_pre", "attn_out", "q", "k", "v", "z")}
+        return Run(resid_final=self.resid_final[pairs], **by_layer)
+
 
 @dataclass(frozen=True, eq=False)
 class BatchActivations:
@@ -64,6 +69,22 @@ class BatchActivations:
     def first(self) -> int:
         """First position a patch can change (SPEED item 4)."""
         return self.batch.first_difference
+
+    def of_pairs(self, pairs: slice) -> BatchActivations:
+        """Both runs of some of the pairs, as views."""
+        batch, run = self.batch, self.run
+        some = PromptBatch(batch.pairs[pairs], batch.indices[pairs], batch.clean[pairs], batch.corrupted[pairs])
+        return BatchActivations(
+            batch=some,
+            readout=self.readout.of_pairs(pairs),
+            clean_z=self.clean_z[:, pairs],
+            corrupted_z=self.corrupted_z[:, pairs],
+            clean_metric=self.clean_metric[pairs],
+            corrupted_metric=self.corrupted_metric[pairs],
+            run=None if run is None else run.of_pairs(pairs),
+            corrupted_end=None if self.corrupted_end is None else self.corrupted_end[pairs],
+            probabilities=None if self.probabilities is None else self.probabilities[pairs],
+        )
 
 
 @dataclass(frozen=True, eq=False)

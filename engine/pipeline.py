@@ -5,7 +5,8 @@
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
+5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
+   or another algorithm in its place (engine/algorithms.py)
 6. verification: the circuit's heads alone, on fresh prompts
 """
 
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from engine.ablation import Ablator
+from engine.algorithms import check_algorithm, search_by
 from engine.attribution import cost_of, with_score
 from engine.baseline import Baseline
 from engine.circuit import Circuit
@@ -43,7 +45,7 @@ from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresho
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
-from engine.settings import Method, Mode, Score, Settings
+from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
 from engine.verification import STAGE as VERIFICATION
@@ -80,9 +82,10 @@ class Discovery:
 
     @property
     def thresholds(self) -> Thresholds | None:
-        """Those the circuit was found with; None if a grid was cancelled before a pair was taken."""
+        """Those the circuit was found with; None if a grid was cancelled before a pair was taken, and for another
+        algorithm than path patching."""
         if not self.settings.grid:
-            return thresholds_of(self.settings)[0]
+            return next(iter(thresholds_of(self.settings)), None)
         return None if self.grid is None else self.grid.taken.thresholds
 
 
@@ -97,8 +100,10 @@ def discover(
     """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
     Their cost is booked either way. Stopped in any stage after the prompts have run, what was found by
-    then comes back, marked not complete; stopped before that, raises Cancelled.
+    then comes back, marked not complete; stopped before that, raises Cancelled. Raises HeadlightError for an
+    algorithm that cannot search this model.
     """
+    check_algorithm(model, settings.algorithm)
     run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
     try:
         run.spent_before(cost_of(run.prepared, settings))
@@ -182,7 +187,7 @@ class _Run:
     def predict(self, pilot: Pilot | None) -> None:
         """What the run will take; it looks ahead for that, unless ``pilot`` is at hand, where that is cheap."""
         self.spent_before([pilot.cost] if pilot is not None else [])
-        if pilot is None and is_worthwhile(self.prepared):
+        if pilot is None and is_worthwhile(self.prepared, self.settings):
             pilot = look_ahead(self.prepared, self.keep, self.settings, self.watcher)
         self.pilot = pilot
         self.predicted = estimate_run(self.prepared, self.keep, self.settings, pilot).likely
@@ -201,12 +206,21 @@ class _Run:
 
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
+        if self.settings.algorithm is not Algorithm.PATH_PATCHING:
+            self._take(*self._search_otherwise())
+            return
         patching = self._patching()
         if self.settings.grid:
             self._search_grid(patching)
         else:
             [result] = self._walk(patching.measure, thresholds_of(self.settings), self.watcher)
-            self._take(result, patching)
+            self._take(result, _screening(patching))
+
+    def _search_otherwise(self) -> tuple[SearchResult, Screening | None]:
+        return search_by(
+            self.model, self.activations, heads_of(self.keep), self.settings, self.ledger, self.prepared.memory,
+            self.watcher,
+        )  # fmt: skip
 
     def _search_grid(self, patching: Patching) -> None:
         """All points by estimates where there are any; then the one taken exactly, until it is."""
@@ -219,11 +233,11 @@ class _Run:
         while grid.taken.estimated:
             patching = patching.again() if isinstance(patching, ScreenedPatching) else patching
             [result] = self._walk(patching.measure, [grid.taken.thresholds], self.watcher)
-            self._take(result, patching)
+            self._take(result, _screening(patching))
             results[grid.taken.thresholds] = result
             grid = with_exact(grid, result, evaluate, total)
         self.grid = grid
-        self._take(results[grid.taken.thresholds], patching)
+        self._take(results[grid.taken.thresholds], _screening(patching))
 
     def verify(self) -> None:
         self.watcher.step(VERIFICATION, 0, 1)
@@ -261,9 +275,8 @@ class _Run:
             lambda: search_cost(self.ledger.rows()),
         )  # fmt: skip
 
-    def _take(self, result: SearchResult, patching: Patching) -> None:
-        self.steps, self.circuit = result.steps, result.circuit
-        self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
+    def _take(self, result: SearchResult, screening: Screening | None) -> None:
+        self.steps, self.circuit, self.screening = result.steps, result.circuit, screening
         if not result.complete:
             raise Cancelled(SEARCH)
 
@@ -286,3 +299,7 @@ class _Run:
             return ReferencePatching(self.model, self.activations, senders, self.ledger)
         exact = PathPatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
         return ScreenedPatching(exact) if self.settings.mode is Mode.SCREENED else exact
+
+
+def _screening(patching: Patching) -> Screening | None:
+    return patching.screening if isinstance(patching, ScreenedPatching) else None

@@ -131,7 +131,8 @@ def step_json(step: SearchStep) -> Json:
         "receivers": [str(head) for head in step.receivers],
         "input": step.input.value,
         "effects": matrix(step.effects),
-        # First-order only: their numbers are estimates, all others exact. An important sender is never one.
+        # First-order only: their numbers are estimates, all others exact. An important sender is never one, but for
+        # EAP, which has nothing else.
         "estimated": [str(head) for head in heads_of(step.estimated)],
         "thresholds": [_number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],

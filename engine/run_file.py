@@ -21,6 +21,7 @@ from engine.patching.effects import PATCHING_STAGES
 from engine.run_summary import Checked, Plain, RunSummary, Work
 from engine.scores.kinds import MEASURED, Score
 from engine.search import GRID_STAGE, Thresholds
+from engine.settings import Algorithm
 
 MOST_TEXT = 300
 SEARCH_STAGES = frozenset((*PATCHING_STAGES, GRID_STAGE))
@@ -127,7 +128,9 @@ class _Reader:
 
 
 def _thresholds(record: _Reader, settings: Mapping[str, Plain]) -> Thresholds | None:
-    """Those of the settings, or of the grid's point taken."""
+    """Those of the settings, or of the grid's point taken; older files know path patching alone."""
+    if settings.get("algorithm", Algorithm.PATH_PATCHING) != Algorithm.PATH_PATCHING:
+        return None
     source = _Reader(dict(settings), "settings")
     if settings.get("grid") is True:
         points = record.part("grid").rows("points") if "grid" in record.value else []

@@ -44,7 +44,8 @@ class Checked:
 
 @dataclass(frozen=True, eq=False)
 class RunSummary:
-    """One run. ``settings`` as in a record; ``checked`` and ``thresholds`` are None where it never came to them."""
+    """One run. ``settings`` as in a record; ``checked`` and ``thresholds`` are None where it never came to them
+    or has none."""
 
     model: str
     task: str

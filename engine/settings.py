@@ -20,6 +20,21 @@ class Method(StrEnum):
     DENSE = "dense"
 
 
+class Algorithm(StrEnum):
+    """How edges are chosen among the candidates.
+
+    path_patching  those whose effect on their receiver stands out, from the logits back (engine/search.py)
+    acdc           all but those that can be taken out, one by one, without a loss above the tolerance (engine/acdc.py)
+    eap            the strongest by a first-order score of every edge at once (engine/eap.py)
+    eap_ig         the same with gradients averaged on the way from the corrupted to the clean embeddings
+    """
+
+    PATH_PATCHING = "path_patching"
+    ACDC = "acdc"
+    EAP = "eap"
+    EAP_IG = "eap_ig"
+
+
 class Mode(StrEnum):
     """How effects on heads are measured.
 
@@ -38,7 +53,9 @@ class Settings:
     ``sparsity`` None means automatic: cliff points of both scores, nine unions, the chosen one, or the one that
     ``union`` names (engine/merge.py).
     ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
-    ``min_effect``. ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
+    ``min_effect``; all three belong to path patching. Of the other algorithms acdc has its ``tolerance``, in units of
+    f, eap and eap_ig the ``top_edges`` they take; ``mode`` is of path patching and acdc.
+    ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
     """
 
     model: str = "smollm2-135m"
@@ -50,6 +67,9 @@ class Settings:
     score: Score = Score.CONTRASTIVE_FLAP
     union: str | None = None
     mode: Mode = Mode.SCREENED
+    algorithm: Algorithm = Algorithm.PATH_PATCHING
+    top_edges: int = 100
+    tolerance: float = 0.01
     threshold_scale: float = 2.0
     min_effect: float = 0.01
     grid: bool = False
@@ -75,6 +95,18 @@ class Settings:
             raise HeadlightError(f"Expected a threshold scale of 0 or more, got {self.threshold_scale:g}. Try 2.")
         if not (math.isfinite(self.min_effect) and 0 <= self.min_effect <= 1):
             raise HeadlightError(f"Expected a smallest effect from 0 to 1, got {self.min_effect:g}. Try 0.01.")
+        self._check_algorithm()
+
+    def _check_algorithm(self) -> None:
+        if self.top_edges < 1:
+            raise HeadlightError(f"Expected at least 1 edge to take, got {self.top_edges}. Ask for 10 to 1000.")
+        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise HeadlightError(f"Expected a tolerance of 0 or more, got {self.tolerance:g}. Try 0.01.")
+        if self.grid and self.algorithm is not Algorithm.PATH_PATCHING:
+            raise HeadlightError(
+                f"Expected no grid with {self.algorithm.value}, got one: it tries thresholds, which only path patching "
+                "has. Leave the grid out."
+            )
 
     @property
     def score_source(self) -> Source:
@@ -85,6 +117,13 @@ class Settings:
     def densely(self) -> Settings:
         """The same run among all heads: what only a keep mask needs stands at its default."""
         return replace(self, method=Method.DENSE, sparsity=None, score=Settings.score, union=None)
+
+    def standard(self) -> Settings:
+        """The dense path patching that another search of the same model and prompts is held against."""
+        return replace(
+            self.densely(), algorithm=Algorithm.PATH_PATCHING, top_edges=Settings.top_edges,
+            tolerance=Settings.tolerance,
+        )  # fmt: skip
 
     @property
     def report_seed(self) -> int:

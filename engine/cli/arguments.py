@@ -71,6 +71,19 @@ def _add_discover(commands) -> None:
         help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
     )
     discover.add_argument(
+        "--algorithm", choices=("path_patching", "acdc", "eap", "eap_ig"), default="path_patching",
+        help="how edges are chosen: by path patching (default), taken out one by one (acdc), or the strongest by a "
+        "first-order score (eap, eap_ig)",
+    )
+    discover.add_argument(
+        "--top-edges", type=int, default=100, metavar="N", help="edges that eap and eap_ig take (default: 100)"
+    )
+    discover.add_argument(
+        "--tolerance", type=float, default=0.01, metavar="F",
+        help="of acdc: an edge goes if that changes the metric by no more, in units of clean - corrupted "
+        "(default: 0.01)",
+    )
+    discover.add_argument(
         "--threshold-scale", type=float, default=2.0, metavar="S", help="in standard deviations (default: 2)"
     )
     discover.add_argument(

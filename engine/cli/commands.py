@@ -10,6 +10,7 @@ from typing import Any
 
 from engine import record
 from engine.ablation import Ablation, Ablator
+from engine.algorithms import check_algorithm
 from engine.attribution import with_score
 from engine.circuit_file import read_circuit
 from engine.cli.console import Console
@@ -31,7 +32,7 @@ from engine.pipeline import Discovery, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
-from engine.settings import Method, Mode, Score, Settings
+from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
@@ -89,6 +90,7 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     """Find and verify a circuit; interrupted, the part found so far is still written."""
     settings, out = _settings(options), _output(options)
     model = _load(settings, console)
+    check_algorithm(model, settings.algorithm)
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
@@ -171,6 +173,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         "score": Score(options.score) if "score" in options else None,
         "union": getattr(options, "union", None),
         "mode": Mode(options.mode) if "mode" in options else None,
+        "algorithm": Algorithm(options.algorithm) if "algorithm" in options else None,
+        "top_edges": getattr(options, "top_edges", None),
+        "tolerance": getattr(options, "tolerance", None),
         "grid": getattr(options, "grid", None),
         "memory_budget": getattr(options, "memory_budget", None),
         "threshold_scale": getattr(options, "threshold_scale", None),

@@ -26,11 +26,13 @@ from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import SenderSweep, Window, plan_sweeps
 
-# Stages of the ledger. What is neither of the first two is pass 2: receivers, estimates, live layers.
+# Stages of the ledger. What path patching does in neither of the first two is pass 2: receivers, estimates, live
+# layers.
 LOGITS_STAGE = "logits stage"
 SENDER_SWEEP = "sender sweep"
 PASS_TWO = "pass 2"
-PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO)
+ATTRIBUTION = "attribution"  # of engine/eap.py: gradients, and their products with the sweep's streams
+PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO, ATTRIBUTION)
 
 Tick = Callable[[float], None]  # called between chunks with the share done, 0 to 1; may raise Cancelled
 # (receiver, f [layer head]) -> [layer head], True for senders whose exact effect decides who is important
