@@ -114,7 +114,7 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     if settings.method is Method.DENSE:
         return torch.ones_like(prepared.scores.flap, dtype=torch.bool)
     if settings.sparsity is not None:
-        return prepared.scores.keep(settings.score, settings.sparsity)
+        return prepared.scores.keep(settings.score, settings.sparsity, settings.flap_sparsity)
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
     return pruning.taken(settings.union).mask
