@@ -20,6 +20,6 @@ def fingerprint(hf_model: Any) -> str:
     digest = hashlib.sha256(hf_model.config.to_json_string().encode())
     for name, weight in sorted(hf_model.named_parameters()):
         flat = weight.flatten()
-        places = torch.linspace(0, len(flat) - 1, min(ENTRIES, len(flat))).round().long().to(flat.device)
+        places = torch.linspace(0, len(flat) - 1, min(ENTRIES, len(flat)), dtype=torch.float64).long().to(flat.device)
         digest.update(f"{name} {list(weight.shape)} {weight.dtype} {flat[places].float().tolist()}".encode())
     return digest.hexdigest()[:16]

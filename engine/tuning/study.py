@@ -40,8 +40,6 @@ STARTUP = 10  # trials at random before there is something to learn from
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 DIRECTIONS = ("minimize", "maximize")  # heads, faithfulness
 
-Try = Callable[[Settings], Trial]
-
 
 def study_name(prepared: Prepared, settings: Settings, space: Space) -> str:
     """24 hex digits of everything that a trial's numbers depend on."""
@@ -101,7 +99,7 @@ class Study:
         finished = self._study.get_trials(deepcopy=False, states=FINISHED)
         return tuple(self._trial(number, frozen) for number, frozen in enumerate(finished))
 
-    def add(self, number: int, attempt: Callable[[int, Settings], Trial]) -> None:
+    def add(self, number: int, attempt: Callable[[int, Settings], Trial]) -> Trial:
         """Sample the settings of trial ``number``, the count of those finished, and keep what comes of them."""
         self._study.sampler = _sampler(self._settings.seed, number)
         if number == 0:
@@ -113,6 +111,7 @@ class Study:
             self._study.tell(asked, state=TrialState.PRUNED)
         else:
             self._study.tell(asked, (float(trial.size), trial.faithfulness))
+        return trial
 
     def exact(self, number: int) -> Trial | None:
         """The trial as it is when searched exactly; None if it has not been."""
