@@ -145,7 +145,9 @@ def _load(path: Path, name: str) -> optuna.Study:
     study = optuna.create_study(
         study_name=name, storage=_storage(path), directions=DIRECTIONS, load_if_exists=True
     )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+    for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        study.ask()  # takes it up
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
 

@@ -54,23 +54,22 @@ def tune(
     stopped before any trial found a circuit, raises Cancelled. Raises HeadlightError for dense settings, for
     a count out of range, or if the study cannot be kept.
     """
-    check_trials(trials)
-    if settings.method is Method.DENSE:
-        raise HeadlightError(
-            "Expected settings of APP, got dense ones: automatic settings choose a keep mask, and a dense search has "
-            "none. Take the method app."
-        )
+    check_tuned(settings, trials)
     watcher, space = watcher or Watcher(), space or Space()
     bench = Bench(prepared, settings, space.widest(prepared.scores), watcher)
     with opened(study_name(prepared, settings, space), settings, space) as study:
         return _Sitting(bench, study, settings, watcher, trials).tune()
 
 
-def check_trials(trials: int) -> int:
-    """Return ``trials`` if so many can be asked for; raises HeadlightError otherwise."""
+def check_tuned(settings: Settings, trials: int) -> None:
+    """Raise HeadlightError if these settings leave nothing to choose, or if so many trials cannot be asked for."""
+    if settings.method is Method.DENSE:
+        raise HeadlightError(
+            "Expected settings of APP, got dense ones: automatic settings choose a keep mask, and a dense search has "
+            "none. Take the method app."
+        )
     if not 1 <= trials <= MOST_TRIALS:
         raise HeadlightError(f"Expected 1 to {MOST_TRIALS:,} trials, got {trials:,}. Ask for {DEFAULT_TRIALS}.")
-    return trials
 
 
 def hopeless(mask_faithfulness: float, earlier: Sequence[Trial]) -> bool:

@@ -11,6 +11,7 @@ from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Score, Settings
+from engine.tuning.bench import Bench
 from engine.tuning.space import Space
 from engine.tuning.study import kept_trials, opened, study_name, study_path
 from engine.tuning.tune import ACCEPTABLE, SLACK, hopeless, tune
@@ -89,6 +90,16 @@ def test_a_study_continued_is_the_study_in_one_go(prepared):
     assert numbers(continued) == numbers(whole) and continued.kept == 3
 
 
+def test_a_trial_set_down_but_never_tried_is_no_part_of_the_study(prepared):
+    whole = tune(prepared, SETTINGS, 5)
+    name = study_name(prepared, SETTINGS, Space())
+    study_path(name).unlink()
+    tune(prepared, SETTINGS, 2)
+    with opened(name, SETTINGS, Space()) as study:
+        study._study.enqueue_trial(Space().usual())  # as before the first trial, and then it crashed
+    assert numbers(tune(prepared, SETTINGS, 5)) == numbers(whole)
+
+
 def crash(prepared):
     with opened(study_name(prepared, SETTINGS, Space()), SETTINGS, Space()) as study:
         study.add(3, lambda number, settings: 1 / 0)
@@ -139,11 +150,14 @@ def test_hopeless_trials_are_not_searched(prepared, monkeypatch):
         assert run.circuit.heads == ()
 
 
-def test_the_same_mask_and_thresholds_are_searched_once(prepared):
+def test_the_same_mask_and_thresholds_are_searched_once(prepared, monkeypatch):
+    searched, find = [], Bench.find
+    monkeypatch.setattr(Bench, "find", lambda self, *more: searched.append(more) or find(self, *more))
     space = Space((Score.FLAP,), sparsity=(0.75, 0.75), scale=(2.0, 2.0), min_effect=(0.01, 0.01))
     tuning = tune(prepared, SETTINGS, 3, space=space)
     first, *others = tuning.trials
-    assert first.flops > 0 and all(item.flops == 0 and item.outcome.heads == first.outcome.heads for item in others)
+    assert len(searched) == 1 and first.flops > 0
+    assert all(item.flops == 0 and item.outcome.heads == first.outcome.heads for item in others)
 
 
 def test_exactly_searched_trials_need_no_second_search(prepared):
