@@ -48,6 +48,7 @@ from engine.self_check import SelfCheck, known_check, self_check
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
+from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
 
@@ -62,6 +63,7 @@ class Discovery:
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
     ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
     ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
+    ``tuning`` is what the settings were taken from, where they were chosen automatically.
     """
 
     settings: Settings
@@ -79,6 +81,7 @@ class Discovery:
     predicted: tuple[CostRow, ...]
     cost: tuple[CostRow, ...]
     complete: bool
+    tuning: Tuning | None = None
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -96,15 +99,16 @@ def discover(
     prepared: Prepared | None = None,
     pruning: Pruning | None = None,
     pilot: Pilot | None = None,
+    tuning: Tuning | None = None,
 ) -> Discovery:
     """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
-    Their cost is booked either way. Stopped in any stage after the prompts have run, what was found by
-    then comes back, marked not complete; stopped before that, raises Cancelled. Raises HeadlightError for an
-    algorithm that cannot search this model.
+    Their cost is booked either way, and that of the ``tuning`` that the settings were taken from. Stopped in any
+    stage after the prompts have run, what was found by then comes back, marked not complete; stopped before that,
+    raises Cancelled. Raises HeadlightError for an algorithm that cannot search this model.
     """
     check_algorithm(model, settings.algorithm)
-    run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
+    run = _Run(prepared or prepare(model, settings, watcher), settings, watcher, tuning)
     try:
         run.spent_before(cost_of(run.prepared, settings))
         run.score()
@@ -123,7 +127,7 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     if settings.method is Method.DENSE:
         return torch.ones_like(prepared.scores.flap, dtype=torch.bool)
     if settings.sparsity is not None:
-        return prepared.scores.keep(settings.score, settings.sparsity)
+        return prepared.scores.keep(settings.score, settings.sparsity, settings.flap_sparsity)
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
     return pruning.taken(settings.union).mask
@@ -152,8 +156,10 @@ def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger
 class _Run:
     """What one run has found so far, stage by stage."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, watcher: Watcher) -> None:
-        self.prepared, self.settings, self.watcher = prepared, settings, watcher
+    def __init__(
+        self, prepared: Prepared, settings: Settings, watcher: Watcher, tuning: Tuning | None = None
+    ) -> None:
+        self.prepared, self.settings, self.watcher, self.tuning = prepared, settings, watcher, tuning
         self.model, self.activations = prepared.model, prepared.activations
         self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
         self.keep = torch.zeros_like(prepared.scores.flap, dtype=torch.bool)
@@ -250,6 +256,7 @@ class _Run:
     def discovery(self, complete: bool) -> Discovery:
         pruning = self.pruning.cost if self.pruning is not None else ()
         pilot = (self.pilot.cost,) if self.pilot is not None else ()
+        tuning = self.tuning.cost if self.tuning is not None else ()
         return Discovery(
             settings=self.settings,
             prompts=self.prepared.prompts,
@@ -264,8 +271,9 @@ class _Run:
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*cost_of(self.prepared, self.settings), *pruning, *pilot, *self.ledger.rows()),
+            cost=(*cost_of(self.prepared, self.settings), *tuning, *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
+            tuning=self.tuning,
         )
 
     def _walk(self, measure: Measure, thresholds: Sequence[Thresholds], watcher: Watcher) -> list[SearchResult]:

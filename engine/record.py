@@ -29,6 +29,7 @@ from engine.search import MARGIN, SearchStep
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, Sweep
 from engine.tasks.prompts import Prompts
+from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
 
 SCHEMA = "headlight/1"
@@ -70,6 +71,8 @@ def discovery_json(model: Model, found: Discovery) -> Json:
         record["screening"] = screening_json(found.screening)
     if found.grid is not None:
         record["grid"] = grid_json(found.grid)
+    if found.tuning is not None:
+        record["tuning"] = tuning_json(found.tuning)
     record["circuit"] = circuit_json(found.circuit)
     if found.verification is not None:
         record["verification"] = verification_json(found.verification)

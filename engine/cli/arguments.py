@@ -14,6 +14,7 @@ examples:
   python -m engine score --task ioi --pairs 16 --out scores.json
   python -m engine effects --receiver 23.3.q --senders 22.0,22.1 --out -
   python -m engine discover --method app --sparsity auto --pairs 8 --out run.json
+  python -m engine tune --task ioi --pairs 8 --trials 40 --out front.json
   python -m engine verify --circuit run.json --out -
   python -m engine evaluate --circuit run.json --out evaluation.json
 """
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_effects(commands)
     _add_discover(commands)
+    _add_tune(commands)
     _add_verify(commands)
     _add_evaluate(commands)
     return parser
@@ -66,10 +68,7 @@ def _add_discover(commands) -> None:
         help="search in this of the nine unions, named by a cliff of each score: first, biggest or fixed, such as "
         "first+biggest (default: the one chosen automatically)",
     )
-    discover.add_argument(
-        "--mode", choices=("exact", "screened"), default="screened",
-        help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
-    )
+    _mode_option(discover)
     discover.add_argument(
         "--algorithm", choices=("path_patching", "acdc", "eap", "eap_ig"), default="path_patching",
         help="how edges are chosen: by path patching (default), taken out one by one (acdc), or the strongest by a "
@@ -92,7 +91,22 @@ def _add_discover(commands) -> None:
     discover.add_argument(
         "--grid", action="store_true", help="try 16 pairs of these two thresholds and take the best circuit"
     )
+    discover.add_argument(
+        "--tune", type=int, metavar="N",
+        help="choose score, sparsities and both thresholds automatically, by N trials such as 40: see the command tune",
+    )
     _memory_option(discover)
+
+
+def _add_tune(commands) -> None:
+    tune = _stage(
+        commands, "tune",
+        "settings for a small and faithful circuit, by trials; they are kept, so the same command goes on where it "
+        "was stopped",
+    )  # fmt: skip
+    tune.add_argument("--trials", type=int, default=40, metavar="N", help="in all, with those kept (default: 40)")
+    _mode_option(tune)
+    _memory_option(tune)
 
 
 def _add_verify(commands) -> None:
@@ -139,6 +153,13 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
     stage.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
     return stage
+
+
+def _mode_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--mode", choices=("exact", "screened"), default="screened",
+        help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
+    )
 
 
 def _memory_option(stage: argparse.ArgumentParser) -> None:

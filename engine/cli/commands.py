@@ -1,4 +1,4 @@
-"""score, effects, discover, verify, evaluate: settings from options, one stage of the engine, one JSON record."""
+"""score, effects, discover, tune, verify, evaluate: settings from options, one stage of the engine, one JSON record."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
+from engine.tuning.results import Tuning
+from engine.tuning.tune import check_tuned
+from engine.tuning.tune import tune as find_settings
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
 
@@ -89,16 +92,53 @@ def effects(options: argparse.Namespace, console: Console) -> None:
 def discover(options: argparse.Namespace, console: Console) -> None:
     """Find and verify a circuit; interrupted, the part found so far is still written."""
     settings, out = _settings(options), _output(options)
+    if options.tune is not None:
+        check_tuned(settings, options.tune)
     model = _load(settings, console)
     check_algorithm(model, settings.algorithm)
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    found = find_circuit(model, prepared.settings, console, prepared)
+    tuning, settings = None, prepared.settings
+    if options.tune is not None:
+        tuning = _tuned(prepared, options.tune, console)
+        if not tuning.complete:  # without the choice there is nothing to find
+            _write(_tuning_json(prepared, tuning), out)
+            return
+        settings = tuning.chosen.settings
+    found = find_circuit(model, settings, console, prepared, tuning=tuning)
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
     _write(record.discovery_json(model, found), out)
+
+
+def tune(options: argparse.Namespace, console: Console) -> None:
+    """Trials of settings, their front and the choice; interrupted, those done so far are kept and written."""
+    settings, out = _settings(options), _output(options)
+    check_tuned(settings, options.trials)
+    prepared = _prepare(options, settings, console)
+    if not prepared.baseline.capable:
+        console.announce(f"warning: {prepared.baseline.verdict}")
+    _write(_tuning_json(prepared, _tuned(prepared, options.trials, console)), out)
+
+
+def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
+    tuning = find_settings(prepared, prepared.settings, trials, console)
+    chosen = tuning.chosen
+    console.announce(
+        f"{len(tuning.trials)} trials, {tuning.kept} of them kept from before, {tuning.pruned} pruned. Taken is number "
+        f"{chosen.number}, {tuning.reason}: {chosen.size} heads, faithfulness {chosen.faithfulness:.3f}, by mean "
+        f"ablation on {tuning.n} {'held-out' if tuning.seeds.fresh else 'of the same'} pairs."
+    )
+    if not tuning.complete:
+        console.announce("Interrupted. These trials are kept: the same command goes on from here.")
+    return tuning
+
+
+def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:
+    cost = record.cost_json((*prepared.cost, *tuning.cost))
+    return _run_json(prepared) | {"tuning": record.tuning_json(tuning), "cost": cost}
 
 
 def _outcome(found: Discovery) -> str:

@@ -44,6 +44,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "score": commands.score,
         "effects": commands.effects,
         "discover": commands.discover,
+        "tune": commands.tune,
         "verify": commands.verify,
         "evaluate": commands.evaluate,
     }[options.command]

@@ -57,10 +57,14 @@ class HeadScores:
             return rank_sum(parts)
         return equal_union(parts) if score is Score.EQUAL_UNION else parts[0]
 
-    def keep(self, score: Score, sparsity: float) -> Tensor:
-        """Keep mask ``[layer head]`` at a sparsity; for merged, heads that either FLAP keeps."""
+    def keep(self, score: Score, sparsity: float, flap_sparsity: float | None = None) -> Tensor:
+        """Keep mask ``[layer head]`` at a sparsity; for merged, heads that either FLAP keeps.
+
+        ``flap_sparsity``: FLAP's own share of a merged mask, ``sparsity`` if None.
+        """
         if score is Score.MERGED:
-            return keep_mask(self.flap, sparsity) | keep_mask(self.contrastive_flap, sparsity)
+            own = sparsity if flap_sparsity is None else flap_sparsity
+            return keep_mask(self.flap, own) | keep_mask(self.contrastive_flap, sparsity)
         return keep_mask(self.of(score), sparsity)
 
     def drops(self, score: Score) -> Tensor:

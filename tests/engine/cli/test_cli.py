@@ -66,6 +66,34 @@ def test_discover_searches_in_the_union_asked_for(capsys):
     assert "first+biggest" in capsys.readouterr().err
 
 
+def test_tune_writes_the_front_and_goes_on_from_what_is_kept(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path))
+    run = run_json(capsys, "tune", *TOY, "--trials", "4")
+    tuning = run["tuning"]
+    assert [trial["number"] for trial in tuning["trials"]] == [0, 1, 2, 3] and tuning["complete"]
+    assert tuning["seeds"] == {"search": 0, "held_out": 2, "report": 1, "fresh": True} and tuning["n"] == 8
+    [chosen] = [trial for trial in tuning["trials"] if trial["chosen"]]
+    assert chosen["front"] and chosen["heads"] == ["0.1", "1.2"] and not chosen["estimated"]
+    assert set(run["cost"]) == {"calibration", "tuning"} and run["cost"]["tuning"]["flops"] > 0
+    assert main(["tune", *TOY, "--trials", "6", "--out", str(tmp_path / "more.json")]) == 0
+    assert "6 trials, 4 of them kept from before" in capsys.readouterr().err
+    more = json.loads((tmp_path / "more.json").read_text("utf-8"))["tuning"]["trials"]
+    assert [trial["heads"] for trial in more[:4]] == [trial["heads"] for trial in tuning["trials"]]
+
+
+def test_discover_takes_tuned_settings_and_counts_what_tuning_took(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path))
+    run = run_json(capsys, "discover", *TOY, "--tune", "5")
+    [chosen] = [trial for trial in run["tuning"]["trials"] if trial["chosen"]]
+    names = ("score", "sparsity", "flap_sparsity", "threshold_scale", "min_effect")
+    assert {name: run["settings"][name] for name in names} == {name: chosen[name] for name in names}
+    assert run["circuit"]["heads"] == chosen["heads"] and run["verification"]["seed"] == 1
+    assert list(run["cost"])[:2] == ["calibration", "tuning"]
+    for refused, says in ((["--tune", "0"], "got 0"), (["--tune", "5", "--method", "dense"], "Take the method app")):
+        assert main(["discover", *TOY, *refused]) == 1
+        assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("receiver", ["logits", "1.2.q", "1.2.k", "1.2.v"])
 def test_effects_agree_with_the_reference(capsys, receiver):
     options = ["effects", *TOY, "--receiver", receiver, "--senders", "0.1,0.4"]
