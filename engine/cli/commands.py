@@ -23,6 +23,7 @@ from engine.pipeline import Discovery, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
+from engine.self_tests import SelfTests
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
@@ -85,6 +86,8 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
     found = find_circuit(model, prepared.settings, console, prepared)
+    if found.self_tests is not None:
+        console.announce(_tested(found.self_tests))
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
@@ -101,6 +104,14 @@ def _outcome(found: Discovery) -> str:
     screening = found.screening
     off = f", largest disagreement {screening.largest:.4f}" if screening.recomputed else ""
     return f"{words}; {screening.recomputed:,} of {screening.estimated:,} estimated paths recomputed{off}"
+
+
+def _tested(done: SelfTests) -> str:
+    """Whether the run's self-tests passed; by how much those that did not failed."""
+    if done.passed:
+        return f"self-tests: all {len(done.tests)} passed"
+    failed = "; ".join(f"{test.name} is off by {test.value:.2g}, allowed {test.tolerance:g}" for test in done.failed)
+    return f"warning: self-tests failed ({failed}). Numbers of this run are not to be trusted; report the model."
 
 
 def verify(options: argparse.Namespace, console: Console) -> None:
