@@ -37,7 +37,7 @@ EFFECTS = "effects"
 
 def score(options: argparse.Namespace, console: Console) -> None:
     """Head scores; the keep mask and the sweep if a sparsity is asked for."""
-    settings, out = _settings(options), _output(options)
+    settings, out = _settings(options), output(options)
     prepared = _prepare(options, settings, console)
     result = _run_json(prepared) | {"scores": record.scores_json(prepared.scores)}
     cost = prepared.cost
@@ -47,12 +47,12 @@ def score(options: argparse.Namespace, console: Console) -> None:
         if pruning is not None:
             result["sweep"] = record.sweep_json(pruning)
             cost += pruning.cost
-    _write(result | {"cost": record.cost_json(cost)}, out)
+    write(result | {"cost": record.cost_json(cost)}, out)
 
 
 def effects(options: argparse.Namespace, console: Console) -> None:
     """Effects of many senders on one receiver, fast or by the reference."""
-    settings, out = _settings(options), _output(options)
+    settings, out = _settings(options), output(options)
     model = _load(settings, console)
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
     senders = _senders(options.senders, model, receiver)
@@ -75,12 +75,12 @@ def effects(options: argparse.Namespace, console: Console) -> None:
         "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": reference,
     }
     cost = record.cost_json((*prepared.cost, *ledger.rows()))
-    _write(result | {"effects": record.matrix(values), "cost": cost}, out)
+    write(result | {"effects": record.matrix(values), "cost": cost}, out)
 
 
 def discover(options: argparse.Namespace, console: Console) -> None:
     """Find and verify a circuit; interrupted, the part found so far is still written."""
-    settings, out = _settings(options), _output(options)
+    settings, out = _settings(options), output(options)
     model = _load(settings, console)
     prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
     if not prepared.baseline.capable:
@@ -91,7 +91,7 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
-    _write(record.discovery_json(model, found), out)
+    write(record.discovery_json(model, found), out)
 
 
 def _outcome(found: Discovery) -> str:
@@ -120,7 +120,7 @@ def verify(options: argparse.Namespace, console: Console) -> None:
     if options.circuit is not None:
         saved = record.read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
-    settings, out = _settings(options), _output(options)
+    settings, out = _settings(options), output(options)
     model = _load(settings, console)
     names = saved.heads if saved is not None else _names(options.heads)
     heads = record.parse_heads(names, model.n_layers, model.n_heads)
@@ -131,7 +131,7 @@ def verify(options: argparse.Namespace, console: Console) -> None:
         keep = mask_of(heads, model.n_layers, model.n_heads)
         result = verify_heads(prepared.activations, ablator, keep, settings.seed)
     circuit = {"heads": [str(head) for head in heads], "edges": []}
-    _write(
+    write(
         _run_json(prepared)
         | {"keep": keep.tolist(), "circuit": circuit, "verification": record.verification_json(result)}
         | {"cost": record.cost_json((*prepared.cost, *ledger.rows()))},
@@ -211,7 +211,7 @@ def _run_json(prepared: Prepared) -> record.Json:
     return record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
 
 
-def _output(options: argparse.Namespace) -> Path | None:
+def output(options: argparse.Namespace) -> Path | None:
     """Where the record goes, None for standard output; refused before the work rather than after it."""
     if options.out == "-":
         return None
@@ -221,7 +221,7 @@ def _output(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def _write(result: record.Json, out: Path | None) -> None:
+def write(result: record.Json, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(record.dumps(result) + "\n")
         sys.stdout.flush()
