@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from engine.ablation import Ablator
-from engine.activations import capture
 from engine.baseline import Baseline
 from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
+from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
@@ -35,7 +35,7 @@ from engine.patching.effects import PathPatching
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
-from engine.prepare import HeadScores, Prepared, prepare, task_prompts
+from engine.prepare import HeadScores, Prepared, prepare
 from engine.progress import Preliminary, Watcher
 from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
@@ -135,13 +135,8 @@ def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None)
 
 def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger) -> Verification:
     """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own."""
-    model, activations = prepared.model, prepared.activations
-    if prepared.custom:
-        seed = prepared.settings.seed
-    else:
-        prompts = task_prompts(model, prepared.settings, seed)
-        activations = capture(model, prompts, prepared.memory.rows)
-        ledger.add(2 * pass_flops(model, prompts))
+    model = prepared.model
+    activations, seed = fresh_activations(prepared, seed, ledger)
     keep = mask_of(heads, model.n_layers, model.n_heads)
     return verify(activations, Ablator(model, activations, ledger), keep, seed)
 

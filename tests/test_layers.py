@@ -16,6 +16,7 @@ BRIDGE = ROOT / "engine" / "models" / "bridge.py"
 FIGURES = ROOT / "engine" / "figures"
 # What a module imports to compute head scores and masks: no model, no network.
 PURE = ("scores", "pruning", "cliffs", "merge")
+EVALUATION = ROOT / "engine" / "evaluation"
 
 
 def imports(path: Path) -> set[str]:
@@ -57,6 +58,14 @@ def test_scores_masks_cliffs_and_merges_need_no_model():
     for name in PURE:
         for package in ("engine.models", "engine.patching", "engine.pipeline", "transformers", "networkx"):
             assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
+
+
+def test_one_module_of_the_evaluation_runs_a_model_and_its_metrics_none():
+    metrics = [path for path in CODE if path.parent == EVALUATION and path.name != "evaluate.py"]
+    assert len(metrics) > 10
+    for package in ("engine.models", "engine.patching", "engine.prepare", "engine.pipeline", "engine.cost"):
+        assert importers(package, metrics) == []
+    assert importers("engine.pipeline", [EVALUATION / "evaluate.py"]) == []
 
 
 def test_the_engine_package_itself_brings_in_nothing_heavy():

@@ -15,6 +15,7 @@ examples:
   python -m engine effects --receiver 23.3.q --senders 22.0,22.1 --out -
   python -m engine discover --method app --sparsity auto --pairs 8 --out run.json
   python -m engine verify --circuit run.json --out -
+  python -m engine evaluate --circuit run.json --out evaluation.json
 """
 
 
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_effects(commands)
     _add_discover(commands)
     _add_verify(commands)
+    _add_evaluate(commands)
     _add_agreement(commands)
     return parser
 
@@ -80,7 +82,23 @@ def _add_verify(commands) -> None:
     heads = verify.add_mutually_exclusive_group(required=True)
     heads.add_argument("--circuit", type=Path, metavar="FILE", help="a run written by discover")
     heads.add_argument("--heads", metavar="HEADS", help="heads such as 9.6,10.0")
-    verify.add_argument(
+    _ablation_option(verify)
+
+
+def _add_evaluate(commands) -> None:
+    evaluate = _stage(commands, "evaluate", "how true a circuit is, by every measure there is", from_file=True)
+    evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help="a run or a circuit as JSON")
+    _ablation_option(evaluate)
+    evaluate.add_argument(
+        "--draws", type=int, default=1000, metavar="N", help="drawings of the pairs for every interval (default: 1000)"
+    )
+    evaluate.add_argument(
+        "--random-circuits", type=int, default=20, metavar="K", help="of each sort, to compare with (default: 20)"
+    )
+
+
+def _ablation_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
         "--ablation", choices=("mean", "resample", "zero"), default="mean",
         help="what replaces the other heads' z: corrupted mean by template group (default), corrupted value, zero",
     )
@@ -108,7 +126,7 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     stage.add_argument("--task", help=f"see the command tasks (default: {task})")
     stage.add_argument("--rows", type=Path, metavar="FILE", help="your own task instead: CSV or JSONL, see the README")
     stage.add_argument("--pairs", type=int, help=f"prompt pairs (default: {pairs})")
-    stage.add_argument("--seed", type=int, help="of the prompts (default: 0; verify --circuit: another than the run's)")
+    stage.add_argument("--seed", type=int, help="of the prompts (default: 0; with --circuit: another than the run's)")
     stage.add_argument(
         "--metric", choices=("logit_diff", "logit_diff_max", "prob_diff"), help="default: the task's own"
     )

@@ -1,18 +1,25 @@
-"""score, effects, discover, verify: settings from options, one stage of the engine, one JSON record."""
+"""score, effects, discover, verify, evaluate: settings from options, one stage of the engine, one JSON record."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine import record
 from engine.ablation import Ablation, Ablator
+from engine.circuit_file import read_circuit
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
 from engine.duration import duration
 from engine.errors import HeadlightError
+from engine.evaluation.evaluate import check_shape
+from engine.evaluation.evaluate import evaluate as evaluate_circuit
+from engine.evaluation.plan import Plan
+from engine.evaluation.words import summary
+from engine.evaluation_file import evaluation_json
 from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
@@ -137,6 +144,24 @@ def verify(options: argparse.Namespace, console: Console) -> None:
         | {"cost": record.cost_json((*prepared.cost, *ledger.rows()))},
         out,
     )
+
+
+def evaluate(options: argparse.Namespace, console: Console) -> None:
+    """All that says how true a circuit is; the prompts it was found on are run too, where its file has their seed."""
+    plan = Plan(Ablation(options.ablation), options.draws, options.random_circuits)
+    _fill_from_file(options, record.read_saved_circuit(options.circuit))
+    file = read_circuit(options.circuit.read_bytes())
+    settings, out = _settings(options), output(options)
+    model = _load(settings, console)
+    check_shape(file.circuit, model)
+    found_on = settings if file.seed is None else replace(settings, seed=file.seed)
+    prepared = prepare(model, found_on, console, _custom_prompts(options, settings, model))
+    evaluation = evaluate_circuit(prepared, file.circuit, settings.seed, console, plan)
+    for sentence in summary(evaluation):
+        console.announce(sentence)
+    result = _run_json(prepared) | {"circuit": record.circuit_json(file.circuit)}
+    cost = record.cost_json((*prepared.cost, *evaluation.cost))
+    write(result | {"evaluation": evaluation_json(evaluation), "cost": cost}, out)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

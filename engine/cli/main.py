@@ -45,6 +45,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "effects": commands.effects,
         "discover": commands.discover,
         "verify": commands.verify,
+        "evaluate": commands.evaluate,
         "agreement": trust.agreement,
     }[options.command]
     run(options, console)

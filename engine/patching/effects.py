@@ -20,7 +20,7 @@ from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.memory import MemoryPlan, plan_memory
-from engine.metrics import effect
+from engine.metrics import effect, is_nothing
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
@@ -230,8 +230,7 @@ def layer_of(receivers: Sequence[Receiver]) -> int:
 
 def check_effect_unit(activations: Activations) -> None:
     """Effects are in units of clean minus corrupted: refuse when that is nothing."""
-    gap = activations.clean - activations.corrupted
-    if abs(gap) < 1e-6 * max(1.0, abs(activations.clean)):
+    if is_nothing(activations.clean - activations.corrupted, activations.clean):
         raise HeadlightError(
             f"The metric is the same on clean and corrupted prompts ({activations.clean:.4g}), so effects have no "
             "unit. Choose a task the model can do, or another corruption."

@@ -94,6 +94,42 @@ def test_discover_then_verify(capsys, tmp_path):
     assert other["verification"]["ablation"] == "zero"
 
 
+def test_discover_then_evaluate(capsys, tmp_path):
+    out = tmp_path / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(out)]) == 0
+    run = json.loads(out.read_text(encoding="utf-8"))
+    capsys.readouterr()
+    options = ["evaluate", "--circuit", str(out), "--draws", "100", "--random-circuits", "2"]
+    assert main([*options, "--out", "-"]) == 0
+    captured = capsys.readouterr()
+    record, found = json.loads(captured.out), json.loads(captured.out)["evaluation"]
+    assert record["circuit"] == run["circuit"] and record["settings"]["seed"] == run["settings"]["seed"]
+    assert found["seed"] == 1 and found["fresh"] and found["n"] == 8 and found["ablation"] == "mean"
+    mean = found["faithfulness"][0]
+    assert mean["ablation"] == "mean" and mean["faithfulness"]["draws"] == 100
+    assert mean["faithfulness"]["value"] == pytest.approx(run["verification"]["faithfulness"])
+    assert found["performance"][0]["performance"]["value"] == pytest.approx(run["verification"]["performance"])
+    assert found["held_out"]["selection_seed"] == 0 and len(found["random"]) == 2
+    assert [each["member"] for each in found["head_minimality"]["contributions"]] == ["1.2", "0.1"]
+    assert set(found["cost"]) < set(record["cost"]) and "faithfulness by size" in found["cost"]
+    assert "2 heads, mean ablation, 8 pairs of seed 1: faithfulness 1.0" in captured.err
+    other = run_json(capsys, *options, "--ablation", "resample", "--seed", "5")["evaluation"]
+    assert other["ablation"] == "resample" and other["seed"] == 5
+    own = run_json(capsys, *options, "--seed", "0")["evaluation"]
+    assert not own["fresh"] and own["held_out"] is None and "seed 0" in own["notes"][0]
+
+
+def test_evaluate_refuses_a_circuit_of_another_model(capsys, tmp_path):
+    record = {
+        "schema": "headlight/1", "model": "toy-induction", "task": "induction-random", "settings": {"pairs": 2},
+        "model_shape": {"n_layers": 3, "n_heads": 12}, "circuit": {"heads": ["2.1"], "edges": []},
+    }  # fmt: skip
+    path = tmp_path / "circuit.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert main(["evaluate", "--circuit", str(path)]) == 1
+    assert "3 layers of 12 heads, but toy-induction has 2 layers of 12" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mode", ["screened", "exact"])
 def test_discover_says_what_it_will_take_and_what_it_took(capsys, tmp_path, mode):
     out = tmp_path / "run.json"
@@ -140,6 +176,8 @@ def test_the_same_seed_gives_the_same_numbers(capsys):
         (["effects", *TOY, "--receiver", "1.2.q", "--senders", "1.3"], "below the receiver"),
         (["verify", *TOY, "--heads", "5.0"], "no head 5.0"),
         (["verify", "--circuit", "no-such-file.json"], "Cannot read"),
+        (["evaluate", "--circuit", "no-such-file.json"], "Cannot read"),
+        (["evaluate", "--circuit", "no-such-file.json", "--draws", "0"], "drawings of the pairs"),
         (["score", *TOY, "--out", "no/such/folder/x.json"], "Cannot write"),
         (["score", *TOY, "--device", "abacus"], "device"),
         (["score", "--model", "toy-induction", "--task", "ioi"], "."),
