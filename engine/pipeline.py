@@ -141,6 +141,14 @@ def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger
     return verify(activations, Ablator(model, activations, ledger), keep, seed)
 
 
+def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tuple[Circuit, tuple[CostRow, ...]]:
+    """The circuit ``discover`` finds, and what it took, without all that tells about it; raises Cancelled."""
+    run = _Run(prepared, settings, watcher)
+    run.confine(None)
+    run.search()
+    return run.circuit, (*(run.pruning.cost if run.pruning is not None else ()), *run.ledger.rows())
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
