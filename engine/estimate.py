@@ -2,7 +2,7 @@
 
 Stage by stage, in the ledger's units:
 
-1. Calibration, self-check, verification: whole passes; scores by backward passes, forwards and those.
+1. Calibration, self-check, self-tests, verification: whole passes; scores by backward passes, forwards and those.
 2. Sparsity sweep: the masks are known from the scores, so which layers each must redo is too.
 3. Path patching, or the algorithm in its place: see ``engine/patching/flops.py``. EAP is known exactly, ACDC only as
    well as the shares below are.
@@ -46,6 +46,8 @@ from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, search_cost
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
+from engine.self_tests import STAGE as SELF_TESTS
+from engine.self_tests import self_tests_flops
 from engine.settings import Algorithm, Method, Mode, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 from engine.verification import STAGE as VERIFICATION
@@ -62,6 +64,7 @@ EFFICIENCY = {
     Source.PATH.value: 0.6,
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
+    SELF_TESTS: 0.25,
     LOOK_AHEAD: 0.6,
     LOGITS_STAGE: 0.85,
     SENDER_SWEEP: 0.9,
@@ -120,6 +123,7 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
         stages[LOOK_AHEAD] = pilot.cost.flops
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
+    stages[SELF_TESTS] = self_tests_flops(prepared.model, prepared.activations)
     trials = {GRID_STAGE: _grid_trials(prepared, len(senders), pilot)} if settings.grid else {}
     stages |= _search_flops(prepared, senders, likely, settings, recomputed) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated

@@ -5,9 +5,10 @@
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
+5. self-tests: what must hold whatever is found; a failure is part of the result
+6. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
    or another algorithm in its place (engine/algorithms.py)
-6. verification: the circuit's heads alone, on fresh prompts
+7. verification: the circuit's heads alone, on fresh prompts
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresho
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
+from engine.self_tests import STAGE as SELF_TESTS
+from engine.self_tests import SelfTests, self_tests
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
@@ -61,9 +64,10 @@ class Discovery:
 
     ``complete`` is False after a cancel: the circuit is what had been found by then, and not verified.
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
-    ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
-    ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
-    ``tuning`` is what the settings were taken from, where they were chosen automatically.
+    ``self_tests`` if the run was stopped before them, ``screening`` unless effects were screened, ``grid``
+    unless it was asked for and finished; then ``steps`` and ``circuit`` are those of its chosen point.
+    ``predicted`` was computed before the search. ``tuning`` is what the settings were taken from, where they
+    were chosen automatically.
     """
 
     settings: Settings
@@ -73,6 +77,7 @@ class Discovery:
     keep: Tensor  # [layer head]
     pruning: Pruning | None
     check: SelfCheck | None
+    self_tests: SelfTests | None
     steps: tuple[SearchStep, ...]
     circuit: Circuit
     verification: Verification | None
@@ -115,6 +120,7 @@ def discover(
         run.confine(pruning)
         run.predict(pilot)
         run.check_fast_path()
+        run.test_itself()
         run.search()
         run.verify()
     except Cancelled:
@@ -153,6 +159,14 @@ def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger
     return verify(activations, Ablator(model, activations, ledger), keep, seed)
 
 
+def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tuple[Circuit, tuple[CostRow, ...]]:
+    """The circuit ``discover`` finds, and what it took, without all that tells about it; raises Cancelled."""
+    run = _Run(prepared, settings, watcher)
+    run.confine(None)
+    run.search()
+    return run.circuit, (*(run.pruning.cost if run.pruning is not None else ()), *run.ledger.rows())
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
@@ -165,6 +179,7 @@ class _Run:
         self.keep = torch.zeros_like(prepared.scores.flap, dtype=torch.bool)
         self.pruning: Pruning | None = None
         self.fast_path: SelfCheck | None = None
+        self.self_tests: SelfTests | None = None
         self.steps: tuple[SearchStep, ...] = ()
         self.circuit = Circuit((), (), self.model.n_layers, self.model.n_heads)
         self.screening: Screening | None = None
@@ -209,6 +224,14 @@ class _Run:
             with self.ledger.stage(SELF_CHECK):
                 self.fast_path = self_check(self.model, self.activations, self.watcher.check)
                 self.ledger.add(self.fast_path.flops)
+
+    def test_itself(self) -> None:
+        """On every run: they ask the run's own activations."""
+        self.watcher.step(SELF_TESTS, 0, 1)
+        with self.ledger.stage(SELF_TESTS):
+            self.self_tests = self_tests(self.model, self.activations, self.watcher.check)
+            self.ledger.add(self.self_tests.flops)
+        self.watcher.step(SELF_TESTS, 1, 1)
 
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
@@ -265,6 +288,7 @@ class _Run:
             keep=self.keep,
             pruning=self.pruning,
             check=self.fast_path,
+            self_tests=self.self_tests,
             steps=self.steps,
             circuit=self.circuit,
             verification=self.verification,

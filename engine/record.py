@@ -29,6 +29,7 @@ from engine.search import MARGIN, SearchStep
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, Sweep
 from engine.tasks.prompts import Prompts
+from engine.trust_record import self_tests_json
 from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
 
@@ -65,6 +66,7 @@ def discovery_json(model: Model, found: Discovery) -> Json:
         record["sweep"] = sweep_json(found.pruning)
     record["path_patching"] = "fast" if model.fast else "reference"
     record["self_check"] = asdict(found.check) if found.check is not None else None
+    record["self_tests"] = self_tests_json(found.self_tests) if found.self_tests is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
     record["steps"] = [step_json(step) for step in found.steps]
     if found.screening is not None:

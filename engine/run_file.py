@@ -53,6 +53,7 @@ def read_run(content: bytes) -> RunSummary:
         work=_work(record.part("cost"), lambda stage: True),
         search=_work(record.part("cost"), SEARCH_STAGES.__contains__),
         complete=record.flag("complete"),
+        effects=record.matrix("effects", shape) if raw.get("effects") is not None else None,
     )
 
 

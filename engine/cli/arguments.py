@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_tune(commands)
     _add_verify(commands)
     _add_evaluate(commands)
+    _add_agreement(commands)
     return parser
 
 
@@ -136,6 +137,20 @@ def _ablation_option(stage: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_agreement(commands) -> None:
+    words = "how far a circuit and its head scores agree with a dense run and with answer keys; runs no model"
+    agreement = commands.add_parser("agreement", help=words, description=words)
+    agreement.add_argument("--circuit", type=Path, required=True, metavar="FILE", help="a run written by discover")
+    agreement.add_argument(
+        "--against", type=Path, metavar="FILE", help="another run of the same model and task, such as a dense one"
+    )
+    agreement.add_argument(
+        "--key", type=Path, metavar="FILE", help="an answer key of your own, beside the published and the kept ones"
+    )
+    agreement.add_argument("--keep-key", action="store_true", help="keep the key of --key for later runs and the app")
+    _output_option(agreement)
+
+
 def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argparse.ArgumentParser:
     """A subcommand with the options all stages share; ``from_file``: unset ones come from the circuit's file."""
     stage = commands.add_parser(name, help=help_text, description=help_text)
@@ -151,7 +166,7 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     stage.add_argument("--bos", action="store_true", default=None, help="put the beginning-of-sequence token first")
     stage.add_argument("--device", default="cpu", help="cpu, cuda, mps, or auto: all GPUs (default: cpu)")
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
-    stage.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
+    _output_option(stage)
     return stage
 
 
@@ -160,6 +175,10 @@ def _mode_option(stage: argparse.ArgumentParser) -> None:
         "--mode", choices=("exact", "screened"), default="screened",
         help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
     )
+
+
+def _output_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
 
 
 def _memory_option(stage: argparse.ArgumentParser) -> None:

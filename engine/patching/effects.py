@@ -214,10 +214,16 @@ class _ResumeQueue:
 
 
 def add_change(total: Tensor, item: BatchActivations, senders: Sequence[Head], values: Tensor) -> None:
-    """Add the metric's change ``values [sender batch]`` - clean to ``total [layer head]``."""
+    """Add the metric's change ``values [sender batch]`` - clean to ``total [layer head]``, or to each pair's own
+    place of ``total [layer head pair]``."""
     layers = [sender.layer for sender in senders]
     indices = [sender.index for sender in senders]
-    total[layers, indices] += (values.double() - item.clean_metric.double()).sum(dim=1).cpu()
+    change = values.double() - item.clean_metric.double()
+    if total.ndim == 2:
+        total[layers, indices] += change.sum(dim=1).cpu()
+    else:
+        pairs = torch.tensor(item.batch.indices)
+        total[layers, indices] = total[layers, indices].index_add(1, pairs, change.cpu())
 
 
 def layer_of(receivers: Sequence[Receiver]) -> int:

@@ -315,3 +315,47 @@ def test_the_list_of_models_names_the_architectures_that_run_fast(capsys):
     assert main(["models"]) == 0
     text = capsys.readouterr().out
     assert re.search(r"architectures .*gpt2.*llama", text) and "hooked forwards: exact, but slow" in text
+
+
+def test_agreement_needs_no_model_and_takes_keys_and_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / "cache"))
+    app, dense, key = tmp_path / "app.json", tmp_path / "dense.json", tmp_path / "key.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(app)]) == 0
+    assert main(["discover", *TOY, "--method", "dense", "--out", str(dense)]) == 0
+    entry = {"schema": "headlight-key/1", "model": "toy-induction", "task": "induction-random", "title": "Mine"}
+    key.write_text(json.dumps(entry | {"source": "guessed", "heads": ["0.1", "1.7"]}), encoding="utf-8")
+    capsys.readouterr()
+    asked = ["agreement", "--circuit", str(app), "--against", str(dense), "--key", str(key)]
+    run = run_json(capsys, *asked, "--keep-key")
+    by_dense, mine, published = run["agreement"]
+    assert (by_dense["title"], mine["title"]) == ("the run in dense.json", "Mine")
+    for part in (by_dense["heads"], by_dense["edges"], published["heads"]):
+        assert (part["precision"], part["recall"], part["jaccard"]) == (1, 1, 1)
+    assert published["edges"] is None and mine["heads"]["precision"] == mine["heads"]["recall"] == 0.5
+    assert mine["heads"]["missing"] == ["1.7"] and mine["heads"]["only_found"] == ["1.2"]
+    flap = by_dense["scores"]["contrastive_flap"]
+    assert flap["roc"]["auc"] > 0.8 and flap["rank_correlation_with_effects"] is not None
+    assert len(flap["recall_curve"]["recall"]) == 100 and flap["heads_needed"]["heads"] <= 24
+    assert run["rank_correlations"][0]["scores"] == ["contrastive_flap", "flap"]
+    again = run_json(capsys, "agreement", "--circuit", str(app))
+    assert [part["title"] for part in again["agreement"]] == [published["title"], "Mine"]
+
+
+def test_agreement_refuses_what_does_not_belong_to_the_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_CACHE", str(tmp_path / "cache"))
+    app, key = tmp_path / "app.json", tmp_path / "key.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--out", str(app)]) == 0
+    entry = {"schema": "headlight-key/1", "model": "gpt2", "task": "ioi", "title": "Mine", "source": "guessed"}
+    for heads, says in ((["0.1"], "is for gpt2 and ioi"), (["2.0"], "names 2.0, but"), ([], "at least one head")):
+        key.write_text(json.dumps(entry | {"heads": heads}), encoding="utf-8")
+        assert main(["agreement", "--circuit", str(app), "--key", str(key)]) == 1
+        assert says in capsys.readouterr().err
+    assert main(["agreement", "--circuit", str(app), "--keep-key"]) == 1
+    assert main(["agreement", "--circuit", str(tmp_path / "none.json")]) == 1
+    assert "Cannot read" in capsys.readouterr().err
+    other = json.loads(app.read_text(encoding="utf-8")) | {"task": "ioi"}
+    (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
+    assert main(["agreement", "--circuit", str(tmp_path / "other.json")]) == 1
+    assert "no answer key for toy-induction and ioi" in capsys.readouterr().err
+    assert main(["agreement", "--circuit", str(app), "--against", str(tmp_path / "other.json")]) == 1
+    assert "same model and task" in capsys.readouterr().err
