@@ -57,6 +57,7 @@ class Nodes:
         self.n_layers, self.group = n_layers, group
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
+        self._whole: dict[Senders, dict[Head, int]] = {}
         for narrow in (False, True):
             self._number(Stream(0, narrow, -1, frozenset()))
 
@@ -98,12 +99,14 @@ class Nodes:
 
     def whole(self, heads: Senders) -> dict[Head, int]:
         """z of ``heads``, each hearing all of them below it, at every position."""
-        known: dict[Head, int] = {}
-        for layer in sorted({head.layer for head in heads}):
-            below = frozenset(known)
-            stream = self.stream(known, below, layer, narrow=False)
-            known |= {head: self.z(head, stream, stream, stream) for head in heads if head.layer == layer}
-        return known
+        if heads not in self._whole:
+            known: dict[Head, int] = {}
+            for layer in sorted({head.layer for head in heads}):
+                below = frozenset(known)
+                stream = self.stream(known, below, layer, narrow=False)
+                known |= {head: self.z(head, stream, stream, stream) for head in heads if head.layer == layer}
+            self._whole[heads] = known
+        return dict(self._whole[heads])
 
     def _number(self, node: Node) -> int:
         if node not in self._numbers:

@@ -61,9 +61,14 @@ class EdgeStreams:
         self._parts, self._rows, self._budget, self._ledger = parts, rows, budget, ledger
         self._roots = {WIDE_ROOT: pairs.window.of(pairs.embedding), NARROW_ROOT: pairs.embedding[:, -1:]}
         self._kept: dict[int, Tensor] = {}
+        self._pinned: dict[object, Set[int]] = {}
         self._stand_in_writes: dict[int, Tensor] = {}
 
-    def metrics(self, finals: Sequence[int], keep: Set[int] = frozenset()) -> Tensor:
+    def pin(self, name: object, numbers: Set[int]) -> None:
+        """Keep these nodes whatever else is asked for, instead of those pinned by the same ``name`` before."""
+        self._pinned[name] = numbers
+
+    def metrics(self, finals: Sequence[int], keep: frozenset[int] = frozenset()) -> Tensor:
         """Metric ``[final batch]`` read from final streams."""
         values = self.values(finals, keep)
         resid = torch.stack([values[final][:, -1] for final in finals])
@@ -72,21 +77,20 @@ class EdgeStreams:
         self._ledger.add(unembed_flops(self._parts, resid[..., 0].numel(), count))
         return read_metric(self._parts, self.pairs.readout, resid)
 
-    def values(self, wanted: Iterable[int], keep: Set[int] = frozenset()) -> dict[int, Tensor]:
+    def values(self, wanted: Iterable[int], keep: frozenset[int] = frozenset()) -> dict[int, Tensor]:
         """``[batch pos d_model]`` of streams, ``[batch pos 1 d_head]`` of z, at the positions each is carried at.
 
-        Of what it had kept only ``keep`` stays.
+        Of what it had kept only ``keep`` stays. What is wanted and to be kept is kept whatever the budget.
         """
-        wanted = set(wanted)
+        wanted, keep = set(wanted), keep.union(*self._pinned.values())
         live = {**self._roots, **self._kept}
-        todo = self.nodes.behind(wanted, live)
+        heads, streams = self._by_layer(self.nodes.behind(wanted, live))
         self._kept = {number: value for number, value in self._kept.items() if number in keep}
         for layer in range(self.nodes.n_layers):
-            heads, streams = self._of_layer(todo, layer)
-            _Layer(self, layer, live).run(heads, streams)
-            self._retain(live, [*heads, *streams], keep)
-            for number in [number for number in live if layer_of_node(self.nodes[number]) <= layer]:
-                if number not in wanted and number not in self._roots:
+            _Layer(self, layer, live).run(heads[layer], streams[layer + 1])
+            self._retain(live, [*heads[layer], *streams[layer + 1]], keep, wanted)
+            for number in (*heads[layer], *streams[layer]):  # read by nothing above
+                if number not in wanted:
                     del live[number]
         return {number: live[number] for number in wanted}
 
@@ -99,25 +103,24 @@ class EdgeStreams:
             self._stand_in_writes[layer] = block.attention_output(z)
         return self._stand_in_writes[layer]
 
-    def _of_layer(self, todo: Set[int], layer: int) -> tuple[list[int], list[int]]:
-        """z of this layer's heads, and streams out of it."""
-        nodes = self.nodes
-        heads, streams = [], []
+    def _by_layer(self, todo: Set[int]) -> tuple[list[list[int]], list[list[int]]]:
+        """z of each layer's heads, and streams into each layer."""
+        heads: list[list[int]] = [[] for _ in range(self.nodes.n_layers)]
+        streams: list[list[int]] = [[] for _ in range(self.nodes.n_layers + 1)]
         for number in sorted(todo):
-            node = nodes[number]
-            if isinstance(node, HeadZ) and node.head.layer == layer:
-                heads.append(number)
-            elif isinstance(node, Stream) and node.layer == layer + 1:
-                streams.append(number)
+            node = self.nodes[number]
+            of_kind = heads if isinstance(node, HeadZ) else streams
+            of_kind[layer_of_node(node)].append(number)
         return heads, streams
 
-    def _retain(self, live: dict[int, Tensor], fresh: Collection[int], keep: Set[int]) -> None:
+    def _retain(self, live: dict[int, Tensor], fresh: Collection[int], keep: Set[int], wanted: Set[int]) -> None:
         taken = sum(value.nbytes for value in self._kept.values())
         for number in fresh:
-            if number in keep and taken + live[number].nbytes <= self._budget:
+            size = live[number].nbytes
+            if number in keep and (number in wanted or taken + size <= self._budget):
                 # A view would hold on to the whole layer's batch.
                 self._kept[number] = live[number].clone()
-                taken += live[number].nbytes
+                taken += size
 
 
 class _Layer:
