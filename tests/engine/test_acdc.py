@@ -16,6 +16,7 @@ from engine.edge_run import EdgeAblator
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.memory import MemoryPlan
+from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
 from engine.prepare import prepare
@@ -282,9 +283,9 @@ def test_screening_saves_work(tiny_deep_model):
     assert cost[Mode.SCREENED] < 0.8 * cost[Mode.EXACT], cost
 
 
-def test_a_model_known_by_hooks_alone_is_pruned_exactly(tiny_model):
-    fast = tiny_model("gpt2")
-    hooked = Model("hooked", fast.hf_model, fast.tokenizer, hooked=True)
+def test_a_model_known_by_hooks_alone_is_pruned_exactly(tiny_model, tiny_model_folder):
+    fast, own = tiny_model("gpt2"), load_model(str(tiny_model_folder("gpt2")))  # a bridge wraps a model's modules
+    hooked = Model("hooked", own.hf_model, own.tokenizer, hooked=True)
     senders, prompts = [Head(0, 1), Head(0, 2), Head(1, 0)], random_prompts(n=2)
     expected, _ = run(fast, capture(fast, prompts), senders, 0.02)
     result, screening = run(hooked, capture(hooked, prompts), senders, 0.02, Mode.SCREENED)

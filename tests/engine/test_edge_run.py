@@ -14,6 +14,8 @@ from engine.edge_run import EdgeAblator, edge_contributions, verify_edges
 from engine.errors import HeadlightError
 from engine.heads import Head, mask_of
 from engine.memory import MemoryPlan
+from engine.models.loading import load_model
+from engine.models.model import Model
 from engine.wiring import all_edges, wiring_of
 from tests.engine.patching.test_effects import all_heads
 from tests.engine.random_prompts import random_prompts
@@ -170,11 +172,9 @@ def test_what_is_booked_is_what_torch_counts(tiny_deep_models):
         assert ledger.rows()[0].flops == pytest.approx(counter.get_total_flops(), rel=1e-6)
 
 
-def test_models_known_by_hooks_alone_run_the_reference(tiny_model, ledger):
-    from engine.models.model import Model
-
-    fast = tiny_model("gpt2")
-    hooked = Model("hooked", fast.hf_model, fast.tokenizer, hooked=True)
+def test_models_known_by_hooks_alone_run_the_reference(tiny_model, tiny_model_folder, ledger):
+    fast, own = tiny_model("gpt2"), load_model(str(tiny_model_folder("gpt2")))  # a bridge wraps a model's modules
+    hooked = Model("hooked", own.hf_model, own.tokenizer, hooked=True)
     prompts, edges = random_prompts(n=3), some_edges(fast, 0.4, 1)
     expected = EdgeAblator(fast, capture(fast, prompts), ledger).by_pair(edges)
     values = EdgeAblator(hooked, capture(hooked, prompts), ledger).by_pair(edges)
