@@ -57,6 +57,15 @@ def test_score_with_a_sparsity_adds_the_mask_and_with_auto_the_sweep(capsys):
     assert len(chosen) == 1 and chosen[0]["size"] == sum(map(sum, auto["keep"]))
 
 
+def test_a_score_that_takes_a_backward_pass_is_measured_and_booked_when_asked_for(capsys):
+    run = run_json(capsys, "score", *TOY, "--score", "rank_sum", "--sparsity", "0.5")
+    assert {"attribution", "position_attribution", "output_difference"} < set(run["scores"])
+    assert shape(run["scores"]["attribution"]) == [12, 12] and sum(map(sum, run["keep"])) == 11
+    assert list(run["cost"]) == ["calibration", "attribution"] and run["settings"]["score"] == "rank_sum"
+    plain = run_json(capsys, "score", *TOY, "--score", "output_difference", "--sparsity", "0.5")
+    assert list(plain["cost"]) == ["calibration"] and plain["keep"] != run["keep"]
+
+
 def test_discover_searches_in_the_union_asked_for(capsys):
     run = run_json(capsys, "discover", *TOY, "--union", "fixed+first")
     unions = {(m["flap_cliff"], m["contrastive_flap_cliff"]): m for m in run["sweep"]["merges"]}
