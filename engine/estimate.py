@@ -62,6 +62,7 @@ EFFICIENCY = {
     CALIBRATION: 0.6,
     Source.GRADIENT.value: 0.6,
     Source.PATH.value: 0.6,
+    Source.EDGES.value: 0.85,
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
     SELF_TESTS: 0.25,

@@ -22,7 +22,7 @@ examples:
 # Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
 SCORES = (
     "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
-    "integrated_attribution", "rank_sum", "equal_union",
+    "integrated_attribution", "walk", "rank_sum", "equal_union", "walk_union",
 )  # fmt: skip
 
 
