@@ -21,9 +21,9 @@ from engine.patching.receiver import LOGITS, Receiver
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.scores.kinds import Score, Source
-from engine.scores.walk import walk_scores
 from engine.search import Thresholds, search
 from engine.settings import Settings
+from engine.walk import walk_scores
 from tests.engine.random_prompts import random_prompts
 from tests.tiny_hooked import HOOKED_KINDS, save_hooked_model
 
