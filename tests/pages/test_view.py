@@ -22,7 +22,9 @@ FULL = View(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("view", [DEFAULT, FULL, replace(FULL, edge="9.6-logits", inputs=(), head=None), View(algorithm="acdc")])
+@pytest.mark.parametrize(
+    "view", [DEFAULT, FULL, replace(FULL, edge="9.6-logits", inputs=(), head=None), View(algorithm="acdc")]
+)
 def test_a_written_view_is_read_back(view: View) -> None:
     assert read_view(write_view(view), TASKS) == (view, ())
 
