@@ -21,9 +21,7 @@ from engine.models.model import Model
 from engine.patching.screening import Screening
 from engine.progress import Watcher
 from engine.search import SearchResult
-from engine.settings import Algorithm, Settings
-
-ATTRIBUTING = (Algorithm.EAP, Algorithm.EAP_IG)
+from engine.settings import ATTRIBUTING, Algorithm, Settings
 
 
 def points_of(algorithm: Algorithm) -> int:

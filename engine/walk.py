@@ -11,7 +11,7 @@
    their own; k and v of a KV head have the largest s of its group.
 
 In units of the threshold: above 1 are the heads a search by these edge scores alone would take. It takes what a dense
-search's sweep takes, which is dear for a score: what its mask saves is everything after that, most of all in exact mode.
+search's sweep takes, which is dear for a score: what its mask saves is all that comes after, most of it in exact mode.
 """
 
 from __future__ import annotations
