@@ -46,7 +46,7 @@ class Ablator:
 
     def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
         self.kind, self._activations = kind, activations
-        pairs = zip(activations.batches, _stand_ins(activations.batches, kind), strict=True)
+        pairs = zip(activations.batches, stand_ins(activations.batches, kind), strict=True)
         self._runs = [_run_of(model, item, stand_in, ledger) for item, stand_in in pairs]
 
     @torch.no_grad()
@@ -78,7 +78,7 @@ class Ablator:
         return torch.cat(values)[torch.tensor(order).argsort()]
 
 
-def _stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[Tensor]:
+def stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[Tensor]:
     """What replaces z in each batch: ``[layer batch pos head d_head]``."""
     if kind is Ablation.ZERO:
         return [torch.zeros_like(item.corrupted_z) for item in items]
