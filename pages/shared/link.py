@@ -17,6 +17,7 @@ from engine.merge import UNION_NAMES
 from engine.pruning import KEEPERS
 from engine.tasks.own import is_own
 from pages.shared.view import (
+    ABLATIONS,
     ALGORITHMS,
     AMONG,
     COLOURS,
@@ -34,6 +35,7 @@ from pages.shared.view import (
     PAIR_FILTERS,
     SCORES,
     SIGNS,
+    SUBJECTS,
     View,
 )
 
@@ -248,6 +250,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "own": lambda raw: bool(_whole(0, 1)(raw)),
     "pair_filter": _pair_filter,
     "pair_page": _whole(1, MAX_PAIRS),
+    "subject": _one_of(SUBJECTS),
+    "ablation": _one_of(ABLATIONS),
     "step": _whole(1, 99_999),
     "left": _run,
     "right": _run,
