@@ -98,6 +98,14 @@ TERMS = {
         "(logit difference of the kept heads − corrupted) ÷ (clean − corrupted): 1 is the whole model, 0 as bad as the "
         "corrupted prompts."
     ),
+    "CPR": (
+        "Circuit performance ratio: the area under faithfulness over the share of heads kept, from none to all. Higher "
+        "is better; a circuit that is whole at every size has 1."
+    ),
+    "CMD": (
+        "Circuit-model distance: the area between faithfulness and 1 over the share of heads kept. Lower is better; 0 "
+        "is the whole model at every size."
+    ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
         "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."

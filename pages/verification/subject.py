@@ -15,9 +15,10 @@ from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import brought, look, rooms, search_run, state
 from pages.shared.brought import Imported
-from pages.shared.view import View
+from pages.shared.view import ABLATIONS, View
 
 RUN, FILE = "run", "file"
+TITLES = {"mean": "Mean", "resample": "Corrupted", "zero": "Zero"}
 FOUND_HERE = "The circuit found here"
 
 
@@ -38,6 +39,11 @@ def choose(prepared: Prepared, settings: Settings, view: View) -> Subject | None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="subject"):
         state.show("subject", chosen)
         st.selectbox("Verify", list(titles), format_func=titles.__getitem__, width=420, **state.bound("subject"))
+        state.show("ablation", view.ablation)
+        st.segmented_control(
+            "Removed heads become", ABLATIONS, format_func=TITLES.__getitem__, required=True, **state.bound("ablation"),
+            help="Mean over the corrupted prompts of the same template, the pair’s own corrupted prompt, or zero.",
+        )  # fmt: skip
         with st.popover("A circuit from a file", icon=":material/upload_file:"):
             _bring(file)
     if chosen != view.subject:
