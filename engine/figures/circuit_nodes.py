@@ -14,8 +14,9 @@ from engine.circuit import Circuit
 from engine.circuit_filter import neighbours
 from engine.circuit_layers import Bundle, Overview
 from engine.figures import theme
-from engine.figures.edges import Place
+from engine.figures.edges import Place, shade_of
 from engine.figures.graph import sent_effects
+from engine.frequency import CircuitFrequency
 from engine.heads import Head
 from engine.roles import Role
 
@@ -57,6 +58,7 @@ class Look:
     by_role: bool = False  # fill: role, else effect
     key_roles: Mapping[Head, str] | None = None
     missing: Collection[Head] = ()
+    frequency: CircuitFrequency | None = None  # how often each head and edge was found again: their opacity
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _add_heads(
         textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": [theme.text_on(fill) for fill in fills]},
         marker={
             "size": [scale.node * mark.scale for mark in marks], "symbol": [mark.symbol for mark in marks],
-            "color": fills, "opacity": [1.0 if head in near else 0.35 for head in heads],
+            "color": fills, "opacity": [_opacity(head, look) if head in near else 0.35 for head in heads],
             "line": {"width": [3.5 if look.key_roles is not None and head in look.key_roles else 1.2 for head in heads],
                      "color": theme.ink(look.dark) if look.key_roles is not None else theme.muted(look.dark)},
         },
@@ -126,6 +128,13 @@ def _add_colour_bar(figure: go.Figure, limit: float, dark: bool) -> None:
                 "showscale": True,
                 "colorbar": theme.colour_bar(EFFECT_NAME, dark, x=0, xanchor="left", y=1, yanchor="bottom")},
     )  # fmt: skip
+
+
+def _opacity(head: Head, look: Look) -> float:
+    """That of how often it was found; a selected head is always seen well."""
+    if look.frequency is None or head == look.selected:
+        return 1.0
+    return shade_of(look.frequency.heads.get(head, 1.0))
 
 
 def _fill(head: Head, sent: Mapping[Head, float], limit: float, look: Look) -> str:
@@ -161,9 +170,16 @@ def _told(circuit: Circuit, sent: Mapping[Head, float], look: Look) -> Callable[
         if look.key_roles is not None:
             lines.append(_key_line(head, look.key_roles))
         lines.append(f"{EFFECT_NAME} {sent.get(head, 0.0):+.3f}<br>{out[head]} edges out, {into[head]} in")
+        if look.frequency is not None and head in look.frequency.heads:
+            lines.append(found_again(look.frequency.heads[head], look.frequency.n))
         return "<br>".join(lines)
 
     return told
+
+
+def found_again(share: float, n: int) -> str:
+    """``found again in 9 of 12 runs (75 %)``."""
+    return f"found again in {round(share * n)} of {n} runs ({100 * share:.0f} %)"
 
 
 def _key_line(head: Head, key_roles: Mapping[Head, str]) -> str:
@@ -257,6 +273,11 @@ def add_node_legend(figure: go.Figure, overview: Overview, look: Look) -> None:
     if look.missing:
         hollow = {"symbol": "circle-open", "size": 11, "color": theme.muted(look.dark), "line": {"width": 2.5}}
         _legend_mark(figure, "in the key, not found", hollow)
+    if look.frequency is not None:
+        for shade in (1.0, 0.6, 0.2):
+            words = f"found in {'all' if shade == 1 else f'{100 * shade:.0f} %'} of {look.frequency.n} runs"
+            marker = {"symbol": "circle", "size": 11, "color": theme.ink(look.dark), "opacity": shade}
+            _legend_mark(figure, words, marker)
 
 
 def _legend_mark(figure: go.Figure, name: str, marker: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from engine.answer_keys import AnswerKey
 from engine.circuit import Circuit, Input
 from engine.circuit_filter import Filter, Sign
 from engine.circuit_layers import CROWDED_EDGES, CROWDED_HEADS, is_crowded
+from engine.frequency import CircuitFrequency
 from engine.heads import Head
 from pages.shared import edges, state
 from pages.shared.view import DEFAULT, View
@@ -16,7 +17,7 @@ SIGN_NAMES = {
     Sign.BOTH.value: "any", Sign.LOWERS.value: "patching lowers the metric", Sign.RAISES.value: "patching raises it",
 }  # fmt: skip
 MORE = ("sign", "span", "strongest")
-FILTERS = ("weakest", "inputs", "connected", *MORE)
+FILTERS = ("weakest", "inputs", "connected", "present", *MORE)
 
 
 def filter_of(view: View) -> Filter:
@@ -38,9 +39,12 @@ def in_layers(view: View, circuit: Circuit) -> bool:
     return view.drawn == "layers" or (view.drawn == "auto" and is_crowded(circuit))
 
 
-def show(circuit: Circuit, view: View) -> None:
+def show(circuit: Circuit, view: View, found: CircuitFrequency | None) -> None:
+    """``found``: how often heads and edges were found again, if anybody asked."""
     with st.container(key="circuit_filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         _edges(circuit, view)
+        if found is not None:
+            _present(found, view)
         with st.popover(_more_title(view), icon=":material/filter_list:", key="more_filters"):
             _more(circuit, view)
 
@@ -74,6 +78,16 @@ def _more(circuit: Circuit, view: View) -> None:
         help="How many at most; 0 draws all.", **state.bound("strongest", read=int),
     )  # fmt: skip
     st.button("Reset all filters", key="reset_filters", icon=":material/filter_list_off:", on_click=_reset)
+
+
+def _present(found: CircuitFrequency, view: View) -> None:
+    percent = round(100 * view.present)
+    state.show("present", percent)
+    st.slider(
+        f"Present in at least … of {found.n} runs", 0, 100, step=5, format="%d %%", width=240,
+        help="How often the search found it again on other prompts; opacity shows the same. See Verification.",
+        **state.bound("present", read=lambda value: value / 100),
+    )  # fmt: skip
 
 
 def _span(ends: tuple[int, int], last: int) -> str | None:

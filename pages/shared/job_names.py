@@ -25,12 +25,15 @@ WHAT = {
     "verify": "Verification",
     "evaluate": "Evaluation",
     "edges": "Edges alone",
+    "stability": "Stability",
+    "receipt": "Receipt",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
     "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification",
+    "stability": "verification", "receipt": "verification",
 }  # fmt: skip
-OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
+OF_A_RUN = ("search", "pilot", "stability")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.
 QUIET = ("ready", "curve", "band", "pilot", "enough")
 

@@ -18,7 +18,9 @@ FULL = View(
     pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
-    top_edges=40, tolerance=0.05, subject="key2", ablation="resample", step=12, left="0123abcd", right="file-89efcdab",
+    top_edges=40, tolerance=0.05, subject="key2", ablation="resample",
+    reference="key3", resamples=7, seeds=0, templates=False, runs_of="template", present=0.5, receipt_of="edge",
+    step=12, left="0123abcd", right="file-89efcdab",
 )  # fmt: skip
 
 
