@@ -30,7 +30,7 @@ def frequency_of_heads(found: Frequency, n_layers: int, n_heads: int) -> Tensor:
 
 
 def frequency_figure(
-    found: Frequency, mine: Collection[Head], n_layers: int, n_heads: int, dark: bool, selected: Head | None = None
+    found: Frequency, mine: Collection[Head], n_layers: int, n_heads: int, dark: bool
 ) -> go.Figure:
     """The share of the runs that found each head (0 to 1), layers upward; the circuit's own heads are ringed.
 
@@ -52,7 +52,7 @@ def frequency_figure(
         hoverdistance=-1, showlegend=False, margin={"t": TOP},
     )  # fmt: skip
     add_rings(figure, mask_of(mine, n_layers, n_heads), dark)
-    add_selection(figure, selected, n_layers)
+    add_selection(figure, None, n_layers)
     add_click_targets(figure, values, _head_texts(found, mine, n_layers, n_heads))
     return figure
 

@@ -38,16 +38,21 @@ ALL = RUNS_OF[0]
 
 def show(prepared: Prepared, circuit: Circuit, done: Stability, view: View) -> None:
     """``circuit`` is ringed and marked in everything that ``done`` counted."""
-    frequency = _counted(done, view)
+    kind = _counted(done, view)
+    frequency = _of(done, kind)
     dark, identity = is_dark(), (done.settings, done.plan, circuit)
-    figures = _frequencies(prepared, circuit, frequency, view, dark, identity)
+    figures = _frequencies(prepared, circuit, done, kind, dark, identity)
     _coin_flips(frequency)
     figures |= _runs(circuit, done, dark, identity)
     _twin(circuit, done, frequency, figures, dark)
 
 
-def _counted(done: Stability, view: View) -> Frequency:
-    """Over all runs, or those of one kind."""
+def _of(done: Stability, kind: Kind | None) -> Frequency:
+    return done.overall if kind is None else done.by_kind[kind]
+
+
+def _counted(done: Stability, view: View) -> Kind | None:
+    """The kind of runs that count; None is all of them."""
     kinds = {kind.name.lower(): kind for kind in done.by_kind}
     options = [ALL, *kinds]
     chosen = view.runs_of if view.runs_of in options else ALL
@@ -56,7 +61,7 @@ def _counted(done: Stability, view: View) -> Frequency:
         st.segmented_control(
             "Count", options, required=True, format_func=lambda name: _option(name, done), **state.bound("runs_of")
         )
-    return done.overall if chosen == ALL else done.by_kind[kinds[chosen]]
+    return kinds.get(chosen)
 
 
 def _option(name: str, done: Stability) -> str:
@@ -67,26 +72,27 @@ def _option(name: str, done: Stability) -> str:
 
 
 def _frequencies(
-    prepared: Prepared, circuit: Circuit, frequency: Frequency, view: View, dark: bool, identity: tuple[Hashable, ...]
+    prepared: Prepared, circuit: Circuit, done: Stability, kind: Kind | None, dark: bool, identity: Hashable
 ) -> dict[str, Figure]:
-    model = prepared.model
+    model, frequency = prepared.model, _of(done, kind)
     shape = model.n_layers, model.n_heads
     if not frequency.judged:
         look.empty("No frequency", "One run alone says nothing about how often. Count all runs, or ask for more.")
         return {}
     heads, lines = circuit.heads, tuple(name_of(edge) for edge in circuit.edges)
-    selected = state.selected_head(*shape)
+    head = state.selected_head(*shape)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.markdown("**Heads**; ringed are this circuit’s")
-        map_figure = drawn(_map, frequency, heads, shape, dark, selected)
+        map_figure = drawn(_map, done, kind, heads, shape, dark)
         chart(
             map_figure, "frequency_map", f"Share of {frequency.n} runs that found each head", identity=identity,
             on_click=lambda data: state.change(head=str(Head(*map(int, data)))),
+            selected=None if head is None else {"x": head.index, "y": head.layer},
         )  # fmt: skip
     with right:
         st.markdown("**Edges**; hollow are not this circuit’s")
-        bars = drawn(_bars, frequency, lines, dark)
+        bars = drawn(_bars, done, kind, lines, dark)
         chart(
             bars, "frequency_edges", f"Share of {frequency.n} runs that found each edge", identity=identity,
             on_click=lambda data: state.change(edge=edges.name(*data)),
@@ -98,13 +104,22 @@ def _frequencies(
 
 
 def _map(
-    frequency: Frequency, heads: tuple[Head, ...], shape: tuple[int, int], dark: bool, selected: Head | None
+    done: Stability, kind: Kind | None, heads: tuple[Head, ...], shape: tuple[int, int], dark: bool
 ) -> Figure:
-    return frequency_figure(frequency, heads, *shape, dark=dark, selected=selected)
+    """The selected head is no part of it: chart.js moves that mark."""
+    return frequency_figure(_of(done, kind), heads, *shape, dark=dark)
 
 
-def _bars(frequency: Frequency, mine: tuple[EdgeName, ...], dark: bool) -> Figure:
-    return edge_frequency_figure(frequency, mine, dark, MOST_EDGES)
+def _bars(done: Stability, kind: Kind | None, mine: tuple[EdgeName, ...], dark: bool) -> Figure:
+    return edge_frequency_figure(_of(done, kind), mine, dark, MOST_EDGES)
+
+
+def _marks(done: Stability, size: int | None, dark: bool) -> Figure:
+    return refinds_figure(done.refinds, size, dark)
+
+
+def _templates(done: Stability, dark: bool) -> Figure:
+    return left_out_figure(done.refinds, dark)
 
 
 def _coin_flips(frequency: Frequency) -> None:
@@ -122,13 +137,13 @@ def _runs(circuit: Circuit, done: Stability, dark: bool, identity: Hashable) -> 
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.markdown("**Each run’s circuit**, on the report prompts")
-        marks = drawn(refinds_figure, done.refinds, len(circuit.heads) or None, dark)
+        marks = drawn(_marks, done, len(circuit.heads) or None, dark)
         chart(marks, "refinds", f"Size and faithfulness of {len(done.refinds)} circuits", identity=identity)
     figures = {"runs": marks}
     if any(each.draw.left_out is not None and each.circuit is not None for each in done.refinds):
         with right:
             st.markdown("**Templates left out**: does it hold where it was not looked for?")
-            figures["templates"] = drawn(left_out_figure, done.refinds, dark)
+            figures["templates"] = drawn(_templates, done, dark)
             chart(figures["templates"], "left_out", "Faithfulness on templates used and left out", identity=identity)
     look.note(
         f"n = {look.count(done.n, 'fresh pair' if done.fresh else 'pair')} of seed {done.report_seed}; all other heads "
