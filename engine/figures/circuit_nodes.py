@@ -100,16 +100,18 @@ def _add_heads(
     limit = max((abs(value) for value in sent.values()), default=1.0) or 1.0
     near = neighbours(circuit, look.selected) | {look.selected} if look.selected in circuit.heads else set(heads)
     fills = [_fill(head, sent, limit, look) for head in heads]
-    marks = [_mark(head, look) for head in heads]
+    opacities = [_opacity(head, look) for head in heads]
+    seen = [theme.on_page(fill, opacity, look.dark) for fill, opacity in zip(fills, opacities, strict=True)]
+    colours, marks = [theme.text_on(colour) for colour in seen], [_mark(head, look) for head in heads]
     told = _told(circuit, sent, look)
     figure.add_scatter(
         x=[places[head][0] for head in heads], y=[places[head][1] for head in heads],
         mode="markers+text", name="heads", showlegend=False,
         text=[str(head) if scale.labelled or head == look.selected or head in look.pinned else "" for head in heads],
-        textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": [theme.text_on(fill) for fill in fills]},
+        textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": colours},
         marker={
             "size": [scale.node * mark.scale for mark in marks], "symbol": [mark.symbol for mark in marks],
-            "color": fills, "opacity": [_opacity(head, look) if head in near else 0.35 for head in heads],
+            "color": fills, "opacity": [opacity if head in near else 0.35 for head, opacity in zip(heads, opacities, strict=True)],
             "line": {"width": [3.5 if look.key_roles is not None and head in look.key_roles else 1.2 for head in heads],
                      "color": theme.ink(look.dark) if look.key_roles is not None else theme.muted(look.dark)},
         },

@@ -16,7 +16,7 @@ from engine.frequency import Frequency
 from engine.heads import Head, mask_of
 from engine.overlap import EdgeName
 
-MOST = 30
+MOST = 20
 ROW, AROUND = 22, 110  # pixels: of one bar, and of axes and legend
 NAME = "found in"
 
@@ -51,7 +51,7 @@ def frequency_figure(
                "dtick": max(1, n_layers // 15), "tick0": 0, "fixedrange": True},
         hoverdistance=-1, showlegend=False, margin={"t": TOP},
     )  # fmt: skip
-    add_rings(figure, mask_of(mine, n_layers, n_heads), dark)
+    add_rings(figure, mask_of(mine, n_layers, n_heads), dark, theme.CHOSEN)  # seen on both ends of the scale
     add_selection(figure, None, n_layers)
     add_click_targets(figure, values, _head_texts(found, mine, n_layers, n_heads))
     return figure

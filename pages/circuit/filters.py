@@ -39,12 +39,9 @@ def in_layers(view: View, circuit: Circuit) -> bool:
     return view.drawn == "layers" or (view.drawn == "auto" and is_crowded(circuit))
 
 
-def show(circuit: Circuit, view: View, found: CircuitFrequency | None) -> None:
-    """``found``: how often heads and edges were found again, if anybody asked."""
+def show(circuit: Circuit, view: View) -> None:
     with st.container(key="circuit_filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         _edges(circuit, view)
-        if found is not None:
-            _present(found, view)
         with st.popover(_more_title(view), icon=":material/filter_list:", key="more_filters"):
             _more(circuit, view)
 
@@ -98,8 +95,10 @@ def _reset() -> None:
     state.change(**{name: getattr(DEFAULT, name) for name in FILTERS})
 
 
-def drawing(circuit: Circuit, view: View, keys: tuple[AnswerKey, ...]) -> None:
-    """How what is left is drawn."""
+def drawing(
+    circuit: Circuit, view: View, keys: tuple[AnswerKey, ...], found: CircuitFrequency | None = None
+) -> None:
+    """How what is left is drawn; ``found``: how often heads and edges were found again, if anybody asked."""
     with st.container(key="circuit_drawing", horizontal=True, vertical_alignment="bottom", gap="medium"):
         shown = "layers" if in_layers(view, circuit) else "heads"
         state.show("drawn", shown)
@@ -115,6 +114,8 @@ def drawing(circuit: Circuit, view: View, keys: tuple[AnswerKey, ...]) -> None:
         )  # fmt: skip
         if keys:
             _answer_key(view, keys)
+        if found is not None:
+            _present(found, view)
     if shown == "layers":
         _opened(circuit, view)
 

@@ -61,9 +61,9 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
     names = shown.names(view)
     with graph:
         look.step(None, "The graph", "")
-        filters.show(shown.circuit, view, map_view.frequency(shown, view))
+        filters.show(shown.circuit, view)
+        filters.drawing(shown.circuit, view, key_view.keys_for(shown), map_view.frequency(shown, view))
         _stability(shown, view)
-        filters.drawing(shown.circuit, view, key_view.keys_for(shown))
         left, right = st.columns([3.2, 1], gap="medium")
         with left:
             figure = map_view.show(shown, view, held, answer)

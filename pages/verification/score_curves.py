@@ -111,6 +111,7 @@ def _draw(
     st.dataframe(
         rows, hide_index=True, height=38 + 35 * len(rows), key="scores_table",
         column_config={
+            "heads of the reference": None,
             **dict.fromkeys(list(rows[0])[1:3], st.column_config.NumberColumn(format="%.2f")),
             "rank correlation with |effect|": st.column_config.NumberColumn(
                 format="%+.2f", help="Spearman’s, with the size of each head’s effect on the logits in the reference."

@@ -32,7 +32,7 @@ from pages.shared.view import RUNS_OF, View
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-MOST_EDGES = 30
+MOST_EDGES = 20
 ALL = RUNS_OF[0]
 
 
@@ -42,7 +42,6 @@ def show(prepared: Prepared, circuit: Circuit, done: Stability, view: View) -> N
     frequency = _of(done, kind)
     dark, identity = is_dark(), (done.settings, done.plan, circuit)
     figures = _frequencies(prepared, circuit, done, kind, dark, identity)
-    _coin_flips(frequency)
     figures |= _runs(circuit, done, dark, identity)
     _twin(circuit, done, frequency, figures, dark)
 
@@ -90,6 +89,7 @@ def _frequencies(
             on_click=lambda data: state.change(head=str(Head(*map(int, data)))),
             selected=None if head is None else {"x": head.index, "y": head.layer},
         )  # fmt: skip
+        _coin_flips(frequency)
     with right:
         st.markdown("**Edges**; hollow are not this circuit’s")
         bars = drawn(_bars, done, kind, lines, dark)
