@@ -48,6 +48,12 @@ def test_the_known_circuit_is_confirmed(prepared):
     assert done.receipts[3].words.startswith(said)
 
 
+def test_prompts_of_another_seed_than_the_report_seed(prepared):
+    (own,), (other,) = (receipts(prepared, KNOWN, [INDUCTION], Watcher(), seed=seed).receipts for seed in (1, 5))
+    assert own.effect == receipts(prepared, KNOWN, [INDUCTION], Watcher()).receipts[0].effect != other.effect
+    assert receipts(prepared, KNOWN, [INDUCTION], Watcher(), seed=5).seed == 5
+
+
 def test_each_number_is_what_it_says(toy_model, prepared):
     """Against the stages it is made of, run apart on the same fresh prompts."""
     head, edge = receipts(prepared, KNOWN, [INDUCTION, TO_LOGITS], Watcher()).receipts

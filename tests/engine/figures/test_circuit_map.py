@@ -8,8 +8,11 @@ from engine.circuit import Circuit, Edge, Input
 from engine.circuit_layers import by_layer, every_head
 from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links, link_text
 from engine.figures.circuit_nodes import ROLE_MARKS, Look
+from engine.figures.edges import shade_of
 from engine.figures.theme import traces
+from engine.frequency import CircuitFrequency
 from engine.heads import Head
+from engine.overlap import name_of
 from engine.roles import Role
 from tests.engine.figures.made_up import A_CIRCUIT, a_large_circuit
 
@@ -124,3 +127,29 @@ def test_when_filters_leave_nothing_it_says_so():
 
 def test_a_single_edge_says_what_it_says_elsewhere():
     assert "4.2 → the logits" in link_text(A_CIRCUIT.edges[0])
+
+
+def test_what_is_seldom_found_again_is_faint():
+    sent = A_CIRCUIT.edges[0]
+    heads = dict(zip(A_CIRCUIT.heads, (1.0, 0.5, 0.1, 0.0), strict=True))
+    names = {name_of(edge): 1.0 for edge in A_CIRCUIT.edges} | {name_of(sent): 0.25}
+    figure = drawn(Look(dark=False, frequency=CircuitFrequency(heads, names, 8)))
+    assert list(named(figure, "heads").marker.opacity) == [1.0, 0.6, 0.2, 0.2]
+    assert "found again in 4 of 8 runs (50 %)" in named(figure, "heads").hovertext[1]
+    said = [text for text in named(figure, "edge targets").text if "found again in 2 of 8 runs (25 %)" in text]
+    assert len(said) == 1 and said[0].startswith(link_text(sent))
+    lines = [each for each in traces(figure) if each.name == "edges"]
+    assert {round(alpha(each) / (0.55 + 0.06 * each.line.width), 2) for each in lines} == {0.4, 1.0}
+    assert {"found in all of 8 runs", "found in 60 % of 8 runs", "found in 20 % of 8 runs"} <= legend(figure)
+    chosen = drawn(Look(dark=False, selected=Head(4, 2), frequency=CircuitFrequency(heads, names, 8)))
+    assert named(chosen, "heads").marker.opacity[3] == 1.0
+    assert not {name for name in legend(drawn(Look(dark=False))) if "runs" in name}
+
+
+def alpha(trace) -> float:
+    return float(trace.line.color[:-1].split(",")[-1])
+
+
+def test_shades_round_up_and_nothing_known_is_full():
+    assert [shade_of(share) for share in (0, 0.2, 0.21, 0.6, 0.95, 1)] == [0.2, 0.2, 0.4, 0.6, 1.0, 1.0]
+    assert shade_of(float("nan")) == 1.0

@@ -37,6 +37,12 @@ def test_text_is_dark_on_bright_colours_and_white_on_dark_ones():
     assert theme.text_on("rgb(37,99,235)") == "#ffffff"
 
 
+def test_a_faint_colour_is_mixed_with_the_page():
+    assert theme.on_page("rgb(0,0,0)", 1.0, dark=False) == "rgb(0,0,0)"
+    assert theme.on_page("rgb(53,52,49)", 0.5, dark=False) == "rgb(153,152,149)"
+    assert theme.on_page("rgb(218,222,230)", 0.2, dark=True) == "rgb(58,62,70)"
+
+
 def test_the_camera_saves_in_the_format_asked_for():
     options = theme.mode_bar("circuit", "svg")["toImageButtonOptions"]
     assert (options["filename"], options["format"]) == ("circuit", "svg")
