@@ -30,9 +30,10 @@ from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.settings import Method, Settings
 from engine.tuning.bench import STAGE, Bench, seeds_of
+from engine.tuning.place import study_name
 from engine.tuning.results import Outcome, Trial, Tuning, choose
 from engine.tuning.space import Space
-from engine.tuning.study import Study, opened, study_name
+from engine.tuning.study import Study, opened
 
 DEFAULT_TRIALS = 40
 MOST_TRIALS = 1000

@@ -136,7 +136,7 @@ def _why_kept(scores: HeadScores, view: View, pruning: Pruning | None, head: Hea
         kept = any(_margin(values, sparsity, head) > 0 for _, values, sparsity, _ in lists)
         title = "Among the kept heads of either score." if kept else "Kept by neither score."
     parts = [_admission(name, values, sparsity, why, head) for name, values, sparsity, why in lists]
-    ringed = bool(scores.keep(view.mask_score, view.sparsity)[head.layer, head.index])
+    ringed = bool(scores.keep(view.mask_score, view.sparsity, view.flap_sparsity)[head.layer, head.index])
     parts.append(f"At the slider’s sparsity {view.sparsity:.2f} it is {'ringed' if ringed else 'not ringed'}.")
     look.verdict(title, " ".join(parts), "yes" if kept else "wait")
 

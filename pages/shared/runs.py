@@ -90,7 +90,8 @@ def _among(summary: RunSummary) -> str:
     if settings.get("sparsity") is None:
         return f"inside the union {settings['union']}" if settings.get("union") else "inside the automatic union"
     score = str(settings.get("score")).replace("_", " ").replace("flap", "FLAP").replace("contrastive FLAP", "C-FLAP")
-    return f"inside {score} at sparsity {settings['sparsity']}"
+    flap = settings.get("flap_sparsity")
+    return f"inside {score} at sparsity {settings['sparsity']}{'' if flap is None else f' (FLAP {flap})'}"
 
 
 def _unusual(settings: Mapping[str, Plain]) -> list[str]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.prepare import HeadScores
-from engine.pruning import drop_sparsity
+from engine.pruning import drop_sparsity, keep_mask
 
 TITLES = {"contrastive_flap": "C-FLAP", "flap": "FLAP", "merged": "Merged", "difference": "Difference"}
 BAR_NAMES = {
@@ -27,8 +27,14 @@ def shown_scores(scores: HeadScores, name: str) -> Tensor:
     return scores.flap if name == "flap" else scores.contrastive_flap
 
 
-def drops(scores: HeadScores, name: str) -> Tensor:
-    """The sparsity that drops each head of the ringed mask ``[layer head]``."""
+def drops(scores: HeadScores, name: str, flap_sparsity: float | None = None) -> Tensor:
+    """The sparsity that drops each head of the ringed mask ``[layer head]``.
+
+    ``flap_sparsity``: FLAP's own in a union, whatever the slider says; 1 for the heads it keeps.
+    """
     if name == "merged":  # the union keeps a head as long as either score does
-        return torch.maximum(drop_sparsity(scores.flap), drop_sparsity(scores.contrastive_flap))
+        flap, contrastive = drop_sparsity(scores.flap), drop_sparsity(scores.contrastive_flap)
+        if flap_sparsity is not None:
+            flap = keep_mask(scores.flap, flap_sparsity).float()
+        return torch.maximum(flap, contrastive)
     return drop_sparsity(scores.flap if name == "flap" else scores.contrastive_flap)

@@ -46,6 +46,8 @@ class View:
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
+    ``flap_sparsity`` is FLAP's own in a merged mask, None where the slider's holds for both. ``trials`` of automatic
+    settings are asked for; ``trial`` is the number of the one looked at, None for the one taken.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
@@ -57,6 +59,7 @@ class View:
     seed: int = Settings.seed
     score: str = "contrastive_flap"
     sparsity: float = FIXED_SPARSITY
+    flap_sparsity: float | None = None
     among: str = "auto"
     mode: str = Settings.mode.value
     grid: bool = False
@@ -93,6 +96,8 @@ class View:
     step: int = 1
     left: str | None = None
     right: str | None = None
+    trials: int = 40
+    trial: int | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -104,6 +109,7 @@ class View:
             seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
+            flap_sparsity=self.own_flap_sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
             union=(self.union or None) if self.among == "auto" else None,
             mode=Mode(self.mode),
@@ -111,6 +117,18 @@ class View:
             threshold_scale=Settings.threshold_scale if self.grid else self.threshold_scale,
             min_effect=Settings.min_effect if self.grid else self.min_effect,
         )
+
+    def tuned(self) -> Settings:
+        """What automatic settings leave as it is: model, prompts, and how effects are measured."""
+        return Settings(
+            model=self.model, task=self.task, pairs=self.pairs, seed=Settings.seed if is_own(self.task) else self.seed,
+            mode=Mode(self.mode),
+        )  # fmt: skip
+
+    @property
+    def own_flap_sparsity(self) -> float | None:
+        """FLAP's share of the ringed mask, where it has one of its own."""
+        return self.flap_sparsity if self.mask_score is Score.MERGED else None
 
     @property
     def mask_score(self) -> Score:
@@ -128,14 +146,22 @@ def data_fields(settings: Settings) -> dict[str, Any]:
 
 def run_fields(settings: Settings) -> dict[str, Any]:
     """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
-    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
+    return data_fields(settings) | search_fields(settings)
+
+
+def search_fields(settings: Settings) -> dict[str, Any]:
+    """Those of them that say how the search is done."""
+    changes: dict[str, Any] = {"mode": settings.mode.value, "grid": settings.grid}
     if not settings.grid:
         changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
     if settings.method is Method.DENSE:
         return changes | {"among": "all"}
     if settings.sparsity is None:
         return changes | {"among": "auto", "union": settings.union or ""}
-    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
+    return changes | {
+        "among": "ringed", "sparsity": settings.sparsity, "flap_sparsity": settings.flap_sparsity,
+        "score": settings.score.value,
+    }  # fmt: skip
 
 
 DEFAULT = View()

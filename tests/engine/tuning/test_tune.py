@@ -12,8 +12,9 @@ from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Score, Settings
 from engine.tuning.bench import Bench
+from engine.tuning.place import study_name, study_path
 from engine.tuning.space import Space
-from engine.tuning.study import kept_trials, opened, study_name, study_path
+from engine.tuning.study import kept_trials, opened
 from engine.tuning.tune import ACCEPTABLE, SLACK, hopeless, tune
 from tests.engine.random_prompts import random_prompts
 from tests.engine.tuning.test_results import trial
