@@ -24,11 +24,12 @@ from engine.heads import Head, check_head, heads_of
 from engine.models.model import Model
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
-from engine.prepare import HeadScores
+from engine.scores.head_scores import HeadScores
 from engine.search import MARGIN, SearchStep
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, Sweep
 from engine.tasks.prompts import Prompts
+from engine.trust_record import self_tests_json
 from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
 
@@ -65,6 +66,7 @@ def discovery_json(model: Model, found: Discovery) -> Json:
         record["sweep"] = sweep_json(found.pruning)
     record["path_patching"] = "fast" if model.fast else "reference"
     record["self_check"] = asdict(found.check) if found.check is not None else None
+    record["self_tests"] = self_tests_json(found.self_tests) if found.self_tests is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
     record["steps"] = [step_json(step) for step in found.steps]
     if found.screening is not None:
@@ -97,7 +99,8 @@ def prompts_json(prompts: Prompts) -> Json:
 
 
 def scores_json(scores: HeadScores) -> Json:
-    return {"flap": matrix(scores.flap), "contrastive_flap": matrix(scores.contrastive_flap)}
+    """Those measured; what is made of others can be made of them again."""
+    return {score.value: matrix(scores.of(score)) for score in scores.available()}
 
 
 def sweep_json(pruning: Pruning) -> Json:
@@ -133,7 +136,8 @@ def step_json(step: SearchStep) -> Json:
         "receivers": [str(head) for head in step.receivers],
         "input": step.input.value,
         "effects": matrix(step.effects),
-        # First-order only: their numbers are estimates, all others exact. An important sender is never one.
+        # First-order only: their numbers are estimates, all others exact. An important sender is never one, but for
+        # EAP, which has nothing else.
         "estimated": [str(head) for head in heads_of(step.estimated)],
         "thresholds": [_number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],

@@ -14,8 +14,11 @@ CODE = sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "pages").rglob("*.py")
 ENGINE = [path for path in CODE if ROOT / "engine" in path.parents]
 BRIDGE = ROOT / "engine" / "models" / "bridge.py"
 FIGURES = ROOT / "engine" / "figures"
+EVALUATION = ROOT / "engine" / "evaluation"
 # What a module imports to compute head scores and masks: no model, no network.
-PURE = ("scores", "pruning", "cliffs", "merge")
+PURE = (*sorted((ROOT / "engine" / "scores").glob("*.py")), *(ROOT / "engine" / f"{name}.py" for name in (
+    "pruning", "cliffs", "merge", "ranking",
+)))  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -54,9 +57,17 @@ def test_one_module_imports_transformer_lens():
 
 
 def test_scores_masks_cliffs_and_merges_need_no_model():
-    for name in PURE:
+    for path in PURE:
         for package in ("engine.models", "engine.patching", "engine.pipeline", "transformers", "networkx"):
-            assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
+            assert importers(package, [path]) == []
+
+
+def test_one_module_of_the_evaluation_runs_a_model_and_its_metrics_none():
+    metrics = [path for path in CODE if path.parent == EVALUATION and path.name != "evaluate.py"]
+    assert len(metrics) > 10
+    for package in ("engine.models", "engine.patching", "engine.prepare", "engine.pipeline", "engine.cost"):
+        assert importers(package, metrics) == []
+    assert importers("engine.pipeline", [EVALUATION / "evaluate.py"]) == []
 
 
 def test_the_engine_package_itself_brings_in_nothing_heavy():

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, tables
+    from engine.cli import commands, tables, trust
 
     run = {
         "models": tables.print_models,
@@ -46,5 +46,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "discover": commands.discover,
         "tune": commands.tune,
         "verify": commands.verify,
+        "evaluate": commands.evaluate,
+        "agreement": trust.agreement,
     }[options.command]
     run(options, console)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine.circuit import Input
 from engine.cliffs import Cliff, Cliffs
 from engine.heads import Head
+from engine.scores.kinds import TITLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -201,4 +202,4 @@ class EnoughLike(Protocol):
 
 
 KINDS = ("exact", "estimate")  # of an effect, by whether it is first-order only
-SCORE_NAMES = {"flap": "FLAP", "contrastive_flap": "C-FLAP"}
+SCORE_NAMES = {score.value: title for score, title in TITLES.items()}

@@ -4,6 +4,10 @@
 2. Sender sweep: every sender carried up to the highest receiver, at all positions that can change.
 3. Pass 2: a receiver takes its senders' q, k or v and the attention they touch; and, measured
    exactly, the live model from its layer upwards.
+4. Attribution instead (engine/eap.py): every sender carried through all layers once, the gradients of each run, and
+   one product of every sender's stream with every receiver's gradient.
+5. ACDC (engine/acdc.py), roughly: a decision carries the receiver's stream from the sender up to it, and the streams of
+   the receivers above that are still heard; its estimates take one run forwards and back through these.
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from engine.circuit import Input
 from engine.cost import attention_flops, gradient_flops, head_flops, mlp_flops, output_flops, unembed_flops
 from engine.heads import Head
 from engine.models.model import Model
-from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
+from engine.patching.effects import ATTRIBUTION, LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
+from engine.patching.input_gradients import input_gradient_flops, receivers_by_layer, stream_gradient_flops
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_passes
 from engine.settings import Mode
@@ -50,6 +55,56 @@ def path_patching_flops(
         exact = path + sum(_resume_flops(model, item, layer, letter) for item in items)
         total += visits * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
     return stages | {PASS_TWO: total}
+
+
+def attribution_flops(
+    model: Model, items: Sequence[BatchActivations], senders: Sequence[Head], steps: int
+) -> dict[str, float]:
+    """By stage: scoring every edge among ``senders``, with gradients of ``steps`` runs. Reads shapes alone."""
+    total = 0.0
+    for item in items:
+        pairs, length = item.batch.clean.shape
+        total += steps * input_gradient_flops(model.parts, pairs, length, _tokens(model, item))
+        total += 2 * len(senders) * pairs * model.d_model  # the logits
+        for layer, receivers in receivers_by_layer(senders, model.group).items():
+            below = sum(sender.layer < layer for sender in senders)
+            total += steps * stream_gradient_flops(model.parts.layers[layer], _rows(item), len(receivers))
+            total += 2 * below * len(receivers) * _rows(item) * model.d_model
+    carried = _carried_flops(model, senders, model.n_layers, [_rows(item) for item in items])
+    return {ATTRIBUTION: total, SENDER_SWEEP: carried}
+
+
+def attribution_passes(model: Model, senders: Sequence[Head], steps: int) -> int:
+    """The same scores the plain way (engine/patching/eap_reference.py): pass 1 of each sender, two runs an edge."""
+    layers = receivers_by_layer(senders, model.group)
+    edges = len(senders) + sum(
+        len(receivers) * sum(sender.layer < layer for sender in senders) for layer, receivers in layers.items()
+    )
+    return len(senders) + 2 * steps * edges
+
+
+def acdc_flops(
+    model: Model,
+    items: Sequence[BatchActivations],
+    senders: Sequence[Head],
+    receivers: Mapping[Head, float],
+    mode: Mode,
+    recomputed: float,
+) -> dict[str, float]:
+    """By stage, a rough guess. ``receivers``: how likely each is heard still; ``recomputed`` as for path patching."""
+    visits, total = _visits(model, receivers), 0.0
+    mlps = [sum(mlp_flops(layer, _rows(item)) for item in items) for layer in model.parts.layers]
+    ends = [sum(mlp_flops(layer, len(item.batch.pairs)) for item in items) for layer in model.parts.layers]
+    for (layer, letter), chance in visits.items():
+        below = [sender.layer for sender in senders if sender.layer < layer]
+        above = sum(ends[layer:]) + sum(
+            heard * sum(mlps[layer:higher]) for (higher, _), heard in visits.items() if higher > layer
+        )
+        path = sum(_path_flops(model, item, layer, letter) for item in items)
+        decided = sum(sum(mlps[sender:layer]) + path + above for sender in below)
+        total += chance * (decided if mode is Mode.EXACT else 3 * above + recomputed * decided)
+    logits = sum(sum(ends[sender.layer :]) for sender in senders)
+    return {LOGITS_STAGE: logits, PASS_TWO: total}
 
 
 def _visits(model: Model, receivers: Mapping[Head, float]) -> dict[tuple[int, Input], float]:

@@ -16,7 +16,7 @@ from engine.pipeline import Discovery
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Settings
-from pages.shared import background
+from pages.shared import background, score_views
 from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
@@ -89,8 +89,8 @@ def _among(summary: RunSummary) -> str:
         return "all heads"
     if settings.get("sparsity") is None:
         return f"inside the union {settings['union']}" if settings.get("union") else "inside the automatic union"
-    score = str(settings.get("score")).replace("_", " ").replace("flap", "FLAP").replace("contrastive FLAP", "C-FLAP")
-    flap = settings.get("flap_sparsity")
+    name, flap = str(settings.get("score")), settings.get("flap_sparsity")
+    score = score_views.TITLES.get(name, name.replace("_", " "))
     return f"inside {score} at sparsity {settings['sparsity']}{'' if flap is None else f' (FLAP {flap})'}"
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from engine.errors import HeadlightError
-from engine.settings import Method, Score, Settings
+from engine.settings import Algorithm, Method, Score, Settings
 
 
 def test_settings_can_be_compared_and_hashed():
@@ -41,6 +41,10 @@ def test_circuits_are_reported_on_prompts_they_were_not_found_on():
         ({"threshold_scale": math.inf}, "threshold scale"),
         ({"min_effect": 1.5}, "smallest effect"),
         ({"min_effect": math.nan}, "smallest effect"),
+        ({"top_edges": 0}, "at least 1 edge"),
+        ({"tolerance": -0.1}, "tolerance of 0 or more"),
+        ({"tolerance": math.nan}, "tolerance of 0 or more"),
+        ({"grid": True, "algorithm": Algorithm.ACDC}, "no grid with acdc"),
     ],
 )
 def test_values_outside_their_range_are_refused(wrong, says):

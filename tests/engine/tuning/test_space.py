@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from engine.errors import HeadlightError
-from engine.prepare import HeadScores
+from engine.scores.head_scores import HeadScores
 from engine.settings import Method, Score, Settings
 from engine.tuning.space import Space
 
 # Ten heads: FLAP ranks them downward, Contrastive-FLAP upward.
-SCORES = HeadScores(torch.arange(10.0, 0.0, -1.0).reshape(2, 5), torch.arange(1.0, 11.0).reshape(2, 5))
+SCORES = HeadScores({
+    Score.FLAP: torch.arange(10.0, 0.0, -1.0).reshape(2, 5),
+    Score.CONTRASTIVE_FLAP: torch.arange(1.0, 11.0).reshape(2, 5),
+})  # fmt: skip
 
 
 class Suggested:
@@ -67,7 +70,7 @@ def test_the_widest_mask_holds_every_other():
     assert Space((Score.FLAP,), sparsity=(0.7, 0.9)).widest(SCORES).sum() == 2
     for sparsity in (0.7, 0.8, 0.9):
         keep = SCORES.keep(Score.MERGED, sparsity, flap_sparsity=0.7)
-        assert not (keep & ~Space(sparsity=(0.7, 0.9)).widest(SCORES)).any()
+        assert not (keep & ~Space((Score.MERGED,), sparsity=(0.7, 0.9)).widest(SCORES)).any()
 
 
 @pytest.mark.parametrize(
