@@ -100,6 +100,7 @@ def _add_discover(commands) -> None:
         "--tune", type=int, metavar="N",
         help="choose score, sparsities and both thresholds automatically, by N trials such as 40: see the command tune",
     )
+    _scores_option(discover)
     _memory_option(discover)
 
 
@@ -110,6 +111,7 @@ def _add_tune(commands) -> None:
         "was stopped",
     )  # fmt: skip
     tune.add_argument("--trials", type=int, default=40, metavar="N", help="in all, with those kept (default: 40)")
+    _scores_option(tune)
     _mode_option(tune)
     _memory_option(tune)
 
@@ -203,6 +205,13 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     return stage
 
 
+def _scores_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--scores", type=_scores, metavar="SCORE,…",
+        help="head scores that trials may choose from (default: those that take no backward pass)",
+    )
+
+
 def _mode_option(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
         "--mode", choices=("exact", "screened"), default="screened",
@@ -241,6 +250,14 @@ def _sparsity(text: str) -> str | float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected auto or a number from 0 to below 1, got {text!r}") from None
+
+
+def _scores(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in SCORES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(SCORES)}, got {unknown[0]!r}")
+    return names
 
 
 def _bytes(text: str) -> float:

@@ -39,7 +39,8 @@ from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
 from engine.tuning.results import Tuning
-from engine.tuning.tune import check_tuned
+from engine.tuning.space import Space
+from engine.tuning.tune import check_tuned, with_scores
 from engine.tuning.tune import tune as find_settings
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
@@ -102,7 +103,7 @@ def discover(options: argparse.Namespace, console: Console) -> None:
         console.announce(f"warning: {prepared.baseline.verdict}")
     tuning, settings = None, prepared.settings
     if options.tune is not None:
-        tuning = _tuned(prepared, options.tune, console)
+        prepared, tuning = _tuned(prepared, options, options.tune, console)
         if not tuning.complete:  # without the choice there is nothing to find
             write(_tuning_json(prepared, tuning), out)
             return
@@ -123,11 +124,16 @@ def tune(options: argparse.Namespace, console: Console) -> None:
     prepared = _prepare(options, settings, console)
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    write(_tuning_json(prepared, _tuned(prepared, options.trials, console)), out)
+    write(_tuning_json(*_tuned(prepared, options, options.trials, console)), out)
 
 
-def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
-    tuning = find_settings(prepared, prepared.settings, trials, console)
+def _tuned(
+    prepared: Prepared, options: argparse.Namespace, trials: int, console: Console
+) -> tuple[Prepared, Tuning]:
+    """The trials, and what was prepared with the scores they chose from."""
+    space = Space() if options.scores is None else Space(tuple(Score(name) for name in options.scores))
+    prepared = with_scores(prepared, space, console)
+    tuning = find_settings(prepared, prepared.settings, trials, console, space)
     chosen = tuning.chosen
     console.announce(
         f"{len(tuning.trials)} trials, {tuning.kept} of them kept from before, {tuning.pruned} pruned. Taken is number "
@@ -136,7 +142,7 @@ def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
     )
     if not tuning.complete:
         console.announce("Interrupted. These trials are kept: the same command goes on from here.")
-    return tuning
+    return prepared, tuning
 
 
 def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:

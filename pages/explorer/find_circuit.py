@@ -14,7 +14,7 @@ from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
-from pages.explorer import search_choices, stage_costs
+from pages.explorer import search_choices, stage_costs, tuning_view
 from pages.shared import background, look, search_run
 from pages.shared.glossary import term
 from pages.shared.view import View
@@ -37,6 +37,7 @@ def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | 
     live = shot is not None and shot.state.live
     keep = _candidates(prepared, settings, pruning)
     search_choices.show(prepared, view, pruning, live)
+    tuning_view.show(prepared, view)
     if job is not None and live:
         search_run.watch(job, settings)
         return None

@@ -149,7 +149,7 @@ def _thresholds(view: View) -> None:
     )  # fmt: skip
     state.show("min_effect", view.min_effect)
     right.number_input(
-        "Smallest effect", 0.0, 1.0, step=0.005, format="%.3f", help=MIN_HELP, disabled=view.grid,
+        "Smallest effect", 0.0, 1.0, step=0.005, format="%g", help=MIN_HELP, disabled=view.grid,
         **state.bound("min_effect", read=float),
     )  # fmt: skip
     if view.grid:
@@ -163,7 +163,7 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
     if name == "ringed":
         if not prepared.scores.has(view.mask_score):
             return "Ringed heads"
-        kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
+        kept = int(prepared.scores.keep(view.mask_score, view.sparsity, view.flap_sparsity).sum())
         return look.count(kept, "ringed head")
     title = "Your union" if view.union else "Automatic"
     return f"{title}: {look.count(pruning.taken(view.union or None).size, 'head')}" if pruning is not None else title

@@ -98,6 +98,10 @@ TERMS = {
         "(logit difference of the kept heads − corrupted) ÷ (clean − corrupted): 1 is the whole model, 0 as bad as the "
         "corrupted prompts."
     ),
+    "trial": (
+        "One choice of mask and thresholds, searched by estimates and measured on prompts of its own. What trials "
+        "share is measured once, so a later one costs little. One that has no prospect is not searched."
+    ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
         "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."

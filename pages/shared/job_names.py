@@ -23,10 +23,11 @@ WHAT = {
     "pilot": "Look ahead",
     "enough": "Enough pairs",
     "verify": "Verification",
+    "tune": "Automatic settings",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
-    "enough": "prompts", "verify": "circuit",
+    "enough": "prompts", "verify": "circuit", "tune": "explorer",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.

@@ -169,7 +169,8 @@ def among_words(settings: Settings) -> str:
         return "among all heads"
     if settings.sparsity is None:
         return f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
-    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}"
+    flap = f" (FLAP {settings.flap_sparsity:.2f})" if settings.flap_sparsity is not None else ""
+    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}{flap}"
 
 
 def how_words(settings: Settings) -> str:

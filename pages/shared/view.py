@@ -49,6 +49,8 @@ class View:
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
+    ``flap_sparsity`` is FLAP's own in a merged mask, None where the slider's holds for both. ``trials`` of automatic
+    settings are asked for; ``trial`` is the number of the one looked at, None for the one taken.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
@@ -60,6 +62,7 @@ class View:
     seed: int = Settings.seed
     score: str = "contrastive_flap"
     sparsity: float = FIXED_SPARSITY
+    flap_sparsity: float | None = None
     among: str = "auto"
     algorithm: str = Settings.algorithm.value
     top_edges: int = Settings.top_edges
@@ -99,6 +102,8 @@ class View:
     step: int = 1
     left: str | None = None
     right: str | None = None
+    trials: int = 40
+    trial: int | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -113,6 +118,7 @@ class View:
             seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
+            flap_sparsity=self.own_flap_sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
             union=(self.union or None) if self.among == "auto" else None,
             mode=Settings.mode if attributing else Mode(self.mode),
@@ -123,6 +129,18 @@ class View:
             threshold_scale=self.threshold_scale if thresholds else Settings.threshold_scale,
             min_effect=self.min_effect if thresholds else Settings.min_effect,
         )
+
+    def tuned(self) -> Settings:
+        """What automatic settings leave as it is: model, prompts, and how effects are measured."""
+        return Settings(
+            model=self.model, task=self.task, pairs=self.pairs, seed=Settings.seed if is_own(self.task) else self.seed,
+            mode=Mode(self.mode),
+        )  # fmt: skip
+
+    @property
+    def own_flap_sparsity(self) -> float | None:
+        """FLAP's share of the ringed mask, where it has one of its own."""
+        return self.flap_sparsity if self.mask_score is Score.MERGED else None
 
     @property
     def mask_score(self) -> Score:
@@ -140,15 +158,23 @@ def data_fields(settings: Settings) -> dict[str, Any]:
 
 def run_fields(settings: Settings) -> dict[str, Any]:
     """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
-    changes = data_fields(settings) | _search_fields(settings)
+    return data_fields(settings) | search_fields(settings)
+
+
+def search_fields(settings: Settings) -> dict[str, Any]:
+    """Those of them that say how the search is done."""
+    changes = _algorithm_fields(settings)
     if settings.method is Method.DENSE:
         return changes | {"among": "all"}
     if settings.sparsity is None:
         return changes | {"among": "auto", "union": settings.union or ""}
-    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
+    return changes | {
+        "among": "ringed", "sparsity": settings.sparsity, "flap_sparsity": settings.flap_sparsity,
+        "score": settings.score.value,
+    }  # fmt: skip
 
 
-def _search_fields(settings: Settings) -> dict[str, Any]:
+def _algorithm_fields(settings: Settings) -> dict[str, Any]:
     changes: dict[str, Any] = {"algorithm": settings.algorithm.value}
     if settings.algorithm in ATTRIBUTING:
         return changes | {"top_edges": settings.top_edges}

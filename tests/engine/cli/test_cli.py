@@ -98,6 +98,8 @@ def test_discover_takes_tuned_settings_and_counts_what_tuning_took(capsys, tmp_p
     assert {name: run["settings"][name] for name in names} == {name: chosen[name] for name in names}
     assert run["circuit"]["heads"] == chosen["heads"] and run["verification"]["seed"] == 1
     assert list(run["cost"])[:2] == ["calibration", "tuning"]
+    attributed = run_json(capsys, "discover", *TOY, "--tune", "3", "--scores", "position_attribution")
+    assert attributed["settings"]["score"] == "position_attribution" and attributed["cost"]["attribution"]["flops"] > 0
     for refused, says in ((["--tune", "0"], "got 0"), (["--tune", "5", "--method", "dense"], "Take the method app")):
         assert main(["discover", *TOY, *refused]) == 1
         assert says in capsys.readouterr().err
