@@ -199,14 +199,18 @@ def run(parts: Parts, tokens: Tensor, keep: int | None = None) -> Run:
     return Run(resid_final=resid, z=torch.stack(zs), **{name: torch.stack(values) for name, values in kept.items()})
 
 
-def clearest_pairs(activations: Activations, count: int) -> Prompts:
-    """Up to ``count`` pairs with the largest clean minus corrupted: the unit of f must not be near nothing."""
+def clearest_places(activations: Activations, count: int) -> list[int]:
+    """Places of up to ``count`` pairs with the largest clean minus corrupted: no unit of f near nothing."""
     gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
     clearest = gaps.abs().topk(min(count, len(gaps))).indices.tolist()
     # Two large gaps of opposite sign would cancel.
-    alike = [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+    return [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+
+
+def clearest_pairs(activations: Activations, count: int) -> Prompts:
+    """The pairs at ``clearest_places``."""
     prompts = activations.prompts
-    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
+    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in clearest_places(activations, count)))
 
 
 @torch.no_grad()

@@ -55,7 +55,7 @@ def search_by(
 ) -> tuple[SearchResult, Screening | None]:
     """The search of ``settings.algorithm`` among ``senders``; path patching is not one of these."""
     if settings.algorithm is Algorithm.ACDC:
-        from engine.acdc import acdc  # pyright: ignore[reportMissingImports]
+        from engine.acdc import acdc
 
         return acdc(model, activations, senders, settings.tolerance, settings.mode, ledger, memory, watcher)
     if settings.algorithm not in ATTRIBUTING:

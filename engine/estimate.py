@@ -2,7 +2,7 @@
 
 Stage by stage, in the ledger's units:
 
-1. Calibration, self-check, verification: whole passes.
+1. Calibration, self-check, self-tests, verification: whole passes; scores by backward passes, forwards and those.
 2. Sparsity sweep: the masks are known from the scores, so which layers each must redo is too.
 3. Path patching, or the algorithm in its place: see ``engine/patching/flops.py``. EAP is known exactly, ACDC only as
    well as the shares below are.
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from engine.ablation import masked_flops
 from engine.algorithms import points_of
+from engine.attribution import source_flops
 from engine.cost import CostRow, hooked_flops, pass_flops
 from engine.grid import GRID
 from engine.heads import Head, heads_of, mask_of
@@ -41,9 +42,12 @@ from engine.pilot import STAGE as LOOK_AHEAD
 from engine.pilot import Pilot
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
+from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, search_cost
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
+from engine.self_tests import STAGE as SELF_TESTS
+from engine.self_tests import self_tests_flops
 from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 from engine.verification import STAGE as VERIFICATION
@@ -56,8 +60,12 @@ GRID_SHARE = 1.0
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {
     CALIBRATION: 0.6,
+    Source.GRADIENT.value: 0.6,
+    Source.PATH.value: 0.6,
+    Source.EDGES.value: 0.85,
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
+    SELF_TESTS: 0.25,
     LOOK_AHEAD: 0.6,
     LOGITS_STAGE: 0.85,
     SENDER_SWEEP: 0.9,
@@ -108,12 +116,15 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
     else:
         likely, recomputed = dict.fromkeys(senders, _likely_share(senders, settings, keep)), likely_recomputed(settings)
     stages = {CALIBRATION: prepared.cost[0].flops}
+    if settings.score_source is not Source.RUNS:
+        stages[settings.score_source.value] = source_flops(prepared, settings.score_source)
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if pilot is not None:
         stages[LOOK_AHEAD] = pilot.cost.flops
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
         stages[SELF_CHECK] = check
+    stages[SELF_TESTS] = self_tests_flops(prepared.model, prepared.activations)
     trials = {GRID_STAGE: _grid_trials(prepared, len(senders), pilot)} if settings.grid else {}
     stages |= _search_flops(prepared, senders, likely, settings, recomputed) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated

@@ -1,33 +1,35 @@
 """Accelerated Path Patching from prompts to a verified circuit (METHOD section 2).
 
-1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
+1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores; by backward passes if the mask asks for it
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
+5. self-tests: what must hold whatever is found; a failure is part of the result
+6. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
    or another algorithm in its place (engine/algorithms.py)
-6. verification: the circuit's heads alone, on fresh prompts
+7. verification: the circuit's heads alone, on fresh prompts
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from engine.ablation import Ablator
-from engine.activations import capture
 from engine.algorithms import check_algorithm, search_by
+from engine.attribution import cost_of, with_score
 from engine.baseline import Baseline
 from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
+from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
@@ -36,15 +38,20 @@ from engine.patching.effects import PathPatching
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
-from engine.prepare import HeadScores, Prepared, prepare, task_prompts
+from engine.prepare import Prepared, prepare
 from engine.progress import Preliminary, Watcher
+from engine.scores.head_scores import HeadScores
+from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
+from engine.self_tests import STAGE as SELF_TESTS
+from engine.self_tests import SelfTests, self_tests
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
+from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
 
@@ -57,8 +64,10 @@ class Discovery:
 
     ``complete`` is False after a cancel: the circuit is what had been found by then, and not verified.
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
-    ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
-    ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
+    ``self_tests`` if the run was stopped before them, ``screening`` unless effects were screened, ``grid``
+    unless it was asked for and finished; then ``steps`` and ``circuit`` are those of its chosen point.
+    ``predicted`` was computed before the search. ``tuning`` is what the settings were taken from, where they
+    were chosen automatically.
     """
 
     settings: Settings
@@ -68,6 +77,7 @@ class Discovery:
     keep: Tensor  # [layer head]
     pruning: Pruning | None
     check: SelfCheck | None
+    self_tests: SelfTests | None
     steps: tuple[SearchStep, ...]
     circuit: Circuit
     verification: Verification | None
@@ -76,6 +86,7 @@ class Discovery:
     predicted: tuple[CostRow, ...]
     cost: tuple[CostRow, ...]
     complete: bool
+    tuning: Tuning | None = None
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -93,20 +104,23 @@ def discover(
     prepared: Prepared | None = None,
     pruning: Pruning | None = None,
     pilot: Pilot | None = None,
+    tuning: Tuning | None = None,
 ) -> Discovery:
     """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
-    Their cost is booked either way. Stopped in any stage after the prompts have run, what was found by
-    then comes back, marked not complete; stopped before that, raises Cancelled. Raises HeadlightError for an
-    algorithm that cannot search this model.
+    Their cost is booked either way, and that of the ``tuning`` that the settings were taken from. Stopped in any
+    stage after the prompts have run, what was found by then comes back, marked not complete; stopped before that,
+    raises Cancelled. Raises HeadlightError for an algorithm that cannot search this model.
     """
     check_algorithm(model, settings.algorithm)
-    run = _Run(prepared or prepare(model, settings, watcher), settings, watcher)
+    run = _Run(prepared or prepare(model, settings, watcher), settings, watcher, tuning)
     try:
-        run.spent_before(run.prepared.cost)
+        run.spent_before(cost_of(run.prepared, settings))
+        run.score()
         run.confine(pruning)
         run.predict(pilot)
         run.check_fast_path()
+        run.test_itself()
         run.search()
         run.verify()
     except Cancelled:
@@ -119,14 +133,19 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     if settings.method is Method.DENSE:
         return torch.ones_like(prepared.scores.flap, dtype=torch.bool)
     if settings.sparsity is not None:
-        return prepared.scores.keep(settings.score, settings.sparsity)
+        return prepared.scores.keep(settings.score, settings.sparsity, settings.flap_sparsity)
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
     return pruning.taken(settings.union).mask
 
 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
+
+    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it.
+    """
+    if settings.score_source is not Source.RUNS and not prepared.scores.has(settings.score):
+        return keep_of(prepared, replace(settings, score=Score.CONTRASTIVE_FLAP), pruning)
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
     return keep_of(prepared, settings, pruning)
@@ -134,27 +153,33 @@ def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None)
 
 def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger) -> Verification:
     """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own."""
-    model, activations = prepared.model, prepared.activations
-    if prepared.custom:
-        seed = prepared.settings.seed
-    else:
-        prompts = task_prompts(model, prepared.settings, seed)
-        activations = capture(model, prompts, prepared.memory.rows)
-        ledger.add(2 * pass_flops(model, prompts))
+    model = prepared.model
+    activations, seed = fresh_activations(prepared, seed, ledger)
     keep = mask_of(heads, model.n_layers, model.n_heads)
     return verify(activations, Ablator(model, activations, ledger), keep, seed)
+
+
+def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tuple[Circuit, tuple[CostRow, ...]]:
+    """The circuit ``discover`` finds, and what it took, without all that tells about it; raises Cancelled."""
+    run = _Run(prepared, settings, watcher)
+    run.confine(None)
+    run.search()
+    return run.circuit, (*(run.pruning.cost if run.pruning is not None else ()), *run.ledger.rows())
 
 
 class _Run:
     """What one run has found so far, stage by stage."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, watcher: Watcher) -> None:
-        self.prepared, self.settings, self.watcher = prepared, settings, watcher
+    def __init__(
+        self, prepared: Prepared, settings: Settings, watcher: Watcher, tuning: Tuning | None = None
+    ) -> None:
+        self.prepared, self.settings, self.watcher, self.tuning = prepared, settings, watcher, tuning
         self.model, self.activations = prepared.model, prepared.activations
         self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
         self.keep = torch.zeros_like(prepared.scores.flap, dtype=torch.bool)
         self.pruning: Pruning | None = None
         self.fast_path: SelfCheck | None = None
+        self.self_tests: SelfTests | None = None
         self.steps: tuple[SearchStep, ...] = ()
         self.circuit = Circuit((), (), self.model.n_layers, self.model.n_heads)
         self.screening: Screening | None = None
@@ -167,6 +192,11 @@ class _Run:
         """Tell the watcher what is booked for this run without being done in it."""
         for row in rows:
             self.watcher.spend(row.flops)
+
+    def score(self) -> None:
+        """The score of the keep mask, where the first runs alone do not give it."""
+        if self.settings.score_source is not Source.RUNS:
+            self.prepared = with_score(self.prepared, self.settings.score, self.watcher)
 
     def confine(self, pruning: Pruning | None) -> None:
         """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
@@ -194,6 +224,14 @@ class _Run:
             with self.ledger.stage(SELF_CHECK):
                 self.fast_path = self_check(self.model, self.activations, self.watcher.check)
                 self.ledger.add(self.fast_path.flops)
+
+    def test_itself(self) -> None:
+        """On every run: they ask the run's own activations."""
+        self.watcher.step(SELF_TESTS, 0, 1)
+        with self.ledger.stage(SELF_TESTS):
+            self.self_tests = self_tests(self.model, self.activations, self.watcher.check)
+            self.ledger.add(self.self_tests.flops)
+        self.watcher.step(SELF_TESTS, 1, 1)
 
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
@@ -241,6 +279,7 @@ class _Run:
     def discovery(self, complete: bool) -> Discovery:
         pruning = self.pruning.cost if self.pruning is not None else ()
         pilot = (self.pilot.cost,) if self.pilot is not None else ()
+        tuning = self.tuning.cost if self.tuning is not None else ()
         return Discovery(
             settings=self.settings,
             prompts=self.prepared.prompts,
@@ -249,14 +288,16 @@ class _Run:
             keep=self.keep,
             pruning=self.pruning,
             check=self.fast_path,
+            self_tests=self.self_tests,
             steps=self.steps,
             circuit=self.circuit,
             verification=self.verification,
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*self.prepared.cost, *pruning, *pilot, *self.ledger.rows()),
+            cost=(*cost_of(self.prepared, self.settings), *tuning, *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
+            tuning=self.tuning,
         )
 
     def _walk(self, measure: Measure, thresholds: Sequence[Thresholds], watcher: Watcher) -> list[SearchResult]:

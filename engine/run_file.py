@@ -19,6 +19,7 @@ from engine.errors import HeadlightError
 from engine.overlap import edges_by_name
 from engine.patching.effects import PATCHING_STAGES
 from engine.run_summary import Checked, Plain, RunSummary, Work
+from engine.scores.kinds import MEASURED, Score
 from engine.search import GRID_STAGE, Thresholds
 from engine.settings import Algorithm
 
@@ -44,7 +45,7 @@ def read_run(content: bytes) -> RunSummary:
         corrupted=baseline.number("corrupted_logit_diff"),
         accuracy=baseline.number("accuracy"),
         n=baseline.whole("n", 1, 10**9),
-        scores={name: scores.matrix(name, shape) for name in ("flap", "contrastive_flap")},
+        scores={name: scores.matrix(name, shape) for name in _score_names(scores)},
         candidates=int(record.matrix("keep", shape).sum()),
         circuit=file.circuit,
         thresholds=_thresholds(record, settings),
@@ -52,7 +53,14 @@ def read_run(content: bytes) -> RunSummary:
         work=_work(record.part("cost"), lambda stage: True),
         search=_work(record.part("cost"), SEARCH_STAGES.__contains__),
         complete=record.flag("complete"),
+        effects=record.matrix("effects", shape) if raw.get("effects") is not None else None,
     )
+
+
+def _score_names(scores: _Reader) -> list[str]:
+    """Both FLAPs, which every run has, and those of the later scores that are there."""
+    always = (Score.CONTRASTIVE_FLAP, Score.FLAP)
+    return [score.value for score in MEASURED if score in always or score.value in scores.value]
 
 
 @dataclass(frozen=True)

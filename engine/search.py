@@ -157,7 +157,7 @@ def search_all(
     ``spent`` tells what has been booked so far; it is asked after every layer.
     """
     walks = [_Walk(n_layers, n_heads, group, thresholds) for thresholds in settings]
-    progress = _Progress(n_layers, watcher)
+    progress = WalkProgress(n_layers, watcher)
     complete = False
     try:
         for layer in range(n_layers, 0, -1):
@@ -237,7 +237,7 @@ class _Walk:
         return self.thresholds
 
 
-class _Progress:
+class WalkProgress:
     """Share of the walk done: what each layer is expected to take, and how far within it."""
 
     def __init__(self, n_layers: int, watcher: Watcher) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -51,7 +51,7 @@ def self_check(model: Model, activations: Activations, on_work: Callable[[], Non
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
     activations = capture(model, clearest_pairs(activations, PAIRS))
-    receivers, senders = _receivers(model), _senders(model)
+    receivers, senders = few_receivers(model), few_senders(model)
     ledger = Ledger(1.0, lambda flops: on_work())
     with ledger.stage(STAGE):
         patching = PathPatching(model, activations, senders, ledger)
@@ -62,7 +62,7 @@ def self_check(model: Model, activations: Activations, on_work: Callable[[], Non
             f"Fast path patching disagrees with the hooked reference on {model.name} by {largest:.2g} (allowed "
             f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
         )
-    passes, prompts = _passes(model), activations.prompts
+    passes, prompts = check_passes(model, receivers), activations.prompts
     fast = 2 * forward_flops(model.parts, prompts) + sum(row.flops for row in ledger.rows())
     flops = fast + passes * hooked_flops(model, prompts)
     check = SelfCheck(len(receivers) * len(senders), len(prompts), passes, largest, flops)
@@ -76,23 +76,25 @@ def check_flops(model: Model, activations: Activations) -> float:
         return 0.0
     prompts = activations.prompts
     share = min(PAIRS, len(prompts)) / len(prompts)
-    return share * (2 * forward_flops(model.parts, prompts) + _passes(model) * hooked_flops(model, prompts))
+    passes = check_passes(model, few_receivers(model))
+    return share * (2 * forward_flops(model.parts, prompts) + passes * hooked_flops(model, prompts))
 
 
-def _receivers(model: Model) -> list[Receiver]:
+def few_receivers(model: Model) -> list[Receiver]:
     top = model.n_layers - 1
     late = Head(top, model.n_heads - 1)
     return [LOGITS, *(Receiver(letter, late) for letter in (Input.Q, Input.K, Input.V) if top > 0)]
 
 
-def _senders(model: Model) -> tuple[Head, ...]:
+def few_senders(model: Model) -> tuple[Head, ...]:
     """One head of an early, a middle and the last layer below the receivers; each index another."""
     layers = sorted({0, (model.n_layers - 1) // 2, max(0, model.n_layers - 2)})
     return tuple(Head(layer, i % model.n_heads) for i, layer in enumerate(layers))
 
 
-def _passes(model: Model) -> int:
-    return sum(reference_passes(receiver, len(_senders(model))) for receiver in _receivers(model))
+def check_passes(model: Model, receivers: Sequence[Receiver]) -> int:
+    """Hooked forwards of all pairs that the few senders take to ``receivers``, all in the last layer or the logits."""
+    return sum(reference_passes(receiver, len(few_senders(model))) for receiver in receivers)
 
 
 def _difference(

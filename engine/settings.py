@@ -9,6 +9,7 @@ from enum import StrEnum
 from engine.errors import HeadlightError
 from engine.merge import check_union
 from engine.pruning import check_sparsity
+from engine.scores.kinds import Score, Source
 from engine.tasks.prompts import Metric
 
 
@@ -48,20 +49,13 @@ class Mode(StrEnum):
     SCREENED = "screened"
 
 
-class Score(StrEnum):
-    """Which head score makes the keep mask at a fixed sparsity; merged is the union of both masks."""
-
-    CONTRASTIVE_FLAP = "contrastive_flap"
-    FLAP = "flap"
-    MERGED = "merged"
-
-
 @dataclass(frozen=True)
 class Settings:
     """One run. Raises HeadlightError for values outside their range.
 
     ``sparsity`` None means automatic: cliff points of both scores, nine unions, the chosen one, or the one that
-    ``union`` names (engine/merge.py).
+    ``union`` names (engine/merge.py). ``flap_sparsity`` is FLAP's own for merged masks, where it differs from
+    ``sparsity``, which then is Contrastive-FLAP's alone.
     ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
     ``min_effect``; all three belong to path patching. Of the other algorithms acdc has its ``tolerance``, in units of
     f, eap and eap_ig the ``top_edges`` they take; ``mode`` is of path patching and acdc.
@@ -74,6 +68,7 @@ class Settings:
     seed: int = 0
     method: Method = Method.APP
     sparsity: float | None = None
+    flap_sparsity: float | None = None
     score: Score = Score.CONTRASTIVE_FLAP
     union: str | None = None
     mode: Mode = Mode.SCREENED
@@ -94,6 +89,8 @@ class Settings:
             raise HeadlightError(f"Expected at least 1 prompt pair, got {self.pairs}. Ask for 8 to 100.")
         if self.sparsity is not None:
             check_sparsity(self.sparsity)
+        if self.flap_sparsity is not None:
+            self._check_flap_sparsity(self.flap_sparsity)
         if self.union is not None:
             check_union(self.union)
         if self.union is not None and self.sparsity is not None:
@@ -118,9 +115,26 @@ class Settings:
                 "has. Leave the grid out."
             )
 
+    @property
+    def score_source(self) -> Source:
+        """What the score of the keep mask is measured from: the first runs, unless a fixed sparsity asks for more."""
+        fixed = self.method is Method.APP and self.sparsity is not None
+        return self.score.source if fixed else Source.RUNS
+
+    def _check_flap_sparsity(self, sparsity: float) -> None:
+        check_sparsity(sparsity)
+        if self.score is not Score.MERGED or self.sparsity is None:
+            raise HeadlightError(
+                f"Expected FLAP's own sparsity beside a sparsity and the score merged, got {sparsity:g} beside "
+                f"{'an automatic sparsity' if self.sparsity is None else f'the score {self.score.value}'}. Leave it "
+                "out, or set both: it is the sparsity of one of the two masks that merged unites."
+            )
+
     def densely(self) -> Settings:
         """The same run among all heads: what only a keep mask needs stands at its default."""
-        return replace(self, method=Method.DENSE, sparsity=None, score=Settings.score, union=None)
+        return replace(
+            self, method=Method.DENSE, sparsity=None, flap_sparsity=None, score=Settings.score, union=None
+        )
 
     def standard(self) -> Settings:
         """The dense path patching that another search of the same model and prompts is held against."""
@@ -133,3 +147,8 @@ class Settings:
     def report_seed(self) -> int:
         """Seed of the prompts a circuit is verified on: never those it was found on."""
         return self.seed + 1
+
+    @property
+    def tuning_seed(self) -> int:
+        """Seed of the prompts that settings are chosen by: neither those searched on nor those reported on."""
+        return self.seed + 2

@@ -1,19 +1,27 @@
-"""score, effects, discover, verify: settings from options, one stage of the engine, one JSON record."""
+"""score, effects, discover, tune, verify, evaluate: settings from options, one stage of the engine, one JSON record."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.algorithms import check_algorithm
+from engine.attribution import with_score
+from engine.circuit_file import read_circuit
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
 from engine.duration import duration
 from engine.errors import HeadlightError
+from engine.evaluation.evaluate import check_shape
+from engine.evaluation.evaluate import evaluate as evaluate_circuit
+from engine.evaluation.plan import Plan
+from engine.evaluation.words import summary
+from engine.evaluation_file import evaluation_json
 from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
@@ -24,11 +32,15 @@ from engine.pipeline import Discovery, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
+from engine.self_tests import SelfTests
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
+from engine.tuning.results import Tuning
+from engine.tuning.tune import check_tuned
+from engine.tuning.tune import tune as find_settings
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
 
@@ -37,8 +49,8 @@ EFFECTS = "effects"
 
 def score(options: argparse.Namespace, console: Console) -> None:
     """Head scores; the keep mask and the sweep if a sparsity is asked for."""
-    settings, out = _settings(options), _output(options)
-    prepared = _prepare(options, settings, console)
+    settings, out = _settings(options), output(options)
+    prepared = with_score(_prepare(options, settings, console), settings.score, console)
     result = _run_json(prepared) | {"scores": record.scores_json(prepared.scores)}
     cost = prepared.cost
     if options.sparsity is not None:
@@ -47,16 +59,16 @@ def score(options: argparse.Namespace, console: Console) -> None:
         if pruning is not None:
             result["sweep"] = record.sweep_json(pruning)
             cost += pruning.cost
-    _write(result | {"cost": record.cost_json(cost)}, out)
+    write(result | {"cost": record.cost_json(cost)}, out)
 
 
 def effects(options: argparse.Namespace, console: Console) -> None:
     """Effects of many senders on one receiver, fast or by the reference."""
-    settings, out = _settings(options), _output(options)
-    model = _load(settings, console)
+    settings, out = _settings(options), output(options)
+    model = load(settings, console)
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
     senders = _senders(options.senders, model, receiver)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
 
     def tick(share: float) -> None:
@@ -75,22 +87,61 @@ def effects(options: argparse.Namespace, console: Console) -> None:
         "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": reference,
     }
     cost = record.cost_json((*prepared.cost, *ledger.rows()))
-    _write(result | {"effects": record.matrix(values), "cost": cost}, out)
+    write(result | {"effects": record.matrix(values), "cost": cost}, out)
 
 
 def discover(options: argparse.Namespace, console: Console) -> None:
     """Find and verify a circuit; interrupted, the part found so far is still written."""
-    settings, out = _settings(options), _output(options)
-    model = _load(settings, console)
+    settings, out = _settings(options), output(options)
+    if options.tune is not None:
+        check_tuned(settings, options.tune)
+    model = load(settings, console)
     check_algorithm(model, settings.algorithm)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    found = find_circuit(model, prepared.settings, console, prepared)
+    tuning, settings = None, prepared.settings
+    if options.tune is not None:
+        tuning = _tuned(prepared, options.tune, console)
+        if not tuning.complete:  # without the choice there is nothing to find
+            write(_tuning_json(prepared, tuning), out)
+            return
+        settings = tuning.chosen.settings
+    found = find_circuit(model, settings, console, prepared, tuning=tuning)
+    if found.self_tests is not None:
+        console.announce(_tested(found.self_tests))
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
-    _write(record.discovery_json(model, found), out)
+    write(record.discovery_json(model, found), out)
+
+
+def tune(options: argparse.Namespace, console: Console) -> None:
+    """Trials of settings, their front and the choice; interrupted, those done so far are kept and written."""
+    settings, out = _settings(options), output(options)
+    check_tuned(settings, options.trials)
+    prepared = _prepare(options, settings, console)
+    if not prepared.baseline.capable:
+        console.announce(f"warning: {prepared.baseline.verdict}")
+    write(_tuning_json(prepared, _tuned(prepared, options.trials, console)), out)
+
+
+def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
+    tuning = find_settings(prepared, prepared.settings, trials, console)
+    chosen = tuning.chosen
+    console.announce(
+        f"{len(tuning.trials)} trials, {tuning.kept} of them kept from before, {tuning.pruned} pruned. Taken is number "
+        f"{chosen.number}, {tuning.reason}: {chosen.size} heads, faithfulness {chosen.faithfulness:.3f}, by mean "
+        f"ablation on {tuning.n} {'held-out' if tuning.seeds.fresh else 'of the same'} pairs."
+    )
+    if not tuning.complete:
+        console.announce("Interrupted. These trials are kept: the same command goes on from here.")
+    return tuning
+
+
+def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:
+    cost = record.cost_json((*prepared.cost, *tuning.cost))
+    return _run_json(prepared) | {"tuning": record.tuning_json(tuning), "cost": cost}
 
 
 def _outcome(found: Discovery) -> str:
@@ -105,29 +156,55 @@ def _outcome(found: Discovery) -> str:
     return f"{words}; {screening.recomputed:,} of {screening.estimated:,} estimated paths recomputed{off}"
 
 
+def _tested(done: SelfTests) -> str:
+    """Whether the run's self-tests passed; by how much those that did not failed."""
+    if done.passed:
+        return f"self-tests: all {len(done.tests)} passed"
+    failed = "; ".join(f"{test.name} is off by {test.value:.2g}, allowed {test.tolerance:g}" for test in done.failed)
+    return f"warning: self-tests failed ({failed}). Numbers of this run are not to be trusted; report the model."
+
+
 def verify(options: argparse.Namespace, console: Console) -> None:
     """Performance and faithfulness of given heads, all others ablated."""
     saved = None
     if options.circuit is not None:
         saved = record.read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
-    settings, out = _settings(options), _output(options)
-    model = _load(settings, console)
+    settings, out = _settings(options), output(options)
+    model = load(settings, console)
     names = saved.heads if saved is not None else _names(options.heads)
     heads = record.parse_heads(names, model.n_layers, model.n_heads)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
     with ledger.stage(VERIFICATION):
         ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
         keep = mask_of(heads, model.n_layers, model.n_heads)
         result = verify_heads(prepared.activations, ablator, keep, settings.seed)
     circuit = {"heads": [str(head) for head in heads], "edges": []}
-    _write(
+    write(
         _run_json(prepared)
         | {"keep": keep.tolist(), "circuit": circuit, "verification": record.verification_json(result)}
         | {"cost": record.cost_json((*prepared.cost, *ledger.rows()))},
         out,
     )
+
+
+def evaluate(options: argparse.Namespace, console: Console) -> None:
+    """All that says how true a circuit is; the prompts it was found on are run too, where its file has their seed."""
+    plan = Plan(Ablation(options.ablation), options.draws, options.random_circuits)
+    _fill_from_file(options, record.read_saved_circuit(options.circuit))
+    file = read_circuit(options.circuit.read_bytes())
+    settings, out = _settings(options), output(options)
+    model = load(settings, console)
+    check_shape(file.circuit, model)
+    found_on = settings if file.seed is None else replace(settings, seed=file.seed)
+    prepared = prepare(model, found_on, console, rows_of(options, settings, model))
+    evaluation = evaluate_circuit(prepared, file.circuit, settings.seed, console, plan)
+    for sentence in summary(evaluation):
+        console.announce(sentence)
+    result = _run_json(prepared) | {"circuit": record.circuit_json(file.circuit)}
+    cost = record.cost_json((*prepared.cost, *evaluation.cost))
+    write(result | {"evaluation": evaluation_json(evaluation), "cost": cost}, out)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -173,7 +250,7 @@ def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> 
         options.seed = int(saved.settings.get("seed", 0)) + 1
 
 
-def _load(settings: Settings, console: Console) -> Model:
+def load(settings: Settings, console: Console) -> Model:
     model = load_model(settings.model, settings.device, settings.dtype, console.announce)
     if model.note:
         console.announce(f"note: {model.note}")
@@ -181,8 +258,8 @@ def _load(settings: Settings, console: Console) -> Model:
 
 
 def _prepare(options: argparse.Namespace, settings: Settings, console: Console) -> Prepared:
-    model = _load(settings, console)
-    return prepare(model, settings, console, _custom_prompts(options, settings, model))
+    model = load(settings, console)
+    return prepare(model, settings, console, rows_of(options, settings, model))
 
 
 def _senders(text: str, model: Model, receiver: Receiver) -> tuple[Head, ...]:
@@ -205,7 +282,7 @@ def _run_json(prepared: Prepared) -> record.Json:
     return record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
 
 
-def _output(options: argparse.Namespace) -> Path | None:
+def output(options: argparse.Namespace) -> Path | None:
     """Where the record goes, None for standard output; refused before the work rather than after it."""
     if options.out == "-":
         return None
@@ -215,7 +292,7 @@ def _output(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def _write(result: record.Json, out: Path | None) -> None:
+def write(result: record.Json, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(record.dumps(result) + "\n")
         sys.stdout.flush()
@@ -226,7 +303,7 @@ def _write(result: record.Json, out: Path | None) -> None:
         raise HeadlightError(f"Cannot write {out}: {error.strerror}. Choose another --out.") from error
 
 
-def _custom_prompts(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
+def rows_of(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
     """The rows of ``--rows`` as prompts; None for a built-in task."""
     if options.rows is None:
         return None

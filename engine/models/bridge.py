@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+EMBEDDING = "embed.hook_out"  # full name of the hook point behind the token embedding
+
 
 def boot(hf_model: Any, tokenizer: Any, folder: str) -> Any:
     """A TransformerBridge over ``hf_model``; importing transformer_lens takes seconds."""

@@ -52,6 +52,8 @@ def _candidates(prepared: Prepared, settings: Settings, pruning: Pruning | None)
     """The heads the search may use, or None while that is not known."""
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         return None
+    if not prepared.scores.has(settings.score):
+        return None
     return keep_of(prepared, settings, pruning)
 
 
@@ -65,10 +67,12 @@ def _offer(
     pilot = _look_ahead(prepared, settings, keep)
     estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, result_of(pilot))
     if keep is None:
-        look.note(
-            "The automatic choice waits for the performance curves; started now, the search begins when they are "
-            f"there. The numbers here are for {estimate.senders} heads."
+        waits = (
+            "The automatic choice waits for the performance curves; started now, the search begins when they are there."
+            if settings.sparsity is None
+            else "The ringed heads are known once their score is; started now, the search measures it first."
         )
+        look.note(f"{waits} The numbers here are for {estimate.senders} heads.")
     _estimate(estimate)
     if shot is None or shot.result is None:  # else what was found says what it took
         stage_costs.show(estimate.likely, (*prepared.cost, *(pruning.cost if pruning else ())))

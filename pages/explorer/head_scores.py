@@ -11,10 +11,11 @@ from engine.figures.export import figure_html, rows_csv
 from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import score_rows, sweep_rows
 from engine.heads import Head
-from engine.prepare import HeadScores, Prepared
+from engine.prepare import Prepared
+from engine.scores.head_scores import HeadScores
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, RandomBand
-from pages.shared import background, curves, look, score_views, state
+from pages.shared import background, curves, further_scores, look, score_recall, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves
 from pages.shared.glossary import term
@@ -36,6 +37,19 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     look.step(2, "Which heads stand out?", LEAD)
     measured = curves.measure(settings)
     _controls(view, measured)
+    score_recall.show()
+    further_scores.progress(prepared, settings, view.mask_score)
+    figure = _map(prepared, view, settings, measured)
+    curves.progress(settings, measured)
+    _tables(prepared, measured, figure)
+    return measured
+
+
+def _map(prepared: Prepared, view: View, settings: Settings, measured: Curves) -> Figure | None:
+    """The map with its curve; None while the score shown is not there."""
+    if not prepared.scores.has(view.mask_score):
+        look.empty("The map appears here", "As soon as the score is measured, with its slider and the curves.")
+        return None
     figure = drawn(_figure, prepared.scores, view.score, measured.pruning, measured.band, is_dark())
     chart(
         figure,
@@ -47,9 +61,7 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
         slider=round(100 * view.sparsity),
         selected=_mark(prepared, view),
     )
-    curves.progress(settings, measured)
-    _tables(prepared, measured, figure)
-    return measured
+    return figure
 
 
 def _controls(view: View, measured: Curves) -> None:
@@ -116,8 +128,8 @@ def _figure(scores: HeadScores, shown: str, pruning: Pruning | None, band: Rando
     )
 
 
-def _tables(prepared: Prepared, measured: Curves, figure: Figure) -> None:
-    rows = score_rows({"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap})
+def _tables(prepared: Prepared, measured: Curves, figure: Figure | None) -> None:
+    rows = score_rows({score.value: prepared.scores.of(score) for score in prepared.scores.available()})
     points = sweep_rows(list(measured.pruning.sweeps.values()), measured.band) if measured.pruning is not None else []
     dark = is_dark()
     with st.expander("The same as tables, and downloads", key="twin_scores"):
@@ -132,6 +144,7 @@ def _tables(prepared: Prepared, measured: Curves, figure: Figure) -> None:
             look.download("Scores as CSV", lambda: rows_csv(rows), "head-scores.csv", "text/csv")
             if points:
                 look.download("Curves as CSV", lambda: rows_csv(points), "curves.csv", "text/csv")
-            look.download(
-                "Figure as HTML", lambda: figure_html(figure, "Head scores", dark), "head-scores.html", "text/html"
-            )
+            if figure is not None:
+                look.download(
+                    "Figure as HTML", lambda: figure_html(figure, "Head scores", dark), "head-scores.html", "text/html"
+                )

@@ -161,6 +161,8 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
     if name == "all":
         return f"All {total} heads"
     if name == "ringed":
+        if not prepared.scores.has(view.mask_score):
+            return "Ringed heads"
         kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
         return look.count(kept, "ringed head")
     title = "Your union" if view.union else "Automatic"

@@ -9,9 +9,10 @@ import streamlit as st
 from engine.figures.export import figure_html
 from engine.figures.heatmap import heatmap_figure
 from engine.heads import Head
-from engine.prepare import HeadScores, Prepared
-from engine.settings import Score
-from pages.shared import background, look, score_views, state
+from engine.prepare import Prepared
+from engine.scores.head_scores import HeadScores
+from engine.settings import Score, Settings
+from pages.shared import background, further_scores, look, score_recall, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import MAPS, SCORES, View
 
@@ -26,9 +27,13 @@ PAIR = ("flap", "contrastive_flap")
 MAP_TITLES = {"both": "Both side by side", "one": "One, large"}
 
 
-def show(prepared: Prepared, view: View) -> None:
+def show(prepared: Prepared, view: View, settings: Settings) -> None:
     look.step(None, "Layer by head", LEAD)
     _controls(prepared, view)
+    if view.maps == "one" and not prepared.scores.has(view.mask_score):
+        further_scores.progress(prepared, settings, view.mask_score)
+        look.empty("The map appears here", "As soon as the score is measured.")
+        return
     if view.maps == "one":
         figures = {view.score: drawn(_map, prepared.scores, view.score, view.sparsity, is_dark())}
         _draw(prepared, view, *next(iter(figures.items())))
@@ -58,6 +63,7 @@ def _controls(prepared: Prepared, view: View) -> None:
             "Sparsity", 0.0, 0.99, step=0.01, format="%.2f", width=260, help="Share of all heads removed.",
             **state.bound("sparsity", read=lambda value: round(value, 2)),
         )  # fmt: skip
+    score_recall.show()
     look.note(_kept_words(prepared, view))
 
 
@@ -76,7 +82,7 @@ def _kept_words(prepared: Prepared, view: View) -> str:
 
 def _map(scores: HeadScores, name: str, sparsity: float, dark: bool) -> Figure:
     """The selected head is no part of it: chart.js moves that mark."""
-    kept = scores.keep(Score.CONTRASTIVE_FLAP if name == "difference" else Score(name), sparsity)
+    kept = scores.keep(score_views.score_of(name), sparsity)
     shown = score_views.shown_scores(scores, name)
     return heatmap_figure(shown, name=score_views.BAR_NAMES[name], dark=dark, kept=kept)
 

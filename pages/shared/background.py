@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from engine.heads import Head
     from engine.prepare import Prepared
+    from engine.scores.kinds import Source
 
 KEPT_GLANCES = 60
 KEPT_JOBS = 6  # of a kind
@@ -214,6 +215,19 @@ def start_roles(settings: Settings) -> Job:
     data = data_of(settings)
     behind = background()
     return behind.glances.submit(("roles", data), lambda watcher: work.roles(behind, data, watcher))
+
+
+def score_job(settings: Settings, source: Source) -> Job | None:
+    return background().glances.find(("score", data_of(settings), source))
+
+
+def start_score(settings: Settings, source: Source) -> Job:
+    """Head scores by backward passes: seconds, so they wait for no search. Result: attribution.Measured."""
+    data = data_of(settings)
+    behind = background()
+    return behind.glances.submit(
+        ("score", data, source), lambda watcher: work.score(behind, data, source, watcher)
+    )
 
 
 def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:

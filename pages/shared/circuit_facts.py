@@ -8,12 +8,13 @@ from dataclasses import replace
 from engine.answer_keys import answer_keys
 from engine.duration import duration
 from engine.estimate import dense_flops
-from engine.heads import Head, mask_of
+from engine.heads import Head
+from engine.overlap import overlap
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.settings import ATTRIBUTING, Algorithm, Method
-from engine.verification import Verification, agreement
+from engine.verification import Verification
 from pages.shared import algorithm_words, background, look
 from pages.shared.work import result_of
 
@@ -62,13 +63,13 @@ def _agreements(found: Discovery, with_keys: bool) -> list[look.Fact]:
 
 
 def _agreement(found: Discovery, with_what: str, known: Iterable[Head]) -> look.Fact:
-    shape = found.circuit.n_layers, found.circuit.n_heads
-    same = agreement(mask_of(found.circuit.heads, *shape), mask_of(known, *shape))
+    known = tuple(known)
+    same = overlap(found.circuit.heads, known)
     return look.Fact(
         "Precision · recall",
         f"{100 * same.precision:.0f} · {100 * same.recall:.0f}",
         "%",
-        f"{look.count(same.common, 'head')} in common {with_what} ({same.known} heads)",
+        f"{look.count(len(same.common), 'head')} in common {with_what} ({len(known)} heads)",
     )
 
 

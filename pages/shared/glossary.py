@@ -31,6 +31,24 @@ TERMS = {
         "Contrastive-FLAP: how much the energy of what a head hands to the output projection differs between clean and "
         "corrupted prompts, weighted by the projection. A z-score within each layer."
     ),
+    "output difference": (
+        "How much what a head writes into the stream changes from a clean prompt to its corrupted one: squared norm, "
+        "mean over prompts and tokens. Needs no backward pass."
+    ),
+    "attribution": (
+        "First order: a head’s change from clean to corrupted times the gradient of the metric at the clean prompts, "
+        "added up over tokens and prompts, its size. By position, sizes are taken token by token before they add up, "
+        "so that nothing cancels. Integrated, the gradient is averaged over 5 points on the way from the corrupted to "
+        "the clean embeddings."
+    ),
+    "rank sum": (
+        "The order of the heads by the sum of their ranks in C-FLAP and in attribution by position, told as the share "
+        "of the other heads that come after: 1 is the first."
+    ),
+    "equal union": (
+        "The best of FLAP and of C-FLAP in turn, until there are as many heads as one of them alone would keep. Told "
+        "as the share of the other heads that come after: 1 is the first."
+    ),
     "mean ablation": (
         "A removed head’s output is replaced by its mean over the corrupted prompts of the same template, position by "
         "position. MLPs stay live."

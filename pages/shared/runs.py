@@ -16,7 +16,7 @@ from engine.pipeline import Discovery
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings
-from pages.shared import algorithm_words, background
+from pages.shared import algorithm_words, background, score_views
 from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
@@ -89,7 +89,8 @@ def _among(summary: RunSummary) -> str:
         return "all heads"
     if settings.get("sparsity") is None:
         return f"inside the union {settings['union']}" if settings.get("union") else "inside the automatic union"
-    score = str(settings.get("score")).replace("_", " ").replace("flap", "FLAP").replace("contrastive FLAP", "C-FLAP")
+    name = str(settings.get("score"))
+    score = score_views.TITLES.get(name, name.replace("_", " "))
     return f"inside {score} at sparsity {settings['sparsity']}"
 
 

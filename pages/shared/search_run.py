@@ -18,7 +18,7 @@ from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
-from pages.shared import algorithm_words, background, job_panel, look
+from pages.shared import algorithm_words, background, job_panel, look, score_views
 from pages.shared.chart import chart, is_dark
 from pages.shared.work import result_of
 
@@ -169,7 +169,7 @@ def among_words(settings: Settings) -> str:
         return "among all heads"
     if settings.sparsity is None:
         return f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
-    return f"inside the {settings.score.value.replace('_', ' ')} mask at sparsity {settings.sparsity:.2f}"
+    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}"
 
 
 def how_words(settings: Settings) -> str:

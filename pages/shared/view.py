@@ -14,7 +14,7 @@ from engine.pruning import KEEPERS
 from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Score, Settings
 from engine.tasks.own import is_own
 
-SCORES = ("contrastive_flap", "flap", "merged", "difference")
+SCORES = (*(score.value for score in Score), "difference")
 AMONG = ("auto", "ringed", "all")
 ALGORITHMS = tuple(algorithm.value for algorithm in Algorithm)
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))

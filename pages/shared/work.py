@@ -15,12 +15,14 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.attribution import Measured
     from engine.enough import Enough
     from engine.heads import Head
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
     from engine.roles import Behaviour
+    from engine.scores.kinds import Source
     from engine.sparsity_sweep import Pruning, RandomBand
     from engine.verification import Verification
     from pages.shared.background import Background
@@ -104,7 +106,21 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
 
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
-    return discover(prepared.model, settings, watcher, prepared, pruning, pilot)
+    return discover(prepared.model, settings, watcher, scored(behind, prepared, settings), pruning, pilot)
+
+
+def score(behind: Background, settings: Settings, source: Source, watcher: Watcher) -> Measured:
+    from engine.attribution import measure
+
+    return measure(ready(behind, settings, watcher), source, watcher)
+
+
+def scored(behind: Background, prepared: Prepared, settings: Settings) -> Prepared:
+    """With what somebody had measured of the score that the mask of ``settings`` needs."""
+    from engine.attribution import added
+
+    known = result_of(behind.glances.find(("score", data_of(settings), settings.score_source)))
+    return prepared if known is None else added(prepared, known)
 
 
 def pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:

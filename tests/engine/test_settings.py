@@ -15,10 +15,12 @@ def test_the_same_run_among_all_heads_needs_no_mask():
     asked = Settings(seed=3, union="first+fixed", score=Score.FLAP)
     assert asked.densely() == Settings(seed=3, method=Method.DENSE)
     assert Settings(seed=3, sparsity=0.5).densely() == Settings(seed=3, method=Method.DENSE)
+    merged = Settings(seed=3, sparsity=0.5, flap_sparsity=0.7, score=Score.MERGED)
+    assert merged.densely() == Settings(seed=3, method=Method.DENSE)
 
 
 def test_circuits_are_reported_on_prompts_they_were_not_found_on():
-    assert Settings(seed=3).report_seed != 3
+    assert len({3, Settings(seed=3).report_seed, Settings(seed=3).tuning_seed}) == 3
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,9 @@ def test_circuits_are_reported_on_prompts_they_were_not_found_on():
         ({"sparsity": 1.0}, "sparsity"),
         ({"sparsity": -0.1}, "sparsity"),
         ({"sparsity": math.nan}, "sparsity"),
+        ({"flap_sparsity": 0.5}, "beside an automatic sparsity"),
+        ({"flap_sparsity": 0.5, "sparsity": 0.5}, "beside the score contrastive_flap"),
+        ({"flap_sparsity": 1.0, "sparsity": 0.5, "score": Score.MERGED}, "sparsity from 0"),
         ({"union": "first"}, "first\\+biggest"),
         ({"union": "first+last"}, "got 'first\\+last'"),
         ({"union": "first+fixed", "sparsity": 0.5}, "leave one of the two out"),
