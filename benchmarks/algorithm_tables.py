@@ -18,7 +18,7 @@ def algorithms_sections(rows: Sequence[Any]) -> list[str]:
         "## APP, dense path patching, ACDC and EAP-IG",
         "",
         f"{PAIRS} pairs, screened where an algorithm can be, default thresholds; this mask: {algorithms.MASK}. "
-        "Precision and recall are of heads against dense path patching. Performance and faithfulness are of the circuit "
+        "Precision and recall are of heads against dense path patching. Performance and faithfulness are of a circuit "
         "on fresh prompts, everything else ablated by its corrupted mean, with the 95 % interval over pairs; of edges: "
         "only the circuit's edges live. GFLOPs are of the whole run.",
         "",
