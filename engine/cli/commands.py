@@ -66,10 +66,10 @@ def score(options: argparse.Namespace, console: Console) -> None:
 def effects(options: argparse.Namespace, console: Console) -> None:
     """Effects of many senders on one receiver, fast or by the reference."""
     settings, out = _settings(options), output(options)
-    model = _load(settings, console)
+    model = load(settings, console)
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
     senders = _senders(options.senders, model, receiver)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
 
     def tick(share: float) -> None:
@@ -96,9 +96,9 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     settings, out = _settings(options), output(options)
     if options.tune is not None:
         check_tuned(settings, options.tune)
-    model = _load(settings, console)
+    model = load(settings, console)
     check_algorithm(model, settings.algorithm)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
     tuning, settings = None, prepared.settings
@@ -177,10 +177,10 @@ def verify(options: argparse.Namespace, console: Console) -> None:
         saved = record.read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
     settings, out = _settings(options), output(options)
-    model = _load(settings, console)
+    model = load(settings, console)
     names = saved.heads if saved is not None else _names(options.heads)
     heads = record.parse_heads(names, model.n_layers, model.n_heads)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
     with ledger.stage(VERIFICATION):
         ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
@@ -201,10 +201,10 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
     _fill_from_file(options, record.read_saved_circuit(options.circuit))
     file = read_circuit(options.circuit.read_bytes())
     settings, out = _settings(options), output(options)
-    model = _load(settings, console)
+    model = load(settings, console)
     check_shape(file.circuit, model)
     found_on = settings if file.seed is None else replace(settings, seed=file.seed)
-    prepared = prepare(model, found_on, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, found_on, console, rows_of(options, settings, model))
     evaluation = evaluate_circuit(prepared, file.circuit, settings.seed, console, plan)
     for sentence in summary(evaluation):
         console.announce(sentence)
@@ -256,7 +256,7 @@ def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> 
         options.seed = int(saved.settings.get("seed", 0)) + 1
 
 
-def _load(settings: Settings, console: Console) -> Model:
+def load(settings: Settings, console: Console) -> Model:
     model = load_model(settings.model, settings.device, settings.dtype, console.announce)
     if model.note:
         console.announce(f"note: {model.note}")
@@ -264,8 +264,8 @@ def _load(settings: Settings, console: Console) -> Model:
 
 
 def _prepare(options: argparse.Namespace, settings: Settings, console: Console) -> Prepared:
-    model = _load(settings, console)
-    return prepare(model, settings, console, _custom_prompts(options, settings, model))
+    model = load(settings, console)
+    return prepare(model, settings, console, rows_of(options, settings, model))
 
 
 def _senders(text: str, model: Model, receiver: Receiver) -> tuple[Head, ...]:
@@ -309,7 +309,7 @@ def write(result: record.Json, out: Path | None) -> None:
         raise HeadlightError(f"Cannot write {out}: {error.strerror}. Choose another --out.") from error
 
 
-def _custom_prompts(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
+def rows_of(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
     """The rows of ``--rows`` as prompts; None for a built-in task."""
     if options.rows is None:
         return None

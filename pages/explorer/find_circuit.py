@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from torch import Tensor
 
+from engine.algorithms import serves
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
 from engine.job import Job, JobState, Snapshot
@@ -22,7 +23,8 @@ from pages.shared.work import result_of
 LEAD = (
     f"{term('path patching', 'Path patching')} walks back from the logits: which heads matter for the answer, which "
     f"heads feed their queries, keys and values, and so on. A head stays if its {term('effect')} stands out. Under "
-    f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}."
+    f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}. In its "
+    f"place: {term('ACDC')}, {term('EAP')} or {term('EAP-IG')}."
 )
 LAST_PILOT = "headlight_last_pilot"
 
@@ -61,6 +63,8 @@ def _offer(
 ) -> None:
     """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
     search_run.failed_or_cancelled(shot)
+    if not serves(prepared.model, settings.algorithm):
+        return  # the choices say why
     pilot = _look_ahead(prepared, settings, keep)
     estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, result_of(pilot))
     if keep is None:

@@ -17,6 +17,7 @@ from engine.merge import UNION_NAMES
 from engine.pruning import KEEPERS
 from engine.tasks.own import is_own
 from pages.shared.view import (
+    ALGORITHMS,
     AMONG,
     COLOURS,
     DEFAULT,
@@ -24,6 +25,7 @@ from pages.shared.view import (
     FILLS,
     INPUTS,
     MAPS,
+    MAX_EDGES,
     MAX_PAIRS,
     MAX_SEED,
     MEASURES,
@@ -213,6 +215,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "sparsity": _number(0, 0.99),
     "flap_sparsity": _number(0, 0.99),
     "among": _one_of(AMONG),
+    "algorithm": _one_of(ALGORITHMS),
+    "top_edges": _whole(1, MAX_EDGES),
+    "tolerance": _number(0, 10),
     "mode": _one_of(MODES),
     "grid": lambda raw: bool(_whole(0, 1)(raw)),
     "threshold_scale": _number(0, 10),
