@@ -44,7 +44,7 @@ def read_run(content: bytes) -> RunSummary:
         accuracy=baseline.number("accuracy"),
         n=baseline.whole("n", 1, 10**9),
         scores={name: scores.matrix(name, shape) for name in ("flap", "contrastive_flap")},
-        candidates=int(record.matrix("keep", shape).sum()),
+        candidates=int(record.matrix("keep", (shape[0], shape[1] + (settings.get("mlps") is True))).sum()),
         circuit=file.circuit,
         thresholds=_thresholds(record, settings),
         checked=_checked(record.part("verification")) if "verification" in raw else None,

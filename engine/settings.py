@@ -45,7 +45,8 @@ class Settings:
     ``sparsity`` None means automatic: cliff points of both scores, nine unions, the chosen one, or the one that
     ``union`` names (engine/merge.py).
     ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
-    ``min_effect``. ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
+    ``min_effect``. ``mlps``: MLPs are nodes too (engine/patching/mlp_nodes.py). ``memory_budget`` is in bytes (None: a
+    share of what is free) and never changes a result.
     """
 
     model: str = "smollm2-135m"
@@ -65,6 +66,7 @@ class Settings:
     device: str = "cpu"
     dtype: str = "auto"
     memory_budget: float | None = None
+    mlps: bool = False
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
