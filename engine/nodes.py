@@ -115,6 +115,12 @@ def nodes_of(mask: Tensor, n_heads: int) -> tuple[Node, ...]:
     return tuple(sorted((*heads_of(mask[:, :-1]), *mlps)))
 
 
+def node_at(place: int, columns: int, mlps: bool) -> Node:
+    """The node of an entry of a flattened matrix with ``columns``, the last of them the MLPs' if there are ``mlps``."""
+    layer, column = divmod(place, columns)
+    return Mlp(layer) if mlps and column == columns - 1 else Head(layer, column)
+
+
 def heads_among(nodes: Iterable[Node]) -> tuple[Head, ...]:
     """The heads of ``nodes``, in their order."""
     return tuple(node for node in nodes if isinstance(node, Head))

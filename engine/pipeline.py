@@ -147,7 +147,13 @@ def _mlps_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None) 
 
 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity."""
+    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
+
+    Before MLPs are scored, all of them are likely.
+    """
+    if settings.mlps and prepared.mlp_scores is None:
+        heads = likely_keep(prepared, replace(settings, mlps=False), pruning)
+        return with_mlps(heads, heads.new_ones(len(heads)))
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         fixed = replace(settings, score=Score.MERGED, sparsity=FIXED_SPARSITY, union=None)
         return keep_of(prepared, fixed, None)

@@ -28,18 +28,15 @@ from engine.nodes import Mlp, Node, heads_among, mlps_among, nodes_of
 from engine.patching.effects import PATCHING_STAGES, Decides, Effects, Tick
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
+from engine.search_stops import STAGE, Stop, WalkProgress, stop_of, stops_of
 
 # The published code does not let the grid change the first step's scale.
 LOGITS_THRESHOLD_SCALE = 2.0
 GRID_STAGE = "grid"
-STAGE = "path patching"  # as progress names it; the ledger has its parts
 
 # An estimate is not trusted to decide from this share of its threshold on: what a first-order estimate
 # misses grows with the effect.
 MARGIN = 0.5
-
-# Of a layer's receivers an MLP is one beside q, k and v of a head or more.
-MLP_SHARE = 0.2
 
 # (inputs of heads of one layer, one MLP, or the logits alone; whose exact effect decides; called with the share done)
 Measure = Callable[[Sequence[Receiver], Decides, Tick], list[Effects]]
@@ -180,10 +177,10 @@ def search_all(
     MLP reads (engine/nodes.py), if MLPs are nodes.
     """
     walks = [_Walk(n_layers, n_heads, group, thresholds, mlp_depths) for thresholds in settings]
-    progress = _Progress(n_layers, watcher)
+    progress = WalkProgress(n_layers, watcher)
     complete = False
     try:
-        for stop in _stops(n_layers, mlp_depths):
+        for stop in stops_of(n_layers, mlp_depths):
             wanted = sorted({receiver for walk in walks for receiver in walk.receivers_at(stop)})
             if wanted:
                 measured = measure(wanted, _decides(walks), progress.within(stop))
@@ -199,36 +196,11 @@ def search_all(
     return [SearchResult(walk.circuit(), tuple(walk.steps), complete) for walk in walks]
 
 
-@dataclass(frozen=True)
-class _Stop:
-    """Receivers measured together: a layer's heads, or its MLP; the logits are the heads "of layer" n_layers."""
-
-    layer: int
-    mlp: bool = False
-
-
-def _stops(n_layers: int, mlp_depths: Sequence[float] | None) -> list[_Stop]:
-    """On the way down; what nothing lies below is left out."""
-    stops = [_Stop(n_layers)]
-    for layer in reversed(range(n_layers)):
-        if mlp_depths is not None and mlp_depths[layer] > 0:
-            stops.append(_Stop(layer, mlp=True))
-        if layer > 0:
-            stops.append(_Stop(layer))
-    return stops
-
-
-def _stop_of(receiver: Receiver, n_layers: int) -> _Stop:
-    if receiver.head is None:
-        return _Stop(n_layers)
-    return _Stop(receiver.head.layer, isinstance(receiver.head, Mlp))
-
-
 def _decides(walks: Sequence[_Walk]) -> Decides:
     """A sender's exact effect is needed if it decides in any walk that reaches the receiver."""
 
     def decides(receiver: Receiver, effects: Tensor) -> Tensor:
-        asking = [walk for walk in walks if receiver in walk.receivers_at(_stop_of(receiver, walk.n_layers))]
+        asking = [walk for walk in walks if receiver in walk.receivers_at(stop_of(receiver, walk.n_layers))]
         return torch.stack([walk.deciding(receiver, effects) for walk in asking]).any(dim=0)
 
     return decides
@@ -246,7 +218,7 @@ class _Walk:
         self.edges: list[Edge] = []
         self.steps: list[SearchStep] = []
 
-    def receivers_at(self, stop: _Stop) -> dict[Receiver, tuple[Node, ...]]:
+    def receivers_at(self, stop: Stop) -> dict[Receiver, tuple[Node, ...]]:
         """The MLP, or q of each circuit head, then k and v of each KV head, with the circuit nodes each stands for."""
         layer = stop.layer
         if layer == self.n_layers:
@@ -272,7 +244,7 @@ class _Walk:
     def deciding(self, receiver: Receiver, effects: Tensor) -> Tensor:
         return deciding_senders(effects, self.top(receiver), self._rule(receiver))
 
-    def take(self, stop: _Stop, measured: dict[Receiver, Effects], spent: CostRow | None) -> None:
+    def take(self, stop: Stop, measured: dict[Receiver, Effects], spent: CostRow | None) -> None:
         """Take in the important senders of this stop's receivers."""
         for receiver, nodes in self.receivers_at(stop).items():
             self._step(receiver, nodes, measured[receiver], spent)
@@ -297,29 +269,3 @@ class _Walk:
         if receiver.head is None:
             return Thresholds(LOGITS_THRESHOLD_SCALE, self.thresholds.min_effect)
         return self.thresholds
-
-
-class _Progress:
-    """Share of the walk done: what each layer is expected to take, and how far within it."""
-
-    def __init__(self, n_layers: int, watcher: Watcher) -> None:
-        self._watcher, self._walked = watcher, 0.0
-        cost = [below * (n_layers - below) for below in range(n_layers)]
-        cost.append(max(1, round(0.05 * sum(cost))))  # the logits
-        self._share = {layer: sum(cost[layer:]) / sum(cost) for layer in range(n_layers + 1)}
-
-    def within(self, stop: _Stop) -> Tick:
-        ahead = self._until(stop) - self._walked
-        return lambda share: self._watcher.step(STAGE, self._walked + share * ahead, 1)
-
-    def leave(self, stop: _Stop) -> None:
-        """All receivers of this stop are searched."""
-        self._walked = self._until(stop)
-        self._watcher.step(STAGE, self._walked, 1)
-
-    def _until(self, stop: _Stop) -> float:
-        """An MLP takes a part of its layer's share."""
-        if not stop.mlp:
-            return self._share[stop.layer]
-        above = self._share[stop.layer + 1]
-        return above + MLP_SHARE * (self._share[stop.layer] - above)

@@ -29,6 +29,15 @@ GRID_HELP = (
     "keeps 75 % of the performance with at most a quarter of all heads. Screened, the 16 are compared by estimates and "
     "the one taken is then searched exactly."
 )
+MLPS_HELP = (
+    "Otherwise MLPs are part of every path, recomputed under each patch. As nodes they send and receive like heads, "
+    "and a path runs through one only where its edges say so."
+)
+MLPS_WORDS = (
+    "Effects are other quantities than without MLPs as nodes: everything between sender and receiver stays frozen. "
+    "The circuit is verified with all other MLPs ablated too, a harder test."
+)
+HOOKED_MLPS_WORDS = "Not for this model: it runs through hooks, and its MLPs are not known."
 ADVANCED_WIDTH = 400  # pixels, less on a phone
 GRID_WORDS = "The grid tries its own 16 pairs, so these two wait."
 SCALE_HELP = (
@@ -53,6 +62,7 @@ def show(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) ->
         ):
             _mode(view, prepared.model.fast)
             _thresholds(view)
+            _mlps(view, prepared.model.fast)
     with st.container(key="union_choice"):
         if view.union and view.among == "auto":
             _own_union(view, pruning, live)
@@ -77,6 +87,15 @@ def _mode(view: View, fast: bool) -> None:
         **state.bound("mode"),
     )  # fmt: skip
     st.caption(MODE_WORDS[view.mode] if fast else HOOKED_WORDS)
+
+
+def _mlps(view: View, fast: bool) -> None:
+    state.show("mlps", view.mlps and fast)
+    st.toggle("MLPs as nodes", help=MLPS_HELP, disabled=not fast, **state.bound("mlps"))
+    if not fast:
+        st.caption(HOOKED_MLPS_WORDS)
+    elif view.mlps:
+        st.caption(MLPS_WORDS)
 
 
 def _thresholds(view: View) -> None:

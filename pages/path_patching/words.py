@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.heads import Head
+from engine.circuit import Input
+from engine.nodes import Node, mlps_among, nodes_of
 from engine.search import Thresholds
 from engine.trail import Outcome, Station
 from pages.shared import look
@@ -14,6 +15,7 @@ MEANINGS = {
     "logits": "The logits are the answer itself: a head found here writes towards it, past all other heads.",
     "q": "A query is what a head looks for: who feeds it decides where the head looks.",
     "k": "A key is what a head is found by: who feeds it decides where the head looks, from the other side.",
+    "mlp": "An MLP reworks what the stream holds: who feeds it decides what it has to work with.",
     "v": "A value is what a head hands on from where it looks: who feeds it decides what is handed on.",
 }
 MOST_NAMED = 6
@@ -29,6 +31,8 @@ def asked(station: Station) -> str:
     step = station.step
     if not step.receivers:
         return "who reaches the logits"
+    if step.input is Input.MLP:
+        return f"who feeds the MLP {step.receivers[0]}"
     heads, part = _names(step.receivers), PARTS[step.input.value]
     return f"who feeds the {part} that {heads} share" if step.shared else f"who feeds the {part} of {heads}"
 
@@ -37,7 +41,7 @@ def short(station: Station) -> str:
     """One line for a list: ``3 · query of 9.6 · 2 of 12 stand out``."""
     step = station.step
     heads = " and ".join(map(str, step.receivers))
-    receiver = f"{PARTS[step.input.value]} of {heads}" if heads else "logits"
+    receiver = f"{PARTS[step.input.value]} of {heads}" if step.input.value in PARTS else heads or "logits"
     kept = len(step.important)
     outcome = f"{kept} of {station.measured} {'stands' if kept == 1 else 'stand'} out" if kept else "none stands out"
     return f"{station.number} · {receiver} · {outcome}"
@@ -90,14 +94,15 @@ def _added(station: Station) -> str:
     verb = "joins" if joined == 1 else "join"
     before = kept - joined
     others = {0: "", 1: "; the other was in already"}.get(before, f"; the other {before} were in already")
-    return f" {look.count(joined, 'head')} {verb} the circuit, with {edges}{others}."
+    kind = "node" if mlps_among(station.new_heads) else "head"
+    return f" {look.count(joined, kind)} {verb} the circuit, with {edges}{others}."
 
 
-def _measured_heads(station: Station) -> list[Head]:
-    return [Head(layer, index) for layer, index in (~station.step.effects.isnan()).nonzero().tolist()]
+def _measured_heads(station: Station) -> tuple[Node, ...]:
+    return nodes_of(~station.step.effects.isnan(), station.step.n_heads)
 
 
-def _effect(station: Station, head: Head) -> float:
+def _effect(station: Station, head: Node) -> float:
     return float(station.step.effects[head.layer, head.index])
 
 

@@ -17,7 +17,7 @@ from engine.tasks.own import is_own
 SCORES = ("contrastive_flap", "flap", "merged", "difference")
 AMONG = ("auto", "ringed", "all")
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
-INPUTS = ("q", "k", "v", "logits")
+INPUTS = ("q", "k", "v", "mlp", "logits")
 MAPS = ("both", "one")
 MEASURES = ("rank", "score")
 COLOURS = ("list", "layer")
@@ -35,8 +35,8 @@ class View:
     """One state of the app.
 
     ``sparsity`` is where the slider of the score map stands. ``among`` says which heads a search may use: the
-    union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
-    with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
+    union chosen automatically, the ringed heads of the map, or all. ``mode``, ``grid`` and ``mlps`` are those of
+    Settings; with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
     On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
     logits, the ``strongest`` edges (0 is all). ``pins`` are heads, ``names`` the reader's own ("9.6~mover"). It is
@@ -62,6 +62,7 @@ class View:
     grid: bool = False
     threshold_scale: float = Settings.threshold_scale
     min_effect: float = Settings.min_effect
+    mlps: bool = False
     head: str | None = None
     edge: str | None = None
     weakest: float = 0.0
@@ -110,6 +111,7 @@ class View:
             grid=self.grid,
             threshold_scale=Settings.threshold_scale if self.grid else self.threshold_scale,
             min_effect=Settings.min_effect if self.grid else self.min_effect,
+            mlps=self.mlps,
         )
 
     @property
@@ -128,7 +130,7 @@ def data_fields(settings: Settings) -> dict[str, Any]:
 
 def run_fields(settings: Settings) -> dict[str, Any]:
     """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
-    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
+    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid, "mlps": settings.mlps}
     if not settings.grid:
         changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
     if settings.method is Method.DENSE:
