@@ -66,7 +66,8 @@ def node_patching_flops(
 ) -> dict[str, float]:
     """The same with MLPs as nodes."""
     heads = {node: chance for node, chance in receivers.items() if isinstance(node, Head)}
-    depths, top = depths_of(model.parts), max((depth_of(node) for node in receivers), default=0)
+    depths = depths_of(model.parts)
+    top = max((depths[node.layer] if isinstance(node, Mlp) else node.layer for node in receivers), default=0)
     stages = {
         LOGITS_STAGE: _written_flops(model, senders, model.n_layers, [len(item.batch.pairs) for item in items])
         + len(senders) * sum(_logits_flops(model, item) for item in items),
