@@ -23,6 +23,7 @@ from engine.progress import Watcher
 from engine.record import discovery_json, parse_circuit
 from engine.run_file import read_run
 from engine.settings import Method, Mode, Settings
+from engine.trail import trail_of
 from tests.engine.random_prompts import random_prompts
 
 SETTINGS = Settings(
@@ -95,6 +96,28 @@ def test_a_mask_without_the_mlps_column_keeps_them_all(tiny_model):
         assert without.metric(heads) == pytest.approx(live)
         with pytest.raises(ValueError, match="mlps=True"):
             without.metric(node_mask([Mlp(0)], 2, 4))
+
+
+def test_live_mlps_do_not_count_as_heads_above_which_one_position_is_carried(tiny_deep_models):
+    """With heads kept in layer 0 alone, five of six layers run their end position only: a fifth of the work or so."""
+    model = tiny_deep_models("llama")
+    activations = capture(model, random_prompts(n=6), mlps=True)
+    spent = []
+    for layer in (0, 5):
+        ledger = Ledger(1.0)
+        with ledger.stage("test"):
+            Ablator(model, activations, ledger).metric(node_mask([Head(layer, 1), *map(Mlp, range(6))], 6, 4))
+        spent.append(ledger.rows()[0].flops)
+    assert spent[0] < 0.5 * spent[1]
+
+
+def test_steps_of_an_mlp_and_of_its_layers_heads_are_measured_apart(found):
+    trail = trail_of(found[1].steps)
+    for station in trail:
+        first, last = station.together
+        kinds = {each.step.input is Input.MLP for each in trail[first - 1 : last]}
+        assert kinds == {station.step.input is Input.MLP}
+    assert any(station.receiver == "m5" for station in trail)
 
 
 def test_a_run_finds_mlps_and_verifies_with_the_others_ablated(found):
