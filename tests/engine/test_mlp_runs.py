@@ -226,3 +226,17 @@ def test_a_model_whose_parts_are_not_known_is_refused(tmp_path):
     model = load_model(str(tmp_path))
     with pytest.raises(HeadlightError, match="MLPs cannot be nodes in"):
         prepare(model, replace(SETTINGS, model=str(tmp_path)), Watcher(), random_prompts())
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_toy_models_circuit_has_no_mlp(toy_model, mode):
+    """Its two heads do it all: found with MLPs as nodes too, and enough with every MLP ablated."""
+    settings = Settings(
+        model="toy-induction", task="induction-random", pairs=8, method=Method.DENSE, mlps=True, mode=mode
+    )
+    run = discover(toy_model, settings, Watcher())
+    assert run.circuit.heads == (Head(0, 1), Head(1, 2)) and run.circuit.mlps == ()
+    named = [(str(edge.sender), edge.receiver and str(edge.receiver), edge.input) for edge in run.circuit.edges]
+    assert named == [("0.1", "1.2", Input.K), ("1.2", None, Input.LOGITS)]
+    assert run.verification is not None and run.verification.live_mlps == 0
+    assert run.verification.faithfulness == pytest.approx(1, abs=0.05)
