@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 
-from benchmarks import exact, interface, scaling, search
+from benchmarks import algorithms, exact, interface, masks, scaling, search
+from benchmarks.algorithm_tables import algorithms_sections
+from benchmarks.mask_tables import masks_sections
 from benchmarks.tables import exact_sections, interface_sections, scaling_sections, search_sections
 from engine.models.loading import usable_cores
 
@@ -24,17 +26,23 @@ PARTS_FOLDER = FOLDER / "results"
 
 @dataclass(frozen=True)
 class Part:
-    """``measure(repeats, quick)`` yields rows of the types ``rows``; ``sections`` turns them into Markdown."""
+    """``measure(repeats, quick)`` yields rows of the types ``rows``; ``sections`` turns them into Markdown.
+
+    ``publish`` is called with all of them once a part is finished.
+    """
 
     measure: Callable[[int, bool], Iterator[Any]]
     rows: tuple[type, ...]
     sections: Callable[[Sequence[Any]], list[str]]
     repeats: int  # by default
+    publish: Callable[[Sequence[Any]], None] = lambda rows: None
 
 
 PARTS = {
     "exact": Part(exact.measure, (exact.Comparison, exact.PassTwo, exact.SweepRate), exact_sections, 2),
     "search": Part(search.measure, (search.Search, search.ModesCompared, search.LeftOut), search_sections, 1),
+    "masks": Part(masks.measure, (masks.Recall, search.LeftOut), masks_sections, 1, masks.publish),
+    "algorithms": Part(algorithms.measure, (algorithms.Contest, search.LeftOut), algorithms_sections, 1),
     "interface": Part(interface.measure, (interface.Wait, interface.Drag), interface_sections, 5),
     "scaling": Part(scaling.measure, (scaling.Scaling,), scaling_sections, 3),
 }
@@ -52,6 +60,8 @@ def save(name: str, rows: Sequence[Any], repeats: int, finished: bool) -> None:
     PARTS_FOLDER.mkdir(exist_ok=True)
     (PARTS_FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     RESULTS.write_text(assembled(), encoding="utf-8")
+    if finished:
+        PARTS[name].publish(rows)
 
 
 def assembled() -> str:

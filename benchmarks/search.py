@@ -19,8 +19,9 @@ from benchmarks.models import BUNDLED, QUICK_TASK, TOY, bundled, toy, warm
 from benchmarks.reference import hooked_pass_seconds, passes_of_search
 from engine.cost import CostRow
 from engine.errors import HeadlightError
-from engine.heads import Head, mask_of
+from engine.heads import Head
 from engine.models.model import Model
+from engine.overlap import overlap
 from engine.pipeline import Discovery, discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
@@ -28,7 +29,6 @@ from engine.search import search_cost
 from engine.self_check import self_check
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
-from engine.verification import agreement
 
 PAIRS = 8
 DENSE, AUTO, FIXED, EXACT, GRID = "dense", "APP, automatic", "APP at .8", "APP at .8, exact", "APP at .8, grid"
@@ -140,7 +140,7 @@ def _run(prepared: Prepared, settings: Settings, pass_seconds: float) -> _Run:
 def _row(task: str, run: str, runs: list[_Run], dense: Discovery) -> Search:
     found = runs[0].found
     assert found.verification is not None
-    against = None if run == DENSE else agreement(_mask(found), _mask(dense))
+    against = None if run == DENSE else overlap(found.circuit.heads, dense.circuit.heads)
     screening = found.screening
     return Search(
         task=task,
@@ -178,10 +178,6 @@ def _modes(task: str, exact: Discovery, screened: Discovery) -> ModesCompared:
 def jaccard(one: set, other: set) -> float:
     """Shared over all; 1 for two empty sets."""
     return len(one & other) / len(one | other) if one | other else 1.0
-
-
-def _mask(found: Discovery):
-    return mask_of(found.circuit.heads, found.circuit.n_layers, found.circuit.n_heads)
 
 
 def _seconds(rows: tuple[CostRow, ...]) -> float:

@@ -16,7 +16,7 @@ A model whose parts are not known runs one whole hooked forward a mask instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -24,12 +24,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from engine.activations import Activations, BatchActivations, read_metric
+from engine.activations import UNEMBEDDED_TOGETHER, Activations, BatchActivations, read_metric
 from engine.cost import Ledger, hooked_flops, mlp_flops, output_flops, unembed_flops, z_flops
 from engine.hooked import ablated_logits
 from engine.models.model import Model
 from engine.models.parts import Parts
 from engine.nodes import has_mlps, with_mlps
+from engine.tasks.prompts import PromptPair
 
 
 class Ablation(StrEnum):
@@ -40,12 +41,16 @@ class Ablation(StrEnum):
     ZERO = "zero"
 
 
+# (some pairs, their end logits ``[some vocab]`` under each mask) -> ``[some value]``
+EndReader = Callable[[Sequence[PromptPair], Sequence[Tensor]], Tensor]
+
+
 class Ablator:
     """Evaluates keep masks on one prompt set; masks in a nested order share most of the work."""
 
     def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
         self.kind, self._activations, self._n_heads = kind, activations, model.n_heads
-        pairs = zip(activations.batches, _stand_ins(activations.batches, kind), strict=True)
+        pairs = zip(activations.batches, _all_stand_ins(activations.batches, kind), strict=True)
         self._runs = [_run_of(model, item, stand_in, ledger) for item, stand_in in pairs]
         self._mlps_known = all(item.mlps is not None for item in activations.batches)
 
@@ -55,9 +60,7 @@ class Ablator:
 
         ``keep`` may have the MLPs' column, if ``activations`` were captured with ``mlps=True``.
         """
-        keep = with_live_mlps(keep, self._n_heads)
-        if not (self._mlps_known or keep[:, -1].all()):
-            raise ValueError("To ablate MLPs, capture activations with mlps=True")
+        keep = self._checked(keep)
         values = torch.empty(len(self._activations.prompts), dtype=torch.float64)
         for item, run in zip(self._activations.batches, self._runs, strict=True):
             values[list(item.batch.indices)] = run.metric(keep).double().cpu()
@@ -72,6 +75,30 @@ class Ablator:
         """Mean of ``by_pair``."""
         return float(self.by_pair(keep).mean())
 
+    @torch.no_grad()
+    def at_end(self, keeps: Sequence[Tensor], read: EndReader) -> Tensor:
+        """What ``read`` makes of all logits at the end position under each of ``keeps [layer head]``: ``[pair value]``.
+
+        A few pairs at a time: all logits of a few hundred would be the largest tensor of the run.
+        """
+        order, values = [], []
+        keeps = [self._checked(keep) for keep in keeps]
+        for item, run in zip(self._activations.batches, self._runs, strict=True):
+            ends = [run.end(keep) for keep in keeps]
+            for first in range(0, len(item.batch.pairs), UNEMBEDDED_TOGETHER):
+                some = slice(first, first + UNEMBEDDED_TOGETHER)
+                logits = [run.logits(end[some]).float() for end in ends]
+                values.append(read(item.batch.pairs[some], logits).double().cpu())
+            order += item.batch.indices
+        return torch.cat(values)[torch.tensor(order).argsort()]
+
+    def _checked(self, keep: Tensor) -> Tensor:
+        """The mask with the MLPs' column."""
+        keep = with_live_mlps(keep, self._n_heads)
+        if not (self._mlps_known or keep[:, -1].all()):
+            raise ValueError("To ablate MLPs, capture activations with mlps=True")
+        return keep
+
 
 @dataclass(frozen=True, eq=False)
 class _StandIn:
@@ -81,13 +108,18 @@ class _StandIn:
     mlp: Tensor | None  # [layer batch pos d_model]
 
 
-def _stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[_StandIn]:
-    z = _replacements(items, [item.corrupted_z for item in items], kind)
+def _all_stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[_StandIn]:
+    z = stand_ins(items, kind)
     written = [item.mlps.corrupted for item in items if item.mlps is not None]
     if len(written) < len(items):
         return [_StandIn(each, None) for each in z]
     mlps = _replacements(items, written, kind)
     return [_StandIn(of_heads, of_mlps) for of_heads, of_mlps in zip(z, mlps, strict=True)]
+
+
+def stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[Tensor]:
+    """What replaces z in each batch: ``[layer batch pos head d_head]``."""
+    return _replacements(items, [item.corrupted_z for item in items], kind)
 
 
 def _replacements(items: Sequence[BatchActivations], corrupted: Sequence[Tensor], kind: Ablation) -> list[Tensor]:
@@ -154,9 +186,14 @@ def _resume_at(keep: Tensor, last: Tensor | None) -> int:
 
 
 class _Run(Protocol):
-    """One batch under any mask ``[layer column]``."""
+    """One batch under any mask ``[layer column]``: its metric ``[batch]``, or what its logits are read from, then
+    ``[batch vocab]``."""
 
     def metric(self, keep: Tensor) -> Tensor: ...
+
+    def end(self, keep: Tensor) -> Tensor: ...
+
+    def logits(self, end: Tensor) -> Tensor: ...
 
 
 def _run_of(model: Model, item: BatchActivations, stand_in: _StandIn, ledger: Ledger) -> _Run:
@@ -174,10 +211,17 @@ class _HookedRun:
 
     def metric(self, keep: Tensor) -> Tensor:
         """``[batch]``"""
+        return self.item.readout.of_vocabulary(self.end(keep))
+
+    def end(self, keep: Tensor) -> Tensor:
+        """``[batch vocab]``: a hooked forward computes all logits anyway."""
         pairs, length = self.item.batch.clean.shape
         self.ledger.add(pairs * self.model.counted_flops(length))
         tokens = self.item.batch.clean.to(self.model.device)
-        return self.item.readout.of_vocabulary(ablated_logits(self.model, tokens, keep[:, :-1], self.stand_in))
+        return ablated_logits(self.model, tokens, keep[:, :-1], self.stand_in)
+
+    def logits(self, end: Tensor) -> Tensor:
+        return end
 
 
 @dataclass(eq=False)
@@ -194,6 +238,17 @@ class _AblatedRun:
 
     def metric(self, keep: Tensor) -> Tensor:
         """``[batch]``"""
+        end, tokens = self.end(keep), self.item.readout.tokens
+        count = self.parts.unembedding.weight.shape[0] if tokens is None else len(tokens)
+        self.ledger.add(unembed_flops(self.parts, len(end), count))
+        return read_metric(self.parts, self.item.readout, end)
+
+    def logits(self, end: Tensor) -> Tensor:
+        self.ledger.add(unembed_flops(self.parts, len(end), self.parts.unembedding.weight.shape[0]))
+        return self.parts.unembed(end)
+
+    def end(self, keep: Tensor) -> Tensor:
+        """The last stream at the end position, ``[batch d_model]``."""
         start = _resume_at(keep, self._last)
         resid = self._streams[start] if start else self.item.clean.resid_pre[0]
         del self._streams[start:]
@@ -202,10 +257,7 @@ class _AblatedRun:
             self._streams.append(resid)
             resid = self._through(index, resid, keep[index])
         self._last = keep.clone()
-        tokens = self.item.readout.tokens
-        count = self.parts.unembedding.weight.shape[0] if tokens is None else len(tokens)
-        self.ledger.add(unembed_flops(self.parts, len(resid), count))
-        return read_metric(self.parts, self.item.readout, resid[:, -1])
+        return resid[:, -1]
 
     def _through(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
         """``resid [batch pos d_model]`` through one layer; all positions only while a later head is live."""

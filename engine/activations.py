@@ -22,7 +22,7 @@ from engine.hooked import recorded_z
 from engine.metrics import Readout, end_probabilities
 from engine.models.model import Model
 from engine.models.parts import Layer, Parts
-from engine.scores import prompt_energies
+from engine.scores.contrastive_flap import prompt_energies
 from engine.tasks.prompts import PromptBatch, Prompts
 
 UNEMBEDDED_TOGETHER = 32  # pairs: all logits of a few hundred would be the largest tensor of the run
@@ -39,6 +39,11 @@ class Run:
     k: Tensor  # [layer batch pos kv_head d_head]
     v: Tensor  # [layer batch pos kv_head d_head]
     z: Tensor  # [layer batch pos head d_head]
+
+    def of_pairs(self, pairs: slice) -> Run:
+        """The run of some of the batch's pairs, as views."""
+        by_layer = {name: getattr(self, name)[:, pairs] for name in ("resid_pre", "attn_out", "q", "k", "v", "z")}
+        return Run(resid_final=self.resid_final[pairs], **by_layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,22 @@ class BatchActivations:
     def first(self) -> int:
         """First position a patch can change (SPEED item 4)."""
         return self.batch.first_difference
+
+    def of_pairs(self, pairs: slice) -> BatchActivations:
+        """Both runs of some of the pairs, as views."""
+        batch, run = self.batch, self.run
+        some = PromptBatch(batch.pairs[pairs], batch.indices[pairs], batch.clean[pairs], batch.corrupted[pairs])
+        return BatchActivations(
+            batch=some,
+            readout=self.readout.of_pairs(pairs),
+            clean_z=self.clean_z[:, pairs],
+            corrupted_z=self.corrupted_z[:, pairs],
+            clean_metric=self.clean_metric[pairs],
+            corrupted_metric=self.corrupted_metric[pairs],
+            run=None if run is None else run.of_pairs(pairs),
+            corrupted_end=None if self.corrupted_end is None else self.corrupted_end[pairs],
+            probabilities=None if self.probabilities is None else self.probabilities[pairs],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,14 +254,18 @@ def run(parts: Parts, tokens: Tensor, keep: int | None = None, recorder: _MlpRec
     return Run(resid_final=resid, z=torch.stack(zs), **{name: torch.stack(values) for name, values in kept.items()})
 
 
-def clearest_pairs(activations: Activations, count: int) -> Prompts:
-    """Up to ``count`` pairs with the largest clean minus corrupted: the unit of f must not be near nothing."""
+def clearest_places(activations: Activations, count: int) -> list[int]:
+    """Places of up to ``count`` pairs with the largest clean minus corrupted: no unit of f near nothing."""
     gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
     clearest = gaps.abs().topk(min(count, len(gaps))).indices.tolist()
     # Two large gaps of opposite sign would cancel.
-    alike = [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+    return [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+
+
+def clearest_pairs(activations: Activations, count: int) -> Prompts:
+    """The pairs at ``clearest_places``."""
     prompts = activations.prompts
-    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in alike))
+    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in clearest_places(activations, count)))
 
 
 @torch.no_grad()

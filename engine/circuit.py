@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import networkx as nx
 
+from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.nodes import Mlp, Node
 
@@ -60,6 +61,26 @@ class Circuit:
     def sparsity(self) -> float:
         """Heads left out / all heads."""
         return 1 - len(self.heads) / (self.n_layers * self.n_heads)
+
+
+def heads_of_edge(edge: Edge) -> tuple[Head, Head | None]:
+    """Sender and receiver (None: the logits); raises HeadlightError for an edge of an MLP."""
+    if isinstance(edge.sender, Mlp) or isinstance(edge.receiver, Mlp):
+        raise HeadlightError(
+            f"Expected an edge between heads, got {edge.sender} → {edge.receiver or LOGITS_NODE}. Take a circuit that "
+            "was found without MLPs as nodes."
+        )
+    return edge.sender, edge.receiver
+
+
+def check_heads_alone(circuit: Circuit, what: str) -> None:
+    """Raise HeadlightError for a circuit that has MLPs as nodes, which ``what`` does not know."""
+    if circuit.mlps:
+        raise HeadlightError(
+            f"{what} asks about heads with all MLPs live, and this circuit has MLPs as nodes "
+            f"({', '.join(map(str, circuit.mlps[:4]))}{' …' if len(circuit.mlps) > 4 else ''}): its edges are other "
+            "quantities. Search again without MLPs as nodes."
+        )
 
 
 def union(first: Circuit, second: Circuit) -> Circuit:

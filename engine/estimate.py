@@ -2,9 +2,10 @@
 
 Stage by stage, in the ledger's units:
 
-1. Calibration, self-check, verification: whole passes.
+1. Calibration, self-check, self-tests, verification: whole passes; scores by backward passes, forwards and those.
 2. Sparsity sweep: the masks are known from the scores, so which layers each must redo is too.
-3. Path patching: see ``engine/patching/flops.py``.
+3. Path patching, or the algorithm in its place: see ``engine/patching/flops.py``. EAP is known exactly, ACDC only as
+   well as the shares below are.
 
 How many receivers a search visits, and how many of its estimates it recomputes, depends on what it
 finds. ``likely`` takes both from a look ahead (engine/pilot.py), without one it assumes the shares
@@ -22,22 +23,34 @@ import torch
 from torch import Tensor
 
 from engine.ablation import masked_flops
+from engine.algorithms import points_of
+from engine.attribution import source_flops
 from engine.cost import CostRow, hooked_flops, pass_flops
 from engine.grid import GRID
 from engine.heads import Head
 from engine.nodes import Node, heads_among, node_mask, nodes_of
-from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
-from engine.patching.flops import hooked_passes, node_patching_flops, path_patching_flops
+from engine.patching.effects import ATTRIBUTION, LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
+from engine.patching.flops import (
+    acdc_flops,
+    attribution_flops,
+    attribution_passes,
+    hooked_passes,
+    node_patching_flops,
+    path_patching_flops,
+)
 from engine.patching.receiver import LOGITS
 from engine.patching.reference import reference_passes
 from engine.pilot import STAGE as LOOK_AHEAD
 from engine.pilot import Pilot
 from engine.prepare import CALIBRATION, Prepared
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
+from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, search_cost
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
-from engine.settings import Method, Mode, Settings
+from engine.self_tests import STAGE as SELF_TESTS
+from engine.self_tests import self_tests_flops
+from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 from engine.verification import STAGE as VERIFICATION
 
@@ -49,12 +62,17 @@ GRID_SHARE = 1.0
 # Of the machine's matmul rate, what a stage reaches; the rest goes to attention, norms and small batches.
 EFFICIENCY = {
     CALIBRATION: 0.6,
+    Source.GRADIENT.value: 0.6,
+    Source.PATH.value: 0.6,
+    Source.EDGES.value: 0.85,
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
+    SELF_TESTS: 0.25,
     LOOK_AHEAD: 0.6,
     LOGITS_STAGE: 0.85,
     SENDER_SWEEP: 0.9,
     PASS_TWO: 0.85,  # of chunks that are full, more; of a screened run's few rows, less
+    ATTRIBUTION: 0.6,
     GRID_STAGE: 0.6,
     VERIFICATION: 0.55,
 }
@@ -101,23 +119,53 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
     else:
         likely, recomputed = dict.fromkeys(senders, _likely_share(senders, settings, keep)), likely_recomputed(settings)
     stages = {CALIBRATION: prepared.cost[0].flops}
+    if settings.score_source is not Source.RUNS:
+        stages[settings.score_source.value] = source_flops(prepared, settings.score_source)
     if settings.method is Method.APP and settings.sparsity is None:
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if pilot is not None:
         stages[LOOK_AHEAD] = pilot.cost.flops
     if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations, settings.mlps)):
         stages[SELF_CHECK] = check
+    stages[SELF_TESTS] = self_tests_flops(prepared.model, prepared.activations)
     trials = {GRID_STAGE: _grid_trials(prepared, len(senders), pilot, settings.mlps)} if settings.grid else {}
-    stages |= search_flops(prepared, senders, likely, settings.mode, recomputed, settings.mlps) | trials
+    stages |= _search_flops(prepared, senders, likely, settings, recomputed) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
-    everyone = dict.fromkeys(senders, 1.0)
-    most = search_flops(prepared, senders, everyone, settings.mode, 1.0, settings.mlps) | trials
+    most = _search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings, 1.0) | trials
     return Estimate(
         likely=tuple(_row(prepared, stage, flops) for stage, flops in stages.items()),
         most=search_cost(_row(prepared, stage, flops) for stage, flops in most.items()),
         senders=len(senders),
-        reference_passes=round(hooked_passes(prepared.model, senders, likely, settings.mlps)),
+        reference_passes=round(_plain_passes(prepared, senders, likely, settings)),
     )
+
+
+def _search_flops(
+    prepared: Prepared, senders: Sequence[Node], receivers: Mapping[Node, float], settings: Settings, recomputed: float
+) -> dict[str, float]:
+    """``search_flops`` of whichever algorithm searches; ACDC through hooks is guessed as path patching is."""
+    model, items = prepared.model, prepared.activations.batches
+    if settings.algorithm in ATTRIBUTING:
+        return attribution_flops(model, items, heads_among(senders), points_of(settings.algorithm))
+    if settings.algorithm is Algorithm.ACDC and model.fast:
+        return acdc_flops(model, items, heads_among(senders), _of_heads(receivers), settings.mode, recomputed)
+    return search_flops(prepared, senders, receivers, settings.mode, recomputed, settings.mlps)
+
+
+def _plain_passes(
+    prepared: Prepared, senders: Sequence[Node], receivers: Mapping[Node, float], settings: Settings
+) -> float:
+    """Hooked forwards without shortcuts."""
+    if settings.mlps:
+        return hooked_passes(prepared.model, senders, receivers, mlps=True)
+    heads = heads_among(senders)
+    if settings.algorithm in ATTRIBUTING:
+        return attribution_passes(prepared.model, heads, points_of(settings.algorithm))
+    return hooked_passes(prepared.model, heads, _of_heads(receivers))
+
+
+def _of_heads(receivers: Mapping[Node, float]) -> dict[Head, float]:
+    return {node: chance for node, chance in receivers.items() if isinstance(node, Head)}
 
 
 def _likely_share(senders: Sequence[Node], settings: Settings, keep: Tensor) -> float:
@@ -147,7 +195,7 @@ def search_flops(
     model, items = prepared.model, prepared.activations.batches
     if mlps:
         return node_patching_flops(model, items, senders, receivers, mode, recomputed)
-    heads = {node: chance for node, chance in receivers.items() if isinstance(node, Head)}
+    heads = _of_heads(receivers)
     if not model.fast:
         logits = reference_passes(LOGITS, len(senders))
         others = hooked_passes(model, senders, heads) - logits

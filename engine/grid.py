@@ -19,7 +19,7 @@ from itertools import product
 from engine.nodes import Node
 from engine.pareto import smallest_good_enough
 from engine.search import SearchResult, Thresholds
-from engine.settings import Settings
+from engine.settings import Algorithm, Settings
 
 SCALES = (1.0, 1.5, 2.0, 2.5)
 MIN_EFFECTS = (0.02, 0.01, 0.002, 0.001)
@@ -29,7 +29,9 @@ GRID = tuple(Thresholds(scale, min_effect) for scale, min_effect in product(SCAL
 
 
 def thresholds_of(settings: Settings) -> tuple[Thresholds, ...]:
-    """Every pair of thresholds a run searches with: the grid's, or its own."""
+    """Every pair of thresholds a run searches with: the grid's, or its own; none where it is not by path patching."""
+    if settings.algorithm is not Algorithm.PATH_PATCHING:
+        return ()
     return GRID if settings.grid else (Thresholds(settings.threshold_scale, settings.min_effect),)
 
 

@@ -2,6 +2,7 @@
 
 1. Recording: a plain run that keeps every layer's z, and the logits of the end position.
 2. Ablation: a run in which z of each layer is replaced where the mask does not keep it.
+3. Gradients: a run that autograd follows from each layer's z to the metric, and the way back.
 
 Nothing is shared or skipped; every call is one forward of the bridge, hooks added and removed under the lock.
 """
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from engine.models.bridge import hook_name
-from engine.models.hooks import Hook, recorder
+from engine.errors import HeadlightError
+from engine.models.bridge import EMBEDDING, hook_name
+from engine.models.hooks import Hook, recorder, replacing
 from engine.models.model import Model
 
 
@@ -69,3 +71,46 @@ def _attention(model: Model, tokens: Tensor, layers: Iterable[int]) -> list[Tens
         except KeyError:  # no hook of that name
             return None
     return [recorded[name] for name in names] if recorded.keys() >= set(names) else None
+
+
+def hooked_gradients(
+    model: Model, tokens: Tensor, metric: Callable[[Tensor], Tensor], embeddings: Tensor | None = None
+) -> Tensor:
+    """d metric / d z of each prompt, ``[layer batch pos head d_head]``.
+
+    ``metric`` reads ``[batch]`` from end logits; ``embeddings [batch pos d_model]`` stand in for those of ``tokens``.
+    """
+    zs: dict[int, Tensor] = {}
+
+    def watched(layer: int) -> Hook:
+        def hook(value: Tensor, hook: object) -> Tensor:
+            zs[layer] = value if value.requires_grad else value.requires_grad_()
+            return zs[layer]
+
+        return hook_name(layer, "z"), hook
+
+    hooks = [watched(layer) for layer in range(model.n_layers)]
+    if embeddings is not None:
+        hooks.append(replacing(EMBEDDING, embeddings))
+    with torch.enable_grad():
+        total = metric(end_logits(model, tokens, hooks)).sum()
+        found = torch.autograd.grad(total, [zs[layer] for layer in range(model.n_layers)])
+    return torch.stack([gradient.to(model.device) for gradient in found])
+
+
+@torch.no_grad()
+def recorded_embeddings(model: Model, tokens: Tensor) -> Tensor:
+    """What the token embedding gives for ``tokens [batch pos]``: ``[batch pos d_model]``.
+
+    Raises HeadlightError for a model without a hook there.
+    """
+    recorded: dict[str, Tensor] = {}
+    with model.hooking() as bridge:
+        if EMBEDDING in bridge.hook_dict:
+            end_logits(model, tokens, [recorder(recorded, EMBEDDING)])
+    if EMBEDDING not in recorded:
+        raise HeadlightError(
+            f"The embeddings of {model.name} cannot be replaced: TransformerLens has no hook behind them. Choose a "
+            "head score that needs none, such as attribution by position."
+        )
+    return recorded[EMBEDDING]

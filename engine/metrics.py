@@ -14,6 +14,8 @@ from torch import Tensor
 
 from engine.tasks.prompts import Metric, PromptPair
 
+NOTHING = 1e-6  # a difference below this share of the metric (of 1 where the metric is smaller) is none
+
 
 @dataclass(frozen=True, eq=False)
 class Readout:
@@ -90,11 +92,17 @@ def effect(patched: Tensor, clean: float, corrupted: float) -> Tensor:
     return (patched - clean) / (clean - corrupted)
 
 
+def is_nothing(difference: float, metric: float) -> bool:
+    """Whether a difference of metric values is too small to divide by; see ``NOTHING``."""
+    return abs(difference) < NOTHING * max(1.0, abs(metric))
+
+
 def performance(circuit: float, clean: float) -> float:
-    """100 · LD_circuit / LD_model in percent: the paper's number. Can exceed 100."""
-    return 100 * circuit / clean
+    """100 · LD_circuit / LD_model in percent: the paper's number. Can exceed 100; NaN if LD_model is nothing."""
+    return float("nan") if is_nothing(clean, clean) else 100 * circuit / clean
 
 
 def faithfulness(circuit: float, clean: float, corrupted: float) -> float:
-    """(LD_circuit - LD_corrupted) / (LD_clean - LD_corrupted): 1 the whole model, 0 corrupted."""
-    return (circuit - corrupted) / (clean - corrupted)
+    """(LD_circuit - LD_corrupted) / (LD_clean - LD_corrupted): 1 the whole model, 0 corrupted; NaN if they are one."""
+    unit = clean - corrupted
+    return float("nan") if is_nothing(unit, clean) else (circuit - corrupted) / unit

@@ -1,6 +1,6 @@
 """Scores of MLPs, for runs in which they are nodes: FLAP and Contrastive-FLAP of the down projection.
 
-As for heads (engine/scores.py), x is the input of the projection that writes to the stream, here the hidden
+As for heads (engine/scores), x is the input of the projection that writes to the stream, here the hidden
 activations of the MLP, W is the down projection's weight, and s_j the score of one of its input channels.
 
 1. s_j by FLAP (clean alone) or Contrastive-FLAP (clean against corrupted), for every channel of every layer.
@@ -24,8 +24,10 @@ from engine.cost import Ledger, mlp_flops
 from engine.models.model import Model
 from engine.models.parts import Layer
 from engine.pruning import keep_mask
-from engine.scores import contrastive_weight, flap_channels, head_means, prompt_energies
-from engine.settings import Score
+from engine.scores.channels import head_means
+from engine.scores.contrastive_flap import contrastive_weight, prompt_energies
+from engine.scores.flap import flap_channels
+from engine.scores.kinds import Score
 
 
 @dataclass(frozen=True, eq=False)

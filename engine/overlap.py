@@ -1,4 +1,4 @@
-"""What two circuits of one model have in common: heads, and edges (sender, receiver, input)."""
+"""What two circuits of one model, or two lists of heads, have in common: heads, and edges (sender, receiver, input)."""
 
 from __future__ import annotations
 

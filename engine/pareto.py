@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 ENOUGH_PERFORMANCE = 75.0  # percent, the paper's bar for a circuit that does the task
@@ -49,25 +49,30 @@ def good_enough(item: HeadSet, largest: int) -> bool:
     return item.performance >= ENOUGH_PERFORMANCE and item.size <= largest
 
 
-def pareto_front(candidates: Sequence[T]) -> tuple[T, ...]:
-    """Those that no other beats, smallest first: each larger one performs strictly better."""
+def performance_of(item: HeadSet) -> float:
+    """What sets are compared by unless something else is asked for."""
+    return item.performance
+
+
+def pareto_front(candidates: Sequence[T], quality: Callable[[T], float] = performance_of) -> tuple[T, ...]:
+    """Those that no other beats, smallest first: each larger one has a strictly better ``quality``."""
     front: list[T] = []
-    for item in sorted(candidates, key=lambda item: (item.size, -item.performance)):
-        if not front or item.performance > front[-1].performance:
+    for item in sorted(candidates, key=lambda item: (item.size, -quality(item))):
+        if not front or quality(item) > quality(front[-1]):
             front.append(item)
     return tuple(front)
 
 
-def knee(front: Sequence[T]) -> T | None:
+def knee(front: Sequence[T], quality: Callable[[T], float] = performance_of) -> T | None:
     """The point of a Pareto front farthest above the chord of its ends, or None if none lies above it."""
-    heights = [_above_chord(item, front[0], front[-1]) for item in front]
+    heights = [_above_chord(item, front[0], front[-1], quality) for item in front]
     highest = max(heights)
     return front[heights.index(highest)] if highest > 1e-9 else None
 
 
-def _above_chord(item: HeadSet, first: HeadSet, last: HeadSet) -> float:
-    """Height in percent points; parallel to the distance from the chord, so it ranks alike."""
+def _above_chord(item: T, first: T, last: T, quality: Callable[[T], float]) -> float:
+    """Height in units of ``quality``; parallel to the distance from the chord, so it ranks alike."""
     if last.size == first.size:
         return 0.0
-    slope = (last.performance - first.performance) / (last.size - first.size)
-    return item.performance - first.performance - slope * (item.size - first.size)
+    slope = (quality(last) - quality(first)) / (last.size - first.size)
+    return quality(item) - quality(first) - slope * (item.size - first.size)

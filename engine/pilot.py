@@ -23,7 +23,7 @@ from engine.patching.screening import ScreenedPatching
 from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.search import Thresholds, deciding_senders, search_all
-from engine.settings import Settings
+from engine.settings import Algorithm, Settings
 
 STAGE = "look ahead"
 PAIRS = 3  # of two, one task of the bundled model was predicted half too high
@@ -41,8 +41,10 @@ class Pilot:
     cost: CostRow
 
 
-def is_worthwhile(prepared: Prepared) -> bool:
-    """Whether looking ahead is possible and cheap beside the run."""
+def is_worthwhile(prepared: Prepared, settings: Settings) -> bool:
+    """Whether looking ahead is possible, tells something about this search, and is cheap beside it."""
+    if settings.algorithm is not Algorithm.PATH_PATCHING:
+        return False
     return prepared.model.fast and len(prepared.prompts) >= WORTHWHILE
 
 

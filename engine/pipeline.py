@@ -1,13 +1,15 @@
 """Accelerated Path Patching from prompts to a verified circuit (METHOD section 2).
 
-1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores
-2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense.
-   Where MLPs are nodes, they are kept by their own scores at the same sparsities (engine/mlp_scores.py)
+1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores; by backward passes if the mask asks for it
+2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense; MLPs
+   too where they are nodes (engine/candidates.py)
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
-5. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once
-6. verification: the circuit's heads alone, on fresh prompts; where MLPs are nodes, other MLPs are ablated too
+5. self-tests: what must hold whatever is found; a failure is part of the result
+6. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
+   or another algorithm in its place (engine/algorithms.py)
+7. verification: the circuit's heads alone, on fresh prompts; where MLPs are nodes, other MLPs are ablated too
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ import torch
 from torch import Tensor
 
 from engine.ablation import Ablator
-from engine.activations import capture
+from engine.algorithms import check_algorithm, search_by
+from engine.attribution import cost_of, with_score
 from engine.baseline import Baseline
 from engine.circuit import Circuit
 from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
+from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
-from engine.heads import Head, mask_of
+from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
 from engine.mlp_scores import MlpScores
 from engine.models.model import Model
@@ -38,15 +42,20 @@ from engine.patching.mlp_nodes import NodePatching, ScreenedNodes, depths_of
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
-from engine.prepare import HeadScores, Prepared, prepare, prepare_mlps, task_prompts
+from engine.prepare import Prepared, prepare, prepare_mlps
 from engine.progress import Preliminary, Watcher
+from engine.scores.head_scores import HeadScores
+from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
-from engine.settings import Method, Mode, Score, Settings
+from engine.self_tests import STAGE as SELF_TESTS
+from engine.self_tests import SelfTests, self_tests
+from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
+from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
 
@@ -59,8 +68,10 @@ class Discovery:
 
     ``complete`` is False after a cancel: the circuit is what had been found by then, and not verified.
     ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
-    ``screening`` unless effects were screened, ``grid`` unless it was asked for and finished; then
-    ``steps`` and ``circuit`` are those of its chosen point. ``predicted`` was computed before the search.
+    ``self_tests`` if the run was stopped before them, ``screening`` unless effects were screened, ``grid``
+    unless it was asked for and finished; then ``steps`` and ``circuit`` are those of its chosen point.
+    ``predicted`` was computed before the search. ``tuning`` is what the settings were taken from, where they
+    were chosen automatically.
     """
 
     settings: Settings
@@ -70,6 +81,7 @@ class Discovery:
     keep: Tensor  # [layer head], with a last column for MLPs where they are nodes
     pruning: Pruning | None
     check: SelfCheck | None
+    self_tests: SelfTests | None
     steps: tuple[SearchStep, ...]
     circuit: Circuit
     verification: Verification | None
@@ -78,13 +90,15 @@ class Discovery:
     predicted: tuple[CostRow, ...]
     cost: tuple[CostRow, ...]
     complete: bool
+    tuning: Tuning | None = None
     mlp_scores: MlpScores | None = None  # where MLPs are nodes
 
     @property
     def thresholds(self) -> Thresholds | None:
-        """Those the circuit was found with; None if a grid was cancelled before a pair was taken."""
+        """Those the circuit was found with; None if a grid was cancelled before a pair was taken, and for another
+        algorithm than path patching."""
         if not self.settings.grid:
-            return thresholds_of(self.settings)[0]
+            return next(iter(thresholds_of(self.settings)), None)
         return None if self.grid is None else self.grid.taken.thresholds
 
 
@@ -95,19 +109,24 @@ def discover(
     prepared: Prepared | None = None,
     pruning: Pruning | None = None,
     pilot: Pilot | None = None,
+    tuning: Tuning | None = None,
 ) -> Discovery:
     """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
-    Their cost is booked either way. Stopped in any stage after the prompts have run, what was found by
-    then comes back, marked not complete; stopped before that, raises Cancelled.
+    Their cost is booked either way, and that of the ``tuning`` that the settings were taken from. Stopped in any
+    stage after the prompts have run, what was found by then comes back, marked not complete; stopped before that,
+    raises Cancelled. Raises HeadlightError for an algorithm that cannot search this model.
     """
+    check_algorithm(model, settings.algorithm)
     prepared = prepared or prepare(model, settings, watcher)
-    run = _Run(prepare_mlps(prepared, watcher) if settings.mlps else prepared, settings, watcher)
+    run = _Run(prepare_mlps(prepared, watcher) if settings.mlps else prepared, settings, watcher, tuning)
     try:
-        run.spent_before(run.prepared.cost)
+        run.spent_before(cost_of(run.prepared, settings))
+        run.score()
         run.confine(pruning)
         run.predict(pilot)
         run.check_fast_path()
+        run.test_itself()
         run.search()
         run.verify()
     except Cancelled:
@@ -126,7 +145,7 @@ def _heads_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None)
     if settings.method is Method.DENSE:
         return torch.ones_like(prepared.scores.flap, dtype=torch.bool)
     if settings.sparsity is not None:
-        return prepared.scores.keep(settings.score, settings.sparsity)
+        return prepared.scores.keep(settings.score, settings.sparsity, settings.flap_sparsity)
     if pruning is None:
         raise ValueError("An automatic sparsity needs the sparsity sweep first")
     return pruning.taken(settings.union).mask
@@ -149,11 +168,14 @@ def _mlps_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None) 
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
     """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
 
-    Before MLPs are scored, all of them are likely.
+    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it; before MLPs
+    are scored, all of them are likely.
     """
     if settings.mlps and prepared.mlp_scores is None:
         heads = likely_keep(prepared, replace(settings, mlps=False), pruning)
         return with_mlps(heads, heads.new_ones(len(heads)))
+    if settings.score_source is not Source.RUNS and not prepared.scores.has(settings.score):
+        return keep_of(prepared, replace(settings, score=Score.CONTRASTIVE_FLAP), pruning)
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         fixed = replace(settings, score=Score.MERGED, sparsity=FIXED_SPARSITY, union=None)
         return keep_of(prepared, fixed, None)
@@ -165,15 +187,10 @@ def verify_on_fresh(
 ) -> Verification:
     """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own.
 
-    ``mlps``: those that stay live; all of them if None. On its own prompts ``prepared`` must then hold theirs.
+    ``mlps``: those that stay live, of a run in which they are nodes; all of them if None.
     """
-    model, activations = prepared.model, prepared.activations
-    if prepared.custom:
-        seed = prepared.settings.seed
-    else:
-        prompts = task_prompts(model, prepared.settings, seed)
-        activations = capture(model, prompts, prepared.memory.rows, mlps is not None)
-        ledger.add(2 * pass_flops(model, prompts))
+    model = prepared.model
+    activations, seed = fresh_activations(prepared, seed, ledger)
     if mlps is not None:
         keep = node_mask((*heads, *mlps), model.n_layers, model.n_heads)
     else:
@@ -181,17 +198,28 @@ def verify_on_fresh(
     return verify(activations, Ablator(model, activations, ledger), keep, seed)
 
 
+def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tuple[Circuit, tuple[CostRow, ...]]:
+    """The circuit ``discover`` finds, and what it took, without all that tells about it; raises Cancelled."""
+    run = _Run(prepared, settings, watcher)
+    run.confine(None)
+    run.search()
+    return run.circuit, (*(run.pruning.cost if run.pruning is not None else ()), *run.ledger.rows())
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, watcher: Watcher) -> None:
-        self.prepared, self.settings, self.watcher = prepared, settings, watcher
+    def __init__(
+        self, prepared: Prepared, settings: Settings, watcher: Watcher, tuning: Tuning | None = None
+    ) -> None:
+        self.prepared, self.settings, self.watcher, self.tuning = prepared, settings, watcher, tuning
         self.model, self.activations = prepared.model, prepared.activations
         self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
         columns = self.model.n_heads + settings.mlps
         self.keep = torch.zeros(self.model.n_layers, columns, dtype=torch.bool)
         self.pruning: Pruning | None = None
         self.fast_path: SelfCheck | None = None
+        self.self_tests: SelfTests | None = None
         self.steps: tuple[SearchStep, ...] = ()
         self.circuit = Circuit((), (), self.model.n_layers, self.model.n_heads)
         self.screening: Screening | None = None
@@ -205,6 +233,11 @@ class _Run:
         for row in rows:
             self.watcher.spend(row.flops)
 
+    def score(self) -> None:
+        """The score of the keep mask, where the first runs alone do not give it."""
+        if self.settings.score_source is not Source.RUNS:
+            self.prepared = with_score(self.prepared, self.settings.score, self.watcher)
+
     def confine(self, pruning: Pruning | None) -> None:
         """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
         if self.settings.method is Method.APP and self.settings.sparsity is None:
@@ -215,7 +248,7 @@ class _Run:
     def predict(self, pilot: Pilot | None) -> None:
         """What the run will take; it looks ahead for that, unless ``pilot`` is at hand, where that is cheap."""
         self.spent_before([pilot.cost] if pilot is not None else [])
-        if pilot is None and is_worthwhile(self.prepared):
+        if pilot is None and is_worthwhile(self.prepared, self.settings):
             pilot = look_ahead(self.prepared, self.keep, self.settings, self.watcher)
         self.pilot = pilot
         self.predicted = estimate_run(self.prepared, self.keep, self.settings, pilot).likely
@@ -234,14 +267,31 @@ class _Run:
                 )
                 self.ledger.add(self.fast_path.flops)
 
+    def test_itself(self) -> None:
+        """On every run: they ask the run's own activations."""
+        self.watcher.step(SELF_TESTS, 0, 1)
+        with self.ledger.stage(SELF_TESTS):
+            self.self_tests = self_tests(self.model, self.activations, self.watcher.check)
+            self.ledger.add(self.self_tests.flops)
+        self.watcher.step(SELF_TESTS, 1, 1)
+
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
+        if self.settings.algorithm is not Algorithm.PATH_PATCHING:
+            self._take(*self._search_otherwise())
+            return
         patching = self._patching()
         if self.settings.grid:
             self._search_grid(patching)
         else:
             [result] = self._walk(patching.measure, thresholds_of(self.settings), self.watcher)
-            self._take(result, patching)
+            self._take(result, _screening(patching))
+
+    def _search_otherwise(self) -> tuple[SearchResult, Screening | None]:
+        return search_by(
+            self.model, self.activations, heads_of(self.keep), self.settings, self.ledger, self.prepared.memory,
+            self.watcher,
+        )  # fmt: skip
 
     def _search_grid(self, patching: Patching) -> None:
         """All points by estimates where there are any; then the one taken exactly, until it is."""
@@ -254,11 +304,11 @@ class _Run:
         while grid.taken.estimated:
             patching = patching.again() if isinstance(patching, ScreenedPatching) else patching
             [result] = self._walk(patching.measure, [grid.taken.thresholds], self.watcher)
-            self._take(result, patching)
+            self._take(result, _screening(patching))
             results[grid.taken.thresholds] = result
             grid = with_exact(grid, result, evaluate, total)
         self.grid = grid
-        self._take(results[grid.taken.thresholds], patching)
+        self._take(results[grid.taken.thresholds], _screening(patching))
 
     def verify(self) -> None:
         self.watcher.step(VERIFICATION, 0, 1)
@@ -272,6 +322,9 @@ class _Run:
     def discovery(self, complete: bool) -> Discovery:
         pruning = self.pruning.cost if self.pruning is not None else ()
         pilot = (self.pilot.cost,) if self.pilot is not None else ()
+        prepared = cost_of(self.prepared, self.settings)
+        booked = [row.stage for row in prepared]  # a score that tuning measured is not booked again
+        tuning = [row for row in self.tuning.cost if row.stage not in booked] if self.tuning is not None else []
         return Discovery(
             settings=self.settings,
             prompts=self.prepared.prompts,
@@ -280,15 +333,17 @@ class _Run:
             keep=self.keep,
             pruning=self.pruning,
             check=self.fast_path,
+            self_tests=self.self_tests,
             steps=self.steps,
             circuit=self.circuit,
             verification=self.verification,
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*self.prepared.cost, *pruning, *pilot, *self.ledger.rows()),
+            cost=(*prepared, *tuning, *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
             mlp_scores=self.prepared.mlp_scores if self.settings.mlps else None,
+            tuning=self.tuning,
         )
 
     def _walk(self, measure: Measure, thresholds: Sequence[Thresholds], watcher: Watcher) -> list[SearchResult]:
@@ -298,9 +353,8 @@ class _Run:
             lambda: search_cost(self.ledger.rows()), depths_of(model.parts) if self.settings.mlps else None,
         )  # fmt: skip
 
-    def _take(self, result: SearchResult, patching: Patching) -> None:
-        self.steps, self.circuit = result.steps, result.circuit
-        self.screening = patching.screening if isinstance(patching, ScreenedPatching) else None
+    def _take(self, result: SearchResult, screening: Screening | None) -> None:
+        self.steps, self.circuit, self.screening = result.steps, result.circuit, screening
         if not result.complete:
             raise Cancelled(SEARCH)
 
@@ -328,3 +382,7 @@ class _Run:
             return ReferencePatching(self.model, self.activations, heads_among(senders), self.ledger)
         exact = PathPatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
         return ScreenedPatching(exact) if self.settings.mode is Mode.SCREENED else exact
+
+
+def _screening(patching: Patching) -> Screening | None:
+    return patching.screening if isinstance(patching, ScreenedPatching) else None

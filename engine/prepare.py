@@ -15,29 +15,16 @@ from engine.memory import MemoryPlan, plan_memory
 from engine.mlp_scores import MlpScores, score_mlps
 from engine.models.model import Model
 from engine.progress import Watcher
-from engine.pruning import keep_mask
-from engine.scores import contrastive_flap_scores, flap_scores
-from engine.settings import Score, Settings
+from engine.scores import contrastive_flap_scores, flap_scores, output_difference_scores
+from engine.scores.head_scores import HeadScores
+from engine.scores.kinds import Score, Source
+from engine.settings import Settings
 from engine.speed import flops_per_second
 from engine.tasks.build import build_prompts
 from engine.tasks.own import find_own, is_own, own_prompts
 from engine.tasks.prompts import Prompts
 
-CALIBRATION = "calibration"
-
-
-@dataclass(frozen=True, eq=False)
-class HeadScores:
-    """Importance before any patching, in standard deviations over each layer's channels: ``[layer head]``."""
-
-    flap: Tensor
-    contrastive_flap: Tensor
-
-    def keep(self, score: Score, sparsity: float) -> Tensor:
-        """Keep mask ``[layer head]`` at a sparsity; for merged, heads that either score keeps."""
-        if score is Score.MERGED:
-            return keep_mask(self.flap, sparsity) | keep_mask(self.contrastive_flap, sparsity)
-        return keep_mask(self.flap if score is Score.FLAP else self.contrastive_flap, sparsity)
+CALIBRATION = Source.RUNS.value
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,12 +129,16 @@ def task_prompts(model: Model, settings: Settings, seed: int) -> Prompts:
 
 
 def score_heads(model: Model, activations: Activations) -> HeadScores:
-    """Both scores of METHOD section 2.2 for every layer."""
-    flap, contrastive = [], []
+    """The scores that both runs suffice for, layer by layer: METHOD section 2.2 and the paired output difference."""
+    layers: dict[Score, list[Tensor]] = {
+        Score.CONTRASTIVE_FLAP: [], Score.FLAP: [], Score.OUTPUT_DIFFERENCE: []
+    }  # fmt: skip
     for index in range(model.n_layers):
         weight = model.output_weight(index).to(model.device)  # z lies there
         clean = [item.clean_z[index].flatten(-2) for item in activations.batches]
         corrupted = [item.corrupted_z[index].flatten(-2) for item in activations.batches]
-        flap.append(flap_scores(clean, weight, model.n_heads))
-        contrastive.append(contrastive_flap_scores(clean, corrupted, weight, model.n_heads))
-    return HeadScores(torch.stack(flap), torch.stack(contrastive))
+        layers[Score.FLAP].append(flap_scores(clean, weight, model.n_heads))
+        both = clean, corrupted, weight, model.n_heads
+        layers[Score.CONTRASTIVE_FLAP].append(contrastive_flap_scores(*both))
+        layers[Score.OUTPUT_DIFFERENCE].append(output_difference_scores(*both))
+    return HeadScores({score: torch.stack(values) for score, values in layers.items()})

@@ -11,8 +11,9 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from torch import Tensor
 
@@ -28,11 +29,13 @@ from engine.models.model import Model
 from engine.nodes import Node, check_node, mlps_among, nodes_of, parse_node
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
-from engine.prepare import HeadScores
+from engine.scores.head_scores import HeadScores
 from engine.search import MARGIN, SearchStep
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, Sweep
 from engine.tasks.prompts import Prompts
+from engine.trust_record import self_tests_json
+from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
 
 SCHEMA = "headlight/1"
@@ -70,12 +73,15 @@ def discovery_json(model: Model, found: Discovery) -> Json:
         record["sweep"] = sweep_json(found.pruning)
     record["path_patching"] = "fast" if model.fast else "reference"
     record["self_check"] = asdict(found.check) if found.check is not None else None
+    record["self_tests"] = self_tests_json(found.self_tests) if found.self_tests is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
     record["steps"] = [step_json(step) for step in found.steps]
     if found.screening is not None:
         record["screening"] = screening_json(found.screening)
     if found.grid is not None:
         record["grid"] = grid_json(found.grid)
+    if found.tuning is not None:
+        record["tuning"] = tuning_json(found.tuning)
     record["circuit"] = circuit_json(found.circuit)
     if found.verification is not None:
         record["verification"] = verification_json(found.verification)
@@ -100,7 +106,8 @@ def prompts_json(prompts: Prompts) -> Json:
 
 
 def scores_json(scores: HeadScores) -> Json:
-    return {"flap": matrix(scores.flap), "contrastive_flap": matrix(scores.contrastive_flap)}
+    """Those measured; what is made of others can be made of them again."""
+    return {score.value: matrix(scores.of(score)) for score in scores.available()}
 
 
 def mlp_scores_json(scores: MlpScores) -> Json:
@@ -141,7 +148,8 @@ def step_json(step: SearchStep) -> Json:
         "receivers": [str(head) for head in step.receivers],
         "input": step.input.value,
         "effects": matrix(step.effects),
-        # First-order only: their numbers are estimates, all others exact. An important sender is never one.
+        # First-order only: their numbers are estimates, all others exact. An important sender is never one, but for
+        # EAP, which has nothing else.
         "estimated": [str(node) for node in nodes_of(step.estimated, step.n_heads)],
         "thresholds": [_number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],
@@ -246,6 +254,24 @@ def read_saved_circuit(path: Path) -> SavedCircuit:
         return SavedCircuit(record["model"], record["task"], settings, heads, mlps)
     except (KeyError, TypeError) as error:
         raise HeadlightError(f"{path} holds no circuit: {error}. Give a file that discover wrote.") from error
+
+
+def settings_of(saved: SavedCircuit) -> Settings:
+    """The settings a run was made with; raises HeadlightError for those this version does not know."""
+    kinds = get_type_hints(Settings)
+    unknown = sorted(set(saved.settings) - set(kinds))
+    if unknown:
+        raise HeadlightError(f"The run has a setting {unknown[0]!r} that is not known here. Make the run again.")
+    try:
+        return Settings(**{name: _typed(value, kinds[name]) for name, value in saved.settings.items()})
+    except (TypeError, ValueError) as error:
+        raise HeadlightError(f"The run has settings that cannot be used ({error}). Make the run again.") from error
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """``value`` as the named choice its setting takes, if it takes one."""
+    choices = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, StrEnum)]
+    return choices[0](value) if choices and value is not None else value
 
 
 def parse_heads(names: Sequence[str], n_layers: int, n_heads: int) -> tuple[Head, ...]:

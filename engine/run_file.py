@@ -19,7 +19,9 @@ from engine.errors import HeadlightError
 from engine.overlap import edges_by_name
 from engine.patching.effects import PATCHING_STAGES
 from engine.run_summary import Checked, Plain, RunSummary, Work
+from engine.scores.kinds import MEASURED, Score
 from engine.search import GRID_STAGE, Thresholds
+from engine.settings import Algorithm
 
 MOST_TEXT = 300
 SEARCH_STAGES = frozenset((*PATCHING_STAGES, GRID_STAGE))
@@ -35,6 +37,7 @@ def read_run(content: bytes) -> RunSummary:
     shape = file.circuit.n_layers, file.circuit.n_heads
     baseline, scores = record.part("baseline"), record.part("scores")
     settings = record.part("settings").plain()
+    columns = shape[0], shape[1] + (settings.get("mlps") is True)  # the last is the MLPs'
     return RunSummary(
         model=file.model,
         task=file.task,
@@ -43,15 +46,22 @@ def read_run(content: bytes) -> RunSummary:
         corrupted=baseline.number("corrupted_logit_diff"),
         accuracy=baseline.number("accuracy"),
         n=baseline.whole("n", 1, 10**9),
-        scores={name: scores.matrix(name, shape) for name in ("flap", "contrastive_flap")},
-        candidates=int(record.matrix("keep", (shape[0], shape[1] + (settings.get("mlps") is True))).sum()),
+        scores={name: scores.matrix(name, shape) for name in _score_names(scores)},
+        candidates=int(record.matrix("keep", columns).sum()),
         circuit=file.circuit,
         thresholds=_thresholds(record, settings),
         checked=_checked(record.part("verification")) if "verification" in raw else None,
         work=_work(record.part("cost"), lambda stage: True),
         search=_work(record.part("cost"), SEARCH_STAGES.__contains__),
         complete=record.flag("complete"),
+        effects=record.matrix("effects", columns)[:, : shape[1]] if raw.get("effects") is not None else None,
     )
+
+
+def _score_names(scores: _Reader) -> list[str]:
+    """Both FLAPs, which every run has, and those of the later scores that are there."""
+    always = (Score.CONTRASTIVE_FLAP, Score.FLAP)
+    return [score.value for score in MEASURED if score in always or score.value in scores.value]
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,9 @@ class _Reader:
 
 
 def _thresholds(record: _Reader, settings: Mapping[str, Plain]) -> Thresholds | None:
-    """Those of the settings, or of the grid's point taken."""
+    """Those of the settings, or of the grid's point taken; older files know path patching alone."""
+    if settings.get("algorithm", Algorithm.PATH_PATCHING) != Algorithm.PATH_PATCHING:
+        return None
     source = _Reader(dict(settings), "settings")
     if settings.get("grid") is True:
         points = record.part("grid").rows("points") if "grid" in record.value else []

@@ -44,7 +44,8 @@ class Checked:
 
 @dataclass(frozen=True, eq=False)
 class RunSummary:
-    """One run. ``settings`` as in a record; ``checked`` and ``thresholds`` are None where it never came to them."""
+    """One run. ``settings`` as in a record; ``checked`` and ``thresholds`` are None where it never came to them
+    or has none."""
 
     model: str
     task: str
@@ -61,6 +62,7 @@ class RunSummary:
     work: Work
     search: Work
     complete: bool
+    effects: Tensor | None = None  # [layer head] of heads on the logits, NaN = not measured; None before the search
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,7 +81,7 @@ def summary_of(found: Discovery) -> RunSummary:
         corrupted=baseline.corrupted_logit_diff,
         accuracy=baseline.accuracy,
         n=baseline.n,
-        scores={"flap": found.scores.flap, "contrastive_flap": found.scores.contrastive_flap},
+        scores={score.value: found.scores.of(score) for score in found.scores.available()},
         candidates=int(found.keep.sum()),
         circuit=found.circuit,
         thresholds=found.thresholds,
@@ -87,6 +89,7 @@ def summary_of(found: Discovery) -> RunSummary:
         work=Work.of(found.cost),
         search=Work.of([search_cost(found.cost)]),
         complete=found.complete,
+        effects=found.steps[0].effects[:, : found.circuit.n_heads] if found.steps else None,
     )
 
 

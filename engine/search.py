@@ -55,10 +55,11 @@ class SearchStep:
     """One receiver searched: who was measured and who was important.
 
     ``receivers`` are the circuit heads (or the MLP) it stands for: none for the logits, several for a shared k or
-    v. ``thresholds [layer]`` is the smallest |f| that counts for a sender of that layer, infinite where no sender
-    can. ``spent`` is what path patching had taken once the step was measured. The receivers of a layer are
-    measured together, so its steps all carry what stood booked after the whole layer; None where nobody kept a
-    ledger. ``mlps``: matrices have a last column for MLPs (engine/nodes.py).
+    v. ``thresholds [layer]`` is the smallest |f| that counts for a sender of that layer, infinite
+    where no sender can; with other algorithms the tolerance of ACDC, the weakest score EAP took. ``spent`` is what
+    the search had taken once the step was measured. The receivers of a layer are measured together, so its steps
+    all carry what stood booked after the whole layer; None where nobody kept a ledger. ``mlps``: matrices have a last
+    column for MLPs (engine/nodes.py).
     """
 
     receivers: tuple[Node, ...]

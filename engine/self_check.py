@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -58,7 +58,7 @@ def self_check(
     Raises HeadlightError if they disagree by more than ``TOLERANCE``: results would not be exact.
     """
     activations = capture(model, clearest_pairs(activations, PAIRS), mlps=mlps)
-    receivers, senders = _receivers(model, mlps), _senders(model, mlps)
+    receivers, senders = few_receivers(model, mlps), few_nodes(model, mlps)
     ledger = Ledger(1.0, lambda flops: on_work())
     with ledger.stage(STAGE):
         patching = (NodePatching if mlps else PathPatching)(model, activations, senders, ledger)
@@ -69,7 +69,7 @@ def self_check(
             f"Fast path patching disagrees with the hooked reference on {model.name} by {largest:.2g} (allowed "
             f"{TOLERANCE:g}), so it is not used. Run the reference instead (--reference), or report the model."
         )
-    passes, prompts = _passes(model, mlps), activations.prompts
+    passes, prompts = check_passes(model, receivers, mlps), activations.prompts
     fast = 2 * forward_flops(model.parts, prompts) + sum(row.flops for row in ledger.rows())
     flops = fast + passes * hooked_flops(model, prompts)
     check = SelfCheck(len(receivers) * len(senders), len(prompts), passes, largest, flops)
@@ -83,25 +83,32 @@ def check_flops(model: Model, activations: Activations, mlps: bool = False) -> f
         return 0.0
     prompts = activations.prompts
     share = min(PAIRS, len(prompts)) / len(prompts)
-    return share * (2 * forward_flops(model.parts, prompts) + _passes(model, mlps) * hooked_flops(model, prompts))
+    passes = check_passes(model, few_receivers(model, mlps), mlps)
+    return share * (2 * forward_flops(model.parts, prompts) + passes * hooked_flops(model, prompts))
 
 
-def _receivers(model: Model, mlps: bool) -> list[Receiver]:
+def few_receivers(model: Model, mlps: bool = False) -> list[Receiver]:
     top = model.n_layers - 1
     late = Head(top, model.n_heads - 1)
     inputs = [Receiver(letter, late) for letter in (Input.Q, Input.K, Input.V)]
     return [LOGITS, *([*inputs, *([Receiver(Input.MLP, Mlp(top))] if mlps else [])] if top > 0 else [])]
 
 
-def _senders(model: Model, mlps: bool) -> tuple[Node, ...]:
-    """One head (and MLP) of an early, a middle and the last layer below the receivers; each index another."""
+def few_senders(model: Model) -> tuple[Head, ...]:
+    """One head of an early, a middle and the last layer below the receivers; each index another."""
     layers = sorted({0, (model.n_layers - 1) // 2, max(0, model.n_layers - 2)})
-    heads = (Head(layer, i % model.n_heads) for i, layer in enumerate(layers))
-    return (*heads, *(map(Mlp, layers) if mlps else ()))
+    return tuple(Head(layer, i % model.n_heads) for i, layer in enumerate(layers))
 
 
-def _passes(model: Model, mlps: bool) -> int:
-    return sum(reference_passes(receiver, len(_senders(model, mlps))) for receiver in _receivers(model, mlps))
+def few_nodes(model: Model, mlps: bool) -> tuple[Node, ...]:
+    """The few senders, and the MLPs of their layers if they are nodes."""
+    heads = few_senders(model)
+    return (*heads, *(Mlp(head.layer) for head in heads if mlps))
+
+
+def check_passes(model: Model, receivers: Sequence[Receiver], mlps: bool = False) -> int:
+    """Hooked forwards of all pairs that the few senders take to ``receivers``, all in the last layer or the logits."""
+    return sum(reference_passes(receiver, len(few_nodes(model, mlps))) for receiver in receivers)
 
 
 def _difference(

@@ -9,6 +9,7 @@ from enum import StrEnum
 from engine.errors import HeadlightError
 from engine.merge import check_union
 from engine.pruning import check_sparsity
+from engine.scores.kinds import Score, Source
 from engine.tasks.prompts import Metric
 
 
@@ -17,6 +18,24 @@ class Method(StrEnum):
 
     APP = "app"
     DENSE = "dense"
+
+
+class Algorithm(StrEnum):
+    """How edges are chosen among the candidates.
+
+    path_patching  those whose effect on their receiver stands out, from the logits back (engine/search.py)
+    acdc           all but those that can be taken out, one by one, without a loss above the tolerance (engine/acdc.py)
+    eap            the strongest by a first-order score of every edge at once (engine/eap.py)
+    eap_ig         the same with gradients averaged on the way from the corrupted to the clean embeddings
+    """
+
+    PATH_PATCHING = "path_patching"
+    ACDC = "acdc"
+    EAP = "eap"
+    EAP_IG = "eap_ig"
+
+
+ATTRIBUTING = (Algorithm.EAP, Algorithm.EAP_IG)
 
 
 class Mode(StrEnum):
@@ -30,23 +49,18 @@ class Mode(StrEnum):
     SCREENED = "screened"
 
 
-class Score(StrEnum):
-    """Which head score makes the keep mask at a fixed sparsity; merged is the union of both masks."""
-
-    CONTRASTIVE_FLAP = "contrastive_flap"
-    FLAP = "flap"
-    MERGED = "merged"
-
-
 @dataclass(frozen=True)
 class Settings:
     """One run. Raises HeadlightError for values outside their range.
 
     ``sparsity`` None means automatic: cliff points of both scores, nine unions, the chosen one, or the one that
-    ``union`` names (engine/merge.py).
+    ``union`` names (engine/merge.py). ``flap_sparsity`` is FLAP's own for merged masks, where it differs from
+    ``sparsity``, which then is Contrastive-FLAP's alone.
     ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
-    ``min_effect``. ``mlps``: MLPs are nodes too (engine/patching/mlp_nodes.py). ``memory_budget`` is in bytes (None: a
-    share of what is free) and never changes a result.
+    ``min_effect``; all three belong to path patching, and so do ``mlps``, MLPs as nodes too
+    (engine/patching/mlp_nodes.py). Of the other algorithms acdc has its ``tolerance``, in units of
+    f, eap and eap_ig the ``top_edges`` they take; ``mode`` is of path patching and acdc.
+    ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
     """
 
     model: str = "smollm2-135m"
@@ -55,9 +69,13 @@ class Settings:
     seed: int = 0
     method: Method = Method.APP
     sparsity: float | None = None
+    flap_sparsity: float | None = None
     score: Score = Score.CONTRASTIVE_FLAP
     union: str | None = None
     mode: Mode = Mode.SCREENED
+    algorithm: Algorithm = Algorithm.PATH_PATCHING
+    top_edges: int = 100
+    tolerance: float = 0.01
     threshold_scale: float = 2.0
     min_effect: float = 0.01
     grid: bool = False
@@ -73,6 +91,8 @@ class Settings:
             raise HeadlightError(f"Expected at least 1 prompt pair, got {self.pairs}. Ask for 8 to 100.")
         if self.sparsity is not None:
             check_sparsity(self.sparsity)
+        if self.flap_sparsity is not None:
+            self._check_flap_sparsity(self.flap_sparsity)
         if self.union is not None:
             check_union(self.union)
         if self.union is not None and self.sparsity is not None:
@@ -84,12 +104,58 @@ class Settings:
             raise HeadlightError(f"Expected a threshold scale of 0 or more, got {self.threshold_scale:g}. Try 2.")
         if not (math.isfinite(self.min_effect) and 0 <= self.min_effect <= 1):
             raise HeadlightError(f"Expected a smallest effect from 0 to 1, got {self.min_effect:g}. Try 0.01.")
+        self._check_algorithm()
+
+    def _check_algorithm(self) -> None:
+        if self.top_edges < 1:
+            raise HeadlightError(f"Expected at least 1 edge to take, got {self.top_edges}. Ask for 10 to 1000.")
+        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise HeadlightError(f"Expected a tolerance of 0 or more, got {self.tolerance:g}. Try 0.01.")
+        if self.grid and self.algorithm is not Algorithm.PATH_PATCHING:
+            raise HeadlightError(
+                f"Expected no grid with {self.algorithm.value}, got one: it tries thresholds, which only path patching "
+                "has. Leave the grid out."
+            )
+        if self.mlps and self.algorithm is not Algorithm.PATH_PATCHING:
+            raise HeadlightError(
+                f"Expected heads alone with {self.algorithm.value}, got MLPs as nodes too, which only path patching "
+                "knows. Leave them out, or choose path_patching."
+            )
+
+    @property
+    def score_source(self) -> Source:
+        """What the score of the keep mask is measured from: the first runs, unless a fixed sparsity asks for more."""
+        fixed = self.method is Method.APP and self.sparsity is not None
+        return self.score.source if fixed else Source.RUNS
+
+    def _check_flap_sparsity(self, sparsity: float) -> None:
+        check_sparsity(sparsity)
+        if self.score is not Score.MERGED or self.sparsity is None:
+            raise HeadlightError(
+                f"Expected FLAP's own sparsity beside a sparsity and the score merged, got {sparsity:g} beside "
+                f"{'an automatic sparsity' if self.sparsity is None else f'the score {self.score.value}'}. Leave it "
+                "out, or set both: it is the sparsity of one of the two masks that merged unites."
+            )
 
     def densely(self) -> Settings:
         """The same run among all heads: what only a keep mask needs stands at its default."""
-        return replace(self, method=Method.DENSE, sparsity=None, score=Settings.score, union=None)
+        return replace(
+            self, method=Method.DENSE, sparsity=None, flap_sparsity=None, score=Settings.score, union=None
+        )
+
+    def standard(self) -> Settings:
+        """The dense path patching that another search of the same model and prompts is held against."""
+        return replace(
+            self.densely(), algorithm=Algorithm.PATH_PATCHING, top_edges=Settings.top_edges,
+            tolerance=Settings.tolerance,
+        )  # fmt: skip
 
     @property
     def report_seed(self) -> int:
         """Seed of the prompts a circuit is verified on: never those it was found on."""
         return self.seed + 1
+
+    @property
+    def tuning_seed(self) -> int:
+        """Seed of the prompts that settings are chosen by: neither those searched on nor those reported on."""
+        return self.seed + 2

@@ -4,7 +4,7 @@
    mean, read the metric. Masks shrink step by step, so each resumes where it differs from the last.
 2. Cliff points of both curves.
 3. The nine unions of cliff masks and the choice among them.
-4. For scale: random head sets of the same sizes.
+4. For scale: random head sets of the same sizes; on request, the curve of any other score.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from engine.ablation import Ablator
 from engine.cliffs import Cliffs, find_cliffs
@@ -23,8 +22,10 @@ from engine.metrics import faithfulness, performance
 from engine.prepare import Prepared
 from engine.progress import Watcher
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
+from engine.scores.kinds import Score
 
 STAGE = "sparsity sweep"
+PAPER_SCORES = (Score.CONTRASTIVE_FLAP, Score.FLAP)
 BAND_STAGE = "random heads"
 BAND_DRAWS = 5
 BAND_SPARSITIES = SWEEP_SPARSITIES[::10] + SWEEP_SPARSITIES[95:]
@@ -76,13 +77,12 @@ class Pruning:
 def prune(prepared: Prepared, watcher: Watcher) -> Pruning:
     """Sweep both scores and choose a union; the work of ``--sparsity auto``."""
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
-    scores = {"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap}
-    total = len(scores) * len(SWEEP_SPARSITIES)
+    total = len(PAPER_SCORES) * len(SWEEP_SPARSITIES)
     with ledger.stage(STAGE):
         ablator = Ablator(prepared.model, prepared.activations, ledger)
         sweeps = {}
-        for done, (name, values) in enumerate(scores.items()):
-            sweeps[name] = _sweep(prepared, ablator, name, values, watcher, done * len(SWEEP_SPARSITIES), total)
+        for number, score in enumerate(PAPER_SCORES):
+            sweeps[score.value] = _sweep(prepared, ablator, score, watcher, number * len(SWEEP_SPARSITIES), total)
         merges = nine_merges(
             prepared.scores.flap,
             prepared.scores.contrastive_flap,
@@ -94,12 +94,23 @@ def prune(prepared: Prepared, watcher: Watcher) -> Pruning:
     return Pruning(sweeps, merges, choice, ledger.rows())
 
 
+def sweep_of(prepared: Prepared, score: Score, watcher: Watcher) -> Sweep:
+    """The curve of one further score, which takes no part in the unions.
+
+    Raises HeadlightError if it has not been measured, Cancelled when stopped.
+    """
+    ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
+    with ledger.stage(STAGE):
+        ablator = Ablator(prepared.model, prepared.activations, ledger)
+        return _sweep(prepared, ablator, score, watcher, 0, len(SWEEP_SPARSITIES))
+
+
 def _sweep(
-    prepared: Prepared, ablator: Ablator, name: str, scores: Tensor, watcher: Watcher, done: int, total: int
+    prepared: Prepared, ablator: Ablator, score: Score, watcher: Watcher, done: int, total: int
 ) -> Sweep:
     sizes, values = [], []
     for step, sparsity in enumerate(SWEEP_SPARSITIES):
-        mask = keep_mask(scores, sparsity)
+        mask = prepared.scores.keep(score, sparsity)
         sizes.append(int(mask.sum()))
         # Small models have fewer masks than steps: an unchanged mask has an unchanged metric.
         unchanged = step > 0 and sizes[-1] == sizes[-2]
@@ -108,7 +119,7 @@ def _sweep(
     clean, corrupted = prepared.activations.clean, prepared.activations.corrupted
     curve = tuple(performance(value, clean) for value in values)
     return Sweep(
-        score=name,
+        score=score.value,
         sparsities=SWEEP_SPARSITIES,
         sizes=tuple(sizes),
         performance=curve,

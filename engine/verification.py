@@ -52,26 +52,3 @@ def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) 
         corrupted_logit_diff=activations.corrupted,
         live_mlps=None if mlps is None else int(mlps.sum()),
     )
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """A circuit's heads against known ones: ``precision`` |C∩K|/|C|, ``recall`` |C∩K|/|K|."""
-
-    precision: float
-    recall: float
-    found: int  # |C|
-    known: int  # |K|
-    common: int
-
-
-def agreement(found: Tensor, known: Tensor) -> Agreement:
-    """Precision and recall of mask ``found`` against mask ``known``; NaN where a side is empty."""
-    common, size, known_size = int((found & known).sum()), int(found.sum()), int(known.sum())
-    return Agreement(
-        precision=common / size if size else float("nan"),
-        recall=common / known_size if known_size else float("nan"),
-        found=size,
-        known=known_size,
-        common=common,
-    )

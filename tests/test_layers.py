@@ -14,8 +14,13 @@ CODE = sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "pages").rglob("*.py")
 ENGINE = [path for path in CODE if ROOT / "engine" in path.parents]
 BRIDGE = ROOT / "engine" / "models" / "bridge.py"
 FIGURES = ROOT / "engine" / "figures"
+# Counting what was found needs no model either; a circuit is kept as a graph, so networkx may come with it.
+COUNTING = ("agreement", "frequency", "overlap", "answer_key_file")
+EVALUATION = ROOT / "engine" / "evaluation"
 # What a module imports to compute head scores and masks: no model, no network.
-PURE = ("scores", "pruning", "cliffs", "merge")
+PURE = (*sorted((ROOT / "engine" / "scores").glob("*.py")), *(ROOT / "engine" / f"{name}.py" for name in (
+    "pruning", "cliffs", "merge", "ranking",
+)))  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -54,8 +59,22 @@ def test_one_module_imports_transformer_lens():
 
 
 def test_scores_masks_cliffs_and_merges_need_no_model():
-    for name in PURE:
+    for path in PURE:
         for package in ("engine.models", "engine.patching", "engine.pipeline", "transformers", "networkx"):
+            assert importers(package, [path]) == []
+
+
+def test_one_module_of_the_evaluation_runs_a_model_and_its_metrics_none():
+    metrics = [path for path in CODE if path.parent == EVALUATION and path.name != "evaluate.py"]
+    assert len(metrics) > 10
+    for package in ("engine.models", "engine.patching", "engine.prepare", "engine.pipeline", "engine.cost"):
+        assert importers(package, metrics) == []
+    assert importers("engine.pipeline", [EVALUATION / "evaluate.py"]) == []
+
+
+def test_counting_needs_no_model():
+    for name in COUNTING:
+        for package in ("engine.models", "engine.patching", "engine.pipeline", "transformers"):
             assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
 
 

@@ -14,8 +14,18 @@ examples:
   python -m engine score --task ioi --pairs 16 --out scores.json
   python -m engine effects --receiver 23.3.q --senders 22.0,22.1 --out -
   python -m engine discover --method app --sparsity auto --pairs 8 --out run.json
+  python -m engine tune --task ioi --pairs 8 --trials 40 --out front.json
   python -m engine verify --circuit run.json --out -
+  python -m engine stability --circuit run.json --resamples 10 --out stability.json
+  python -m engine receipt --circuit run.json --of 9.6,2.2:9.6.k --out -
+  python -m engine evaluate --circuit run.json --out evaluation.json
 """
+
+# Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
+SCORES = (
+    "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
+    "integrated_attribution", "walk", "rank_sum", "equal_union", "walk_union",
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +42,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_effects(commands)
     _add_discover(commands)
+    _add_tune(commands)
     _add_verify(commands)
+    _add_evaluate(commands)
+    _add_agreement(commands)
+    _add_stability(commands)
+    _add_receipt(commands)
     return parser
 
 
@@ -59,9 +74,19 @@ def _add_discover(commands) -> None:
         help="search in this of the nine unions, named by a cliff of each score: first, biggest or fixed, such as "
         "first+biggest (default: the one chosen automatically)",
     )
+    _mode_option(discover)
     discover.add_argument(
-        "--mode", choices=("exact", "screened"), default="screened",
-        help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
+        "--algorithm", choices=("path_patching", "acdc", "eap", "eap_ig"), default="path_patching",
+        help="how edges are chosen: by path patching (default), taken out one by one (acdc), or the strongest by a "
+        "first-order score (eap, eap_ig)",
+    )
+    discover.add_argument(
+        "--top-edges", type=int, default=100, metavar="N", help="edges that eap and eap_ig take (default: 100)"
+    )
+    discover.add_argument(
+        "--tolerance", type=float, default=0.01, metavar="F",
+        help="of acdc: an edge goes if that changes the metric by no more, in units of clean - corrupted "
+        "(default: 0.01)",
     )
     discover.add_argument(
         "--threshold-scale", type=float, default=2.0, metavar="S", help="in standard deviations (default: 2)"
@@ -73,7 +98,24 @@ def _add_discover(commands) -> None:
     discover.add_argument(
         "--grid", action="store_true", help="try 16 pairs of these two thresholds and take the best circuit"
     )
+    discover.add_argument(
+        "--tune", type=int, metavar="N",
+        help="choose score, sparsities and both thresholds automatically, by N trials such as 40: see the command tune",
+    )
+    _scores_option(discover)
     _memory_option(discover)
+
+
+def _add_tune(commands) -> None:
+    tune = _stage(
+        commands, "tune",
+        "settings for a small and faithful circuit, by trials; they are kept, so the same command goes on where it "
+        "was stopped",
+    )  # fmt: skip
+    tune.add_argument("--trials", type=int, default=40, metavar="N", help="in all, with those kept (default: 40)")
+    _scores_option(tune)
+    _mode_option(tune)
+    _memory_option(tune)
 
 
 def _add_verify(commands) -> None:
@@ -83,10 +125,69 @@ def _add_verify(commands) -> None:
     heads.add_argument(
         "--heads", metavar="HEADS", help="heads such as 9.6,10.0; with MLPs such as m9, other MLPs are ablated too"
     )
-    verify.add_argument(
+    _ablation_option(verify)
+
+
+def _add_evaluate(commands) -> None:
+    evaluate = _stage(commands, "evaluate", "how true a circuit is, by every measure there is", from_file=True)
+    evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help="a run or a circuit as JSON")
+    _ablation_option(evaluate)
+    evaluate.add_argument(
+        "--draws", type=int, default=1000, metavar="N", help="drawings of the pairs for every interval (default: 1000)"
+    )
+    evaluate.add_argument(
+        "--random-circuits", type=int, default=20, metavar="K", help="of each sort, to compare with (default: 20)"
+    )
+
+
+def _ablation_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
         "--ablation", choices=("mean", "resample", "zero"), default="mean",
         help="what replaces the other heads' z: corrupted mean by template group (default), corrupted value, zero",
     )
+
+
+def _add_agreement(commands) -> None:
+    words = "how far a circuit and its head scores agree with a dense run and with answer keys; runs no model"
+    agreement = commands.add_parser("agreement", help=words, description=words)
+    agreement.add_argument("--circuit", type=Path, required=True, metavar="FILE", help="a run written by discover")
+    agreement.add_argument(
+        "--against", type=Path, metavar="FILE", help="another run of the same model and task, such as a dense one"
+    )
+    agreement.add_argument(
+        "--key", type=Path, metavar="FILE", help="an answer key of your own, beside the published and the kept ones"
+    )
+    agreement.add_argument("--keep-key", action="store_true", help="keep the key of --key for later runs and the app")
+    _output_option(agreement)
+
+
+def _add_stability(commands) -> None:
+    stability = _again(commands, "stability", "find a run's circuit again on resamples, other seeds, other templates")
+    stability.add_argument("--resamples", type=int, default=10, metavar="K", help="of its own prompts (default: 10)")
+    stability.add_argument("--seeds", type=int, default=5, metavar="K", help="fresh sets of prompts (default: 5)")
+    stability.add_argument("--no-templates", action="store_true", help="leave no template out in turn")
+
+
+def _add_receipt(commands) -> None:
+    receipt = _again(commands, "receipt", "what heads and edges of a circuit do on fresh prompts, with a verdict")
+    receipt.add_argument(
+        "--of", metavar="LIST", help="heads and edges such as 9.6,2.2:9.6.k,9.6:logits (default: all heads found)"
+    )
+    receipt.add_argument(
+        "--ablation", choices=("mean", "resample", "zero"), default="mean", help="of a head's z (default: mean)"
+    )
+
+
+def _again(commands, name: str, help_text: str) -> argparse.ArgumentParser:
+    """A subcommand that goes on with a run that discover wrote, by that run's own settings."""
+    again = commands.add_parser(name, help=help_text, description=help_text)
+    again.add_argument("--circuit", type=Path, required=True, metavar="FILE", help="a run written by discover")
+    again.add_argument("--rows", type=Path, metavar="FILE", help="the rows it was found on, if they were your own")
+    again.add_argument("--device", help="cpu, cuda, mps, or auto: all GPUs (default: the run's)")
+    again.add_argument("--dtype", help="auto, float32, bfloat16 or float16 (default: the run's)")
+    _memory_option(again)
+    _output_option(again)
+    return again
 
 
 def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argparse.ArgumentParser:
@@ -97,14 +198,14 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     stage.add_argument("--task", help=f"see the command tasks (default: {task})")
     stage.add_argument("--rows", type=Path, metavar="FILE", help="your own task instead: CSV or JSONL, see the README")
     stage.add_argument("--pairs", type=int, help=f"prompt pairs (default: {pairs})")
-    stage.add_argument("--seed", type=int, help="of the prompts (default: 0; verify --circuit: another than the run's)")
+    stage.add_argument("--seed", type=int, help="of the prompts (default: 0; with --circuit: another than the run's)")
     stage.add_argument(
         "--metric", choices=("logit_diff", "logit_diff_max", "prob_diff"), help="default: the task's own"
     )
     stage.add_argument("--bos", action="store_true", default=None, help="put the beginning-of-sequence token first")
     stage.add_argument("--device", default="cpu", help="cpu, cuda, mps, or auto: all GPUs (default: cpu)")
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
-    stage.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
+    _output_option(stage)
     return stage
 
 
@@ -113,6 +214,24 @@ def _mlps_option(stage: argparse.ArgumentParser) -> None:
         "--mlps", action="store_true",
         help="MLPs are nodes too, written m9: they send and receive, and no path runs through them unseen",
     )
+
+
+def _scores_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--scores", type=_scores, metavar="SCORE,…",
+        help="head scores that trials may choose from (default: those that take no backward pass)",
+    )
+
+
+def _mode_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--mode", choices=("exact", "screened"), default="screened",
+        help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
+    )
+
+
+def _output_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
 
 
 def _memory_option(stage: argparse.ArgumentParser) -> None:
@@ -129,8 +248,9 @@ def _mask_options(stage: argparse.ArgumentParser, default: str | None) -> None:
         + (" (default: auto)" if default else ""),
     )
     stage.add_argument(
-        "--score", choices=("contrastive_flap", "flap", "merged"), default="contrastive_flap",
-        help="which score prunes at a fixed sparsity (default: contrastive_flap)",
+        "--score", choices=SCORES, default="contrastive_flap", metavar="SCORE",
+        help=f"which score prunes at a fixed sparsity: {', '.join(SCORES)} (default: contrastive_flap); attributions "
+        "and rank_sum take backward passes",
     )
 
 
@@ -141,6 +261,14 @@ def _sparsity(text: str) -> str | float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected auto or a number from 0 to below 1, got {text!r}") from None
+
+
+def _scores(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in SCORES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(SCORES)}, got {unknown[0]!r}")
+    return names
 
 
 def _bytes(text: str) -> float:

@@ -1,4 +1,4 @@
-"""score, effects, discover, verify: settings from options, one stage of the engine, one JSON record."""
+"""score, effects, discover, tune, verify, evaluate: settings from options, one stage of the engine, one JSON record."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from torch import Tensor
 
 from engine import record
 from engine.ablation import Ablation, Ablator
+from engine.algorithms import check_algorithm
+from engine.attribution import with_score
 from engine.circuit import Circuit, Input
+from engine.circuit_file import read_circuit
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
 from engine.duration import duration
 from engine.errors import HeadlightError
+from engine.evaluation.evaluate import check_shape
+from engine.evaluation.evaluate import evaluate as evaluate_circuit
+from engine.evaluation.plan import Plan
+from engine.evaluation.words import summary
+from engine.evaluation_file import evaluation_json
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.nodes import Node, depth_of, heads_among, mlps_among, node_mask, nodes_of
@@ -31,11 +39,16 @@ from engine.pipeline import Discovery, keep_of
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check
-from engine.settings import Method, Mode, Score, Settings
+from engine.self_tests import SelfTests
+from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
+from engine.tuning.results import Tuning
+from engine.tuning.space import Space
+from engine.tuning.tune import check_tuned, with_scores
+from engine.tuning.tune import tune as find_settings
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
 
@@ -44,8 +57,8 @@ EFFECTS = "effects"
 
 def score(options: argparse.Namespace, console: Console) -> None:
     """Head scores; the keep mask and the sweep if a sparsity is asked for."""
-    settings, out = _settings(options), _output(options)
-    prepared = _prepare(options, settings, console)
+    settings, out = _settings(options), output(options)
+    prepared = with_score(_prepare(options, settings, console), settings.score, console)
     result = _run_json(prepared) | {"scores": record.scores_json(prepared.scores)}
     cost = prepared.cost
     if options.sparsity is not None:
@@ -54,16 +67,16 @@ def score(options: argparse.Namespace, console: Console) -> None:
         if pruning is not None:
             result["sweep"] = record.sweep_json(pruning)
             cost += pruning.cost
-    _write(result | {"cost": record.cost_json(cost)}, out)
+    write(result | {"cost": record.cost_json(cost)}, out)
 
 
 def effects(options: argparse.Namespace, console: Console) -> None:
     """Effects of many senders on one receiver, fast or by the reference."""
-    settings, out = _settings(options), _output(options)
-    model = _load(settings, console)
+    settings, out = _settings(options), output(options)
+    model = load(settings, console)
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
     senders = _senders(options.senders, model, receiver, settings.mlps)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
 
     def tick(share: float) -> None:
@@ -78,7 +91,7 @@ def effects(options: argparse.Namespace, console: Console) -> None:
         "receiver": str(receiver), "senders": [str(node) for node in senders], "reference": reference,
     }
     cost = record.cost_json((*prepared.cost, *ledger.rows()))
-    _write(result | {"effects": record.matrix(values), "cost": cost}, out)
+    write(result | {"effects": record.matrix(values), "cost": cost}, out)
 
 
 def _measured(
@@ -97,16 +110,61 @@ def _measured(
 
 def discover(options: argparse.Namespace, console: Console) -> None:
     """Find and verify a circuit; interrupted, the part found so far is still written."""
-    settings, out = _settings(options), _output(options)
-    model = _load(settings, console)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    settings, out = _settings(options), output(options)
+    if options.tune is not None:
+        check_tuned(settings, options.tune)
+    model = load(settings, console)
+    check_algorithm(model, settings.algorithm)
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    found = find_circuit(model, prepared.settings, console, prepared)
+    tuning, settings = None, prepared.settings
+    if options.tune is not None:
+        prepared, tuning = _tuned(prepared, options, options.tune, console)
+        if not tuning.complete:  # without the choice there is nothing to find
+            write(_tuning_json(prepared, tuning), out)
+            return
+        settings = tuning.chosen.settings
+    found = find_circuit(model, settings, console, prepared, tuning=tuning)
+    if found.self_tests is not None:
+        console.announce(_tested(found.self_tests))
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
-    _write(record.discovery_json(model, found), out)
+    write(record.discovery_json(model, found), out)
+
+
+def tune(options: argparse.Namespace, console: Console) -> None:
+    """Trials of settings, their front and the choice; interrupted, those done so far are kept and written."""
+    settings, out = _settings(options), output(options)
+    check_tuned(settings, options.trials)
+    prepared = _prepare(options, settings, console)
+    if not prepared.baseline.capable:
+        console.announce(f"warning: {prepared.baseline.verdict}")
+    write(_tuning_json(*_tuned(prepared, options, options.trials, console)), out)
+
+
+def _tuned(
+    prepared: Prepared, options: argparse.Namespace, trials: int, console: Console
+) -> tuple[Prepared, Tuning]:
+    """The trials, and what was prepared with the scores they chose from."""
+    space = Space() if options.scores is None else Space(tuple(Score(name) for name in options.scores))
+    prepared = with_scores(prepared, space, console)
+    tuning = find_settings(prepared, prepared.settings, trials, console, space)
+    chosen = tuning.chosen
+    console.announce(
+        f"{len(tuning.trials)} trials, {tuning.kept} of them kept from before, {tuning.pruned} pruned. Taken is number "
+        f"{chosen.number}, {tuning.reason}: {chosen.size} heads, faithfulness {chosen.faithfulness:.3f}, by mean "
+        f"ablation on {tuning.n} {'held-out' if tuning.seeds.fresh else 'of the same'} pairs."
+    )
+    if not tuning.complete:
+        console.announce("Interrupted. These trials are kept: the same command goes on from here.")
+    return prepared, tuning
+
+
+def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:
+    cost = record.cost_json((*prepared.cost, *tuning.cost))
+    return _run_json(prepared) | {"tuning": record.tuning_json(tuning), "cost": cost}
 
 
 def _outcome(found: Discovery) -> str:
@@ -121,6 +179,14 @@ def _outcome(found: Discovery) -> str:
     return f"{words}; {screening.recomputed:,} of {screening.estimated:,} estimated paths recomputed{off}"
 
 
+def _tested(done: SelfTests) -> str:
+    """Whether the run's self-tests passed; by how much those that did not failed."""
+    if done.passed:
+        return f"self-tests: all {len(done.tests)} passed"
+    failed = "; ".join(f"{test.name} is off by {test.value:.2g}, allowed {test.tolerance:g}" for test in done.failed)
+    return f"warning: self-tests failed ({failed}). Numbers of this run are not to be trusted; report the model."
+
+
 def verify(options: argparse.Namespace, console: Console) -> None:
     """Performance and faithfulness of given heads, all others ablated.
 
@@ -130,13 +196,13 @@ def verify(options: argparse.Namespace, console: Console) -> None:
     if options.circuit is not None:
         saved = record.read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
-    settings, out = _settings(options), _output(options)
-    model = _load(settings, console)
+    settings, out = _settings(options), output(options)
+    model = load(settings, console)
     names = (*saved.heads, *(saved.mlps or ())) if saved is not None else _names(options.heads)
     nodes = record.parse_nodes(names, model.n_layers, model.n_heads)
     mlps = bool(mlps_among(nodes)) or (saved is not None and saved.mlps is not None)
     settings = replace(settings, mlps=mlps)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
     with ledger.stage(VERIFICATION):
         ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
@@ -144,12 +210,30 @@ def verify(options: argparse.Namespace, console: Console) -> None:
         keep = keep if mlps else keep[:, :-1]
         result = verify_heads(prepared.activations, ablator, keep, settings.seed)
     circuit = record.circuit_json(Circuit(heads_among(nodes), (), model.n_layers, model.n_heads, mlps_among(nodes)))
-    _write(
+    write(
         _run_json(prepared)
         | {"keep": keep.tolist(), "circuit": circuit, "verification": record.verification_json(result)}
         | {"cost": record.cost_json((*prepared.cost, *ledger.rows()))},
         out,
     )
+
+
+def evaluate(options: argparse.Namespace, console: Console) -> None:
+    """All that says how true a circuit is; the prompts it was found on are run too, where its file has their seed."""
+    plan = Plan(Ablation(options.ablation), options.draws, options.random_circuits)
+    _fill_from_file(options, record.read_saved_circuit(options.circuit))
+    file = read_circuit(options.circuit.read_bytes())
+    settings, out = _settings(options), output(options)
+    model = load(settings, console)
+    check_shape(file.circuit, model)
+    found_on = settings if file.seed is None else replace(settings, seed=file.seed)
+    prepared = prepare(model, found_on, console, rows_of(options, settings, model))
+    evaluation = evaluate_circuit(prepared, file.circuit, settings.seed, console, plan)
+    for sentence in summary(evaluation):
+        console.announce(sentence)
+    result = _run_json(prepared) | {"circuit": record.circuit_json(file.circuit)}
+    cost = record.cost_json((*prepared.cost, *evaluation.cost))
+    write(result | {"evaluation": evaluation_json(evaluation), "cost": cost}, out)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -169,6 +253,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         "score": Score(options.score) if "score" in options else None,
         "union": getattr(options, "union", None),
         "mode": Mode(options.mode) if "mode" in options else None,
+        "algorithm": Algorithm(options.algorithm) if "algorithm" in options else None,
+        "top_edges": getattr(options, "top_edges", None),
+        "tolerance": getattr(options, "tolerance", None),
         "grid": getattr(options, "grid", None),
         "mlps": getattr(options, "mlps", None),
         "memory_budget": getattr(options, "memory_budget", None),
@@ -193,7 +280,7 @@ def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> 
         options.seed = int(saved.settings.get("seed", 0)) + 1
 
 
-def _load(settings: Settings, console: Console) -> Model:
+def load(settings: Settings, console: Console) -> Model:
     model = load_model(settings.model, settings.device, settings.dtype, console.announce)
     if model.note:
         console.announce(f"note: {model.note}")
@@ -201,8 +288,8 @@ def _load(settings: Settings, console: Console) -> Model:
 
 
 def _prepare(options: argparse.Namespace, settings: Settings, console: Console) -> Prepared:
-    model = _load(settings, console)
-    return prepare(model, settings, console, _custom_prompts(options, settings, model))
+    model = load(settings, console)
+    return prepare(model, settings, console, rows_of(options, settings, model))
 
 
 def _senders(text: str, model: Model, receiver: Receiver, mlps: bool) -> tuple[Node, ...]:
@@ -228,7 +315,7 @@ def _run_json(prepared: Prepared) -> record.Json:
     return record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
 
 
-def _output(options: argparse.Namespace) -> Path | None:
+def output(options: argparse.Namespace) -> Path | None:
     """Where the record goes, None for standard output; refused before the work rather than after it."""
     if options.out == "-":
         return None
@@ -238,7 +325,7 @@ def _output(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def _write(result: record.Json, out: Path | None) -> None:
+def write(result: record.Json, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(record.dumps(result) + "\n")
         sys.stdout.flush()
@@ -249,7 +336,7 @@ def _write(result: record.Json, out: Path | None) -> None:
         raise HeadlightError(f"Cannot write {out}: {error.strerror}. Choose another --out.") from error
 
 
-def _custom_prompts(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
+def rows_of(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
     """The rows of ``--rows`` as prompts; None for a built-in task."""
     if options.rows is None:
         return None

@@ -9,6 +9,7 @@ from engine.circuit import Input
 from engine.cliffs import Cliff, Cliffs
 from engine.heads import Head
 from engine.nodes import Node
+from engine.scores.kinds import TITLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,6 +107,56 @@ class UnionLike(Protocol):
     def performance(self) -> float: ...
 
 
+class SettingsLike(Protocol):
+    """What a trial chose: the score that prunes, its sparsity, FLAP's own in a union, and both thresholds."""
+
+    @property
+    def score(self) -> str: ...
+    @property
+    def sparsity(self) -> float | None: ...
+    @property
+    def flap_sparsity(self) -> float | None: ...
+    @property
+    def threshold_scale(self) -> float: ...
+    @property
+    def min_effect(self) -> float: ...
+
+
+class TrialLike(Protocol):
+    """A trial of settings: size (heads) and edges of its circuit, faithfulness a ratio (NaN if ``pruned``, a reason),
+    performance in percent, both on held-out prompts."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def settings(self) -> SettingsLike: ...
+    @property
+    def mask_size(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def edges(self) -> int: ...
+    @property
+    def faithfulness(self) -> float: ...
+    @property
+    def performance(self) -> float: ...
+    @property
+    def estimated(self) -> bool: ...
+    @property
+    def pruned(self) -> str: ...
+
+
+class TuningLike(Protocol):
+    """All trials, those no other beats (smallest first), and the one taken."""
+
+    @property
+    def trials(self) -> Sequence[TrialLike]: ...
+    @property
+    def front(self) -> Sequence[TrialLike]: ...
+    @property
+    def chosen(self) -> TrialLike: ...
+
+
 class CostLike(Protocol):
     """What one stage takes."""
 
@@ -155,4 +206,4 @@ class EnoughLike(Protocol):
 
 
 KINDS = ("exact", "estimate")  # of an effect, by whether it is first-order only
-SCORE_NAMES = {"flap": "FLAP", "contrastive_flap": "C-FLAP"}
+SCORE_NAMES = {score.value: title for score, title in TITLES.items()}

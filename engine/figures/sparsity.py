@@ -89,7 +89,12 @@ def _add_curve(figure: go.Figure, sweep: SweepLike, xaxis: str, yaxis: str) -> N
     )  # fmt: skip
 
 
-DASHES = {"flap": "dash", "contrastive_flap": "solid"}  # told apart without colour, too
+# Told apart without colour, too.
+DASHES = {
+    "flap": "dash", "contrastive_flap": "solid", "merged": "dashdot", "output_difference": "dot",
+    "attribution": "longdash", "position_attribution": "longdashdot", "integrated_attribution": "5px,2px",
+    "walk": "8px,2px,2px,2px", "rank_sum": "12px,3px,3px,3px", "equal_union": "2px,6px", "walk_union": "14px,4px",
+}  # fmt: skip
 
 
 def _add_cliffs(figure: go.Figure, sweep: SweepLike, dark: bool, above: bool, xaxis: str, yaxis: str) -> None:

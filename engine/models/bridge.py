@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+EMBEDDING = "embed.hook_out"  # full name of the hook point behind the token embedding
+
 
 def boot(hf_model: Any, tokenizer: Any, folder: str) -> Any:
     """A TransformerBridge over ``hf_model``; importing transformer_lens takes seconds."""
@@ -48,3 +50,13 @@ def mlp_name(layer: int, point: str) -> str:
 def written_name(layer: int) -> str:
     """Full name of the hook point behind a layer's output projection."""
     return f"blocks.{layer}.attn.o.hook_out"
+
+
+def stream_name(layer: int) -> str:
+    """Full name of the hook point on the stream into a layer."""
+    return f"blocks.{layer}.hook_in"
+
+
+def stream_out_name(layer: int) -> str:
+    """Full name of the hook point on the stream out of a layer."""
+    return f"blocks.{layer}.hook_out"

@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.errors import HeadlightError
 from engine.models import bridge
 from engine.models.architectures import known_parts, parts_of
+from engine.models.fingerprint import fingerprint
 from engine.models.flops import MatmulCounter
 from engine.models.hooks import inspect
 from engine.models.parts import Parts
@@ -38,6 +39,7 @@ class Model:
         self.tokenizer = tokenizer
         self.lock = threading.RLock()
         self._bridge: Any = None
+        self._fingerprint: str | None = None
         self._pass_flops: dict[int, float] = {}
         self._parts, self._output_weights = None, None
         if hooked or not known_parts(self.config):
@@ -71,6 +73,14 @@ class Model:
             f"{self.config.model_type}: its parts are not known to the fast path, so every path runs through hooked "
             "forwards: exact, but slow."
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of its weights: those of another model, or of this one trained further, differ."""
+        with self.lock:
+            if self._fingerprint is None:
+                self._fingerprint = fingerprint(self.hf_model)
+            return self._fingerprint
 
     def output_weight(self, layer: int) -> Tensor:
         """The attention output projection of a layer, ``[d_model head·d_head]``, where z lies."""
@@ -126,6 +136,7 @@ class Model:
         """The hooked model, booted at first use; take ``lock`` before touching it."""
         with self.lock:
             if self._bridge is None:
+                _ = self.fingerprint  # while the weights are as they were loaded
                 self._bridge = bridge.boot(self.hf_model, self.tokenizer, self.tokenizer.name_or_path)
             return self._bridge
 

@@ -19,18 +19,20 @@ from engine.activations import Activations, BatchActivations, read_metric
 from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
 from engine.memory import MemoryPlan, plan_memory
-from engine.metrics import effect
+from engine.metrics import effect, is_nothing
 from engine.models.model import Model
 from engine.nodes import Node, depth_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
 from engine.patching.sweep import Streams, Window, plan_sweeps
 
-# Stages of the ledger. What is neither of the first two is pass 2: receivers, estimates, live layers.
+# Stages of the ledger. What path patching does in neither of the first two is pass 2: receivers, estimates, live
+# layers.
 LOGITS_STAGE = "logits stage"
 SENDER_SWEEP = "sender sweep"
 PASS_TWO = "pass 2"
-PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO)
+ATTRIBUTION = "attribution"  # of engine/eap.py: gradients, and their products with the sweep's streams
+PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO, ATTRIBUTION)
 
 Tick = Callable[[float], None]  # called between chunks with the share done, 0 to 1; may raise Cancelled
 # (receiver, f [layer head]) -> [layer head], True for senders whose exact effect decides who is important
@@ -218,10 +220,16 @@ class _ResumeQueue:
 
 
 def add_change(total: Tensor, item: BatchActivations, senders: Sequence[Node], values: Tensor) -> None:
-    """Add the metric's change ``values [sender batch]`` - clean to ``total [layer head]``."""
+    """Add the metric's change ``values [sender batch]`` - clean to ``total [layer head]``, or to each pair's own
+    place of ``total [layer head pair]``."""
     layers = [sender.layer for sender in senders]
     indices = [sender.index for sender in senders]
-    total[layers, indices] += (values.double() - item.clean_metric.double()).sum(dim=1).cpu()
+    change = values.double() - item.clean_metric.double()
+    if total.ndim == 2:
+        total[layers, indices] += change.sum(dim=1).cpu()
+    else:
+        pairs = torch.tensor(item.batch.indices)
+        total[layers, indices] = total[layers, indices].index_add(1, pairs, change.cpu())
 
 
 def layer_of(receivers: Sequence[Receiver]) -> int:
@@ -236,8 +244,7 @@ def layer_of(receivers: Sequence[Receiver]) -> int:
 
 def check_effect_unit(activations: Activations) -> None:
     """Effects are in units of clean minus corrupted: refuse when that is nothing."""
-    gap = activations.clean - activations.corrupted
-    if abs(gap) < 1e-6 * max(1.0, abs(activations.clean)):
+    if is_nothing(activations.clean - activations.corrupted, activations.clean):
         raise HeadlightError(
             f"The metric is the same on clean and corrupted prompts ({activations.clean:.4g}), so effects have no "
             "unit. Choose a task the model can do, or another corruption."

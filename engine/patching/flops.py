@@ -4,6 +4,10 @@
 2. Sender sweep: every sender carried up to the highest receiver, at all positions that can change.
 3. Pass 2: a receiver takes its senders' q, k or v and the attention they touch; and, measured
    exactly, the live model from its layer upwards.
+4. Attribution instead (engine/eap.py): every sender carried through all layers once, the gradients of each run, and
+   one product of every sender's stream with every receiver's gradient.
+5. ACDC (engine/acdc.py), roughly: a decision carries the receiver's stream from the sender up to it, and the streams of
+   the receivers above that hear of it; its estimates take one run forwards and back through these.
 
 Where MLPs are nodes (``node_patching_flops``) no sender is carried: what it writes is added to the clean stream.
 """
@@ -18,11 +22,15 @@ from engine.cost import attention_flops, gradient_flops, head_flops, mlp_flops, 
 from engine.heads import Head
 from engine.models.model import Model
 from engine.nodes import Mlp, Node, depth_of, heads_among
-from engine.patching.effects import LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
+from engine.patching.effects import ATTRIBUTION, LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
+from engine.patching.input_gradients import input_gradient_flops, receivers_by_layer, stream_gradient_flops
 from engine.patching.mlp_nodes import depths_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_passes
 from engine.settings import Mode
+
+# Of the streams above an edge that ACDC tries, those that hear of its change; measured on small random models.
+REACHED = 0.15
 
 
 def path_patching_flops(
@@ -97,6 +105,61 @@ def _written_flops(model: Model, senders: Sequence[Node], top: float, rows: Sequ
     """What heads below the depth ``top`` write; what MLPs write was captured."""
     below = [head for head in heads_among(senders) if head.layer < top]
     return sum(output_flops(model.parts.layers[head.layer], n, 1) for head in below for n in rows)
+def attribution_flops(
+    model: Model, items: Sequence[BatchActivations], senders: Sequence[Head], steps: int
+) -> dict[str, float]:
+    """By stage: scoring every edge among ``senders``, with gradients of ``steps`` runs. Reads shapes alone."""
+    total = 0.0
+    for item in items:
+        pairs, length = item.batch.clean.shape
+        total += steps * input_gradient_flops(model.parts, pairs, length, _tokens(model, item))
+        total += 2 * len(senders) * pairs * model.d_model  # the logits
+        for layer, receivers in receivers_by_layer(senders, model.group).items():
+            below = sum(sender.layer < layer for sender in senders)
+            total += steps * stream_gradient_flops(model.parts.layers[layer], _rows(item), len(receivers))
+            total += 2 * below * len(receivers) * _rows(item) * model.d_model
+    carried = _carried_flops(model, senders, model.n_layers, [_rows(item) for item in items])
+    return {ATTRIBUTION: total, SENDER_SWEEP: carried}
+
+
+def attribution_passes(model: Model, senders: Sequence[Head], steps: int) -> int:
+    """The same scores the plain way (engine/patching/eap_reference.py): pass 1 of each sender, two runs an edge."""
+    layers = receivers_by_layer(senders, model.group)
+    edges = len(senders) + sum(
+        len(receivers) * sum(sender.layer < layer for sender in senders) for layer, receivers in layers.items()
+    )
+    return len(senders) + 2 * steps * edges
+
+
+def acdc_flops(
+    model: Model,
+    items: Sequence[BatchActivations],
+    senders: Sequence[Head],
+    receivers: Mapping[Head, float],
+    mode: Mode,
+    recomputed: float,
+) -> dict[str, float]:
+    """By stage, a rough guess. ``receivers``: how likely each is heard still; ``recomputed`` as for path patching."""
+    visits, total = _visits(model, receivers), 0.0
+    mlps = [sum(mlp_flops(layer, _rows(item)) for item in items) for layer in model.parts.layers]
+    ends = [sum(mlp_flops(layer, len(item.batch.pairs)) for item in items) for layer in model.parts.layers]
+    for (layer, letter), chance in visits.items():
+        below = [sender.layer for sender in senders if sender.layer < layer]
+        above = sum(ends[layer:]) + sum(
+            heard * sum(mlps[layer:higher]) for (higher, _), heard in visits.items() if higher > layer
+        )
+        path = sum(_path_flops(model, item, layer, letter) for item in items)
+        decided = chance * sum(sum(mlps[sender:layer]) + path + REACHED * above for sender in below)
+        if mode is Mode.SCREENED:  # one run forwards and back serves all receivers of a layer
+            decided = recomputed * decided + (3 * REACHED * above * min(1.0, chance) if letter is Input.Q else 0.0)
+        total += decided
+    unembedded = sum(_logits_flops(model, item) for item in items)
+    logits = sum(sum(ends[sender.layer :]) + unembedded for sender in senders)
+    sweep = {}
+    if mode is Mode.SCREENED:
+        top = max((head.layer for head in receivers), default=0)
+        sweep = {SENDER_SWEEP: _carried_flops(model, senders, top, [_rows(item) for item in items])}
+    return {LOGITS_STAGE: logits, **sweep, PASS_TWO: total}
 
 
 def _visits(model: Model, receivers: Mapping[Head, float]) -> dict[tuple[int, Input], float]:

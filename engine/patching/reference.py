@@ -50,6 +50,17 @@ def reference_effects(
     return effect(total / len(activations.prompts), activations.clean, activations.corrupted).float()
 
 
+@torch.no_grad()
+def reference_by_pair(model: Model, activations: Activations, receiver: Receiver, sender: Head) -> Tensor:
+    """The same effect of one sender, pair by pair: ``[pair]``, whose mean is f."""
+    check_effect_unit(activations)
+    change = torch.empty(len(activations.prompts), dtype=torch.float64)
+    for item in activations.batches:
+        patched = _Frozen(model, item.batch, item.readout).metric(sender, receiver)
+        change[list(item.batch.indices)] = (patched.double() - item.clean_metric.double()).cpu()
+    return change / (activations.clean - activations.corrupted)
+
+
 def reference_passes(receiver: Receiver, senders: int) -> int:
     """Hooked forwards of all pairs, clean or corrupted, that ``reference_effects`` of so many senders runs."""
     recordings = 2  # of clean and corrupted z

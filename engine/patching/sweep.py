@@ -13,7 +13,7 @@ smallest stride that fits the memory budget, and recomputed from there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,6 +86,14 @@ class SenderSweep:
             if (index + 1) % self._stride == 0:
                 self._kept[index + 1] = stream
         return stream
+
+    def upwards(self) -> Iterator[Tensor]:
+        """``stream_into`` every layer from 0 to n_layers, in order, each once; nothing is kept."""
+        stream = self._kept[0]
+        yield stream
+        for index in range(len(self._parts.layers)):
+            stream = self._through(index, stream)
+            yield stream
 
     def _through(self, index: int, stream: Tensor) -> Tensor:
         """From the stream into layer ``index`` to the one out of it, its own senders added."""

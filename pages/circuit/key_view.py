@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from engine.answer_keys import AnswerKey, Overlap, answer_keys, models_with_keys, overlap
+from engine.answer_keys import AnswerKey, against_key, answer_keys, models_with_keys
 from engine.circuit import Circuit
-from engine.heads import Head, mask_of
-from engine.verification import agreement
+from engine.heads import Head
+from engine.overlap import Overlap
 from pages.circuit.shown import Shown
 from pages.shared import look
 from pages.shared.view import View
@@ -41,17 +41,15 @@ def show(shown: Shown, view: View) -> None:
 
 
 def _compare(circuit: Circuit, key: AnswerKey) -> None:
-    same = overlap(key, circuit.heads)
-    shape = circuit.n_layers, circuit.n_heads
-    numbers = agreement(mask_of(circuit.heads, *shape), mask_of(key.heads, *shape))
+    same = against_key(circuit.heads, key)
     found, known = len(circuit.heads), len(key.heads)
     look.facts(
         [
-            look.Fact("Precision", _percent(numbers.precision), "%", f"{numbers.common} of {found} heads found"),
-            look.Fact("Recall", _percent(numbers.recall), "%", f"{numbers.common} of {known} heads of the key"),
-            look.Fact("Found and in the key", f"{len(same.both)}", "heads", _list(same.both)),
-            look.Fact("Found only", f"{len(same.only_found)}", "heads", _list(same.only_found)),
-            look.Fact("In the key, not found", f"{len(same.missing)}", "heads", _list(same.missing)),
+            look.Fact("Precision", _percent(same.precision), "%", f"{len(same.common)} of {found} heads found"),
+            look.Fact("Recall", _percent(same.recall), "%", f"{len(same.common)} of {known} heads of the key"),
+            look.Fact("Found and in the key", f"{len(same.common)}", "heads", _list(same.common)),
+            look.Fact("Found only", f"{len(same.only_first)}", "heads", _list(same.only_first)),
+            look.Fact("In the key, not found", f"{len(same.only_second)}", "heads", _list(same.only_second)),
         ]
     )
     _roles(key, same)
@@ -67,13 +65,15 @@ def _list(heads: tuple[Head, ...]) -> str:
     return (", ".join(map(str, heads[:MOST_LISTED])) or "none") + more
 
 
-def _roles(key: AnswerKey, same: Overlap) -> None:
+def _roles(key: AnswerKey, same: Overlap[Head]) -> None:
     """How much of each role of the key was found."""
     members: defaultdict[str, list[Head]] = defaultdict(list)
     for head in key.heads:
         members[key.roles[head]].append(head)
     parts = [
-        f"{role}: {sum(head in same.both for head in heads)} of {len(heads)}" for role, heads in members.items() if role
+        f"{role}: {sum(head in same.common for head in heads)} of {len(heads)}"
+        for role, heads in members.items()
+        if role
     ]
     if parts:
         look.note(f"Found by role of the key. {'; '.join(parts)}.")

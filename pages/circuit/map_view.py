@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine.answer_keys import AnswerKey, overlap
+from engine.answer_keys import AnswerKey, against_key
 from engine.circuit import Circuit
 from engine.circuit_filter import filtered
 from engine.circuit_layers import Flow, Overview, by_layer, every_head
@@ -44,7 +44,7 @@ def look_of(
 ) -> Look:
     selected = parse_or_none(view.head)
     drawn = set(part.heads)
-    missing = overlap(key, shown.circuit.heads).missing if key is not None else ()
+    missing = against_key(shown.circuit.heads, key).only_second if key is not None else ()
     return Look(
         dark=dark,
         selected=selected if selected in drawn or selected in missing else None,

@@ -15,15 +15,17 @@ from engine.figures.ranks import rank_figure
 from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import Row
 from engine.heads import Head, mask_of
+from engine.scores.kinds import MEASURED, TITLES, Score
 from pages.compare.choice import Pair
 from pages.compare.heads import pick
 from pages.shared import look, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
+from pages.shared.score_views import UNITS
 from pages.shared.view import View
 
 MOST_MOVES = 20  # ranks of either side drawn
-NAMES = {"contrastive_flap": "C-FLAP", "flap": "FLAP"}
+NAMES = {score.value: TITLES[score] for score in MEASURED}
 
 
 def show(pair: Pair, view: View) -> None:
@@ -32,7 +34,7 @@ def show(pair: Pair, view: View) -> None:
         f"{term('C-FLAP')} and {term('FLAP')} rank heads before any patching. First the difference, right − left: "
         "orange heads score higher on the right. Then the ranks of each run’s highest heads.",
     )  # fmt: skip
-    name = _which(view)
+    name = _which(pair, view)
     left, right = pair.left.summary.scores[name], pair.right.summary.scores[name]
     if torch.equal(left, right):
         look.empty(
@@ -44,11 +46,12 @@ def show(pair: Pair, view: View) -> None:
     _twin(pair, name)
 
 
-def _which(view: View) -> str:
-    """The view's score, or C-FLAP where that is one which no run has by itself."""
-    name = view.score if view.score in NAMES else "contrastive_flap"
+def _which(pair: Pair, view: View) -> str:
+    """The view's score, or C-FLAP where that is one which not both runs have by themselves."""
+    both = [name for name in NAMES if all(name in run.summary.scores for run in (pair.left, pair.right))]
+    name = view.score if view.score in both else "contrastive_flap"
     state.show("score", name)
-    st.segmented_control("Score", list(NAMES), format_func=NAMES.__getitem__, required=True, **state.bound("score"))
+    st.segmented_control("Score", both, format_func=NAMES.__getitem__, required=True, **state.bound("score"))
     return name
 
 
@@ -59,9 +62,11 @@ def _figures(pair: Pair, name: str, left: Tensor, right: Tensor) -> None:
     first, second = st.columns(2, gap="medium")
     with first:
         st.markdown("##### Score difference")
-        look.note(f"{title}, right − left, in standard deviations of a layer’s channels.")
+        unit = UNITS[Score(name)]
+        what = "in standard deviations of a layer’s channels" if unit == "z" else f"as {unit}"
+        look.note(f"{title}, right − left, {what}.")
         chart(
-            drawn(_difference, left, right, title, head, dark), "compare_map",
+            drawn(_difference, left, right, name, head, dark), "compare_map",
             f"Map of the differences of the {title} scores of all heads, right minus left.", identity=identity,
             on_click=pick,
         )  # fmt: skip
@@ -74,8 +79,9 @@ def _figures(pair: Pair, name: str, left: Tensor, right: Tensor) -> None:
         )  # fmt: skip
 
 
-def _difference(left: Tensor, right: Tensor, title: str, head: Head | None, dark: bool) -> Any:
-    return heatmap_figure(right - left, name=f"{title}: right − left (z)", dark=dark, selected=head)
+def _difference(left: Tensor, right: Tensor, name: str, head: Head | None, dark: bool) -> Any:
+    bar = f"{SCORE_NAMES[name]}: right − left ({UNITS[Score(name)]})"
+    return heatmap_figure(right - left, name=bar, dark=dark, selected=head)
 
 
 def score_rows(pair: Pair, name: str) -> list[Row]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 from torch import Tensor
 
+from engine.algorithms import serves
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
 from engine.job import Job, JobState, Snapshot
@@ -15,7 +16,7 @@ from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
-from pages.explorer import search_choices, stage_costs
+from pages.explorer import search_choices, stage_costs, tuning_view
 from pages.shared import background, look, search_run
 from pages.shared.glossary import term
 from pages.shared.view import View
@@ -24,7 +25,8 @@ from pages.shared.work import result_of
 LEAD = (
     f"{term('path patching', 'Path patching')} walks back from the logits: which heads matter for the answer, which "
     f"heads feed their queries, keys and values, and so on. A head stays if its {term('effect')} stands out. Under "
-    f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}."
+    f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}. In its "
+    f"place: {term('ACDC')}, {term('EAP')} or {term('EAP-IG')}."
 )
 LAST_PILOT = "headlight_last_pilot"
 
@@ -38,6 +40,7 @@ def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | 
     live = shot is not None and shot.state.live
     keep = _candidates(prepared, settings, pruning)
     search_choices.show(prepared, view, pruning, live)
+    tuning_view.show(prepared, view)
     if job is not None and live:
         search_run.watch(job, settings)
         return None
@@ -55,6 +58,8 @@ def _candidates(prepared: Prepared, settings: Settings, pruning: Pruning | None)
         return None
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         return None
+    if not prepared.scores.has(settings.score):
+        return None
     return keep_of(prepared, settings, pruning)
 
 
@@ -63,15 +68,19 @@ def _offer(
 ) -> None:
     """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
     search_run.failed_or_cancelled(shot)
+    if not serves(prepared.model, settings.algorithm):
+        return  # the choices say why
     pilot = _look_ahead(prepared, settings, keep)
     estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, result_of(pilot))
-    if settings.mlps:
+    if settings.mlps and prepared.mlp_scores is None:
         look.note("MLPs are scored when the search starts; the numbers here take all of them for candidates.")
     elif keep is None:
-        look.note(
-            "The automatic choice waits for the performance curves; started now, the search begins when they are "
-            f"there. The numbers here are for {estimate.senders} heads."
+        waits = (
+            "The automatic choice waits for the performance curves; started now, the search begins when they are there."
+            if settings.sparsity is None
+            else "The ringed heads are known once their score is; started now, the search measures it first."
         )
+        look.note(f"{waits} The numbers here are for {estimate.senders} heads.")
     _estimate(estimate, "nodes" if settings.mlps else "heads")
     if shot is None or shot.result is None:  # else what was found says what it took
         stage_costs.show(estimate.likely, (*prepared.cost, *(pruning.cost if pruning else ())))
@@ -82,7 +91,7 @@ def _offer(
 
 def _look_ahead(prepared: Prepared, settings: Settings, keep: Tensor | None) -> Job | None:
     """The look ahead behind a close estimate; None where there is none and the estimate stays rough."""
-    if keep is None or not is_worthwhile(prepared):
+    if keep is None or not is_worthwhile(prepared, settings):
         return None
     before = st.session_state.get(LAST_PILOT)
     if before is not None and before != settings:

@@ -11,10 +11,11 @@ from engine.figures.export import figure_html, rows_csv
 from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import score_rows, sweep_rows
 from engine.heads import Head
-from engine.prepare import HeadScores, Prepared
+from engine.prepare import Prepared
+from engine.scores.head_scores import HeadScores
 from engine.settings import Settings
 from engine.sparsity_sweep import Pruning, RandomBand
-from pages.shared import background, curves, look, score_views, state
+from pages.shared import background, curves, further_scores, look, score_recall, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves
 from pages.shared.glossary import term
@@ -36,7 +37,25 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     look.step(2, "Which heads stand out?", LEAD)
     measured = curves.measure(settings)
     _controls(view, measured)
-    figure = drawn(_figure, prepared.scores, view.score, measured.pruning, measured.band, is_dark())
+    with st.container(key="own_flap"):
+        if view.own_flap_sparsity is not None:
+            _own_flap(view.own_flap_sparsity)
+    score_recall.show()
+    further_scores.progress(prepared, settings, view.mask_score)
+    figure = _map(prepared, view, settings, measured)
+    curves.progress(settings, measured)
+    _tables(prepared, measured, figure)
+    return measured
+
+
+def _map(prepared: Prepared, view: View, settings: Settings, measured: Curves) -> Figure | None:
+    """The map with its curve; None while the score shown is not there."""
+    if not prepared.scores.has(view.mask_score):
+        look.empty("The map appears here", "As soon as the score is measured, with its slider and the curves.")
+        return None
+    figure = drawn(
+        _figure, prepared.scores, view.score, view.own_flap_sparsity, measured.pruning, measured.band, is_dark()
+    )
     chart(
         figure,
         "scores",
@@ -47,9 +66,7 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
         slider=round(100 * view.sparsity),
         selected=_mark(prepared, view),
     )
-    curves.progress(settings, measured)
-    _tables(prepared, measured, figure)
-    return measured
+    return figure
 
 
 def _controls(view: View, measured: Curves) -> None:
@@ -70,6 +87,19 @@ def _controls(view: View, measured: Curves) -> None:
                 label, help=reason, key=f"preset_{label}", on_click=state.change, kwargs={"sparsity": sparsity},
                 icon=":material/check:" if sparsity == view.sparsity else None,
             )  # fmt: skip
+
+
+def _own_flap(sparsity: float) -> None:
+    """That FLAP's share of the union stands still, and the way back."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f"FLAP’s share of this union is kept at sparsity **{sparsity:.2f}**; the slider moves C-FLAP’s.",
+            width="content",
+        )
+        st.button(
+            "One sparsity for both", key="flap_together", icon=":material/undo:", on_click=state.change,
+            kwargs={"flap_sparsity": None},
+        )  # fmt: skip
 
 
 def _presets(view: View, measured: Curves) -> list[tuple[str, float, str]]:
@@ -101,12 +131,14 @@ def _mark(prepared: Prepared, view: View) -> dict[str, int] | None:
     return {"x": head.index, "y": head.layer} if head is not None else None
 
 
-def _figure(scores: HeadScores, shown: str, pruning: Pruning | None, band: RandomBand | None, dark: bool) -> Figure:
+def _figure(
+    scores: HeadScores, shown: str, flap: float | None, pruning: Pruning | None, band: RandomBand | None, dark: bool
+) -> Figure:
     """The slider's place and the selected head are no part of it: chart.js moves both."""
     view = View(score=shown)
     return explorer_figure(
         score_views.shown_scores(scores, shown),
-        score_views.drops(scores, shown),
+        score_views.drops(scores, shown, flap),
         name=score_views.BAR_NAMES[shown],
         sweeps=list(pruning.sweeps.values()) if pruning else [],
         active=None if shown == "merged" else view.mask_score.value,
@@ -116,8 +148,8 @@ def _figure(scores: HeadScores, shown: str, pruning: Pruning | None, band: Rando
     )
 
 
-def _tables(prepared: Prepared, measured: Curves, figure: Figure) -> None:
-    rows = score_rows({"contrastive_flap": prepared.scores.contrastive_flap, "flap": prepared.scores.flap})
+def _tables(prepared: Prepared, measured: Curves, figure: Figure | None) -> None:
+    rows = score_rows({score.value: prepared.scores.of(score) for score in prepared.scores.available()})
     points = sweep_rows(list(measured.pruning.sweeps.values()), measured.band) if measured.pruning is not None else []
     dark = is_dark()
     with st.expander("The same as tables, and downloads", key="twin_scores"):
@@ -132,6 +164,7 @@ def _tables(prepared: Prepared, measured: Curves, figure: Figure) -> None:
             look.download("Scores as CSV", lambda: rows_csv(rows), "head-scores.csv", "text/csv")
             if points:
                 look.download("Curves as CSV", lambda: rows_csv(points), "curves.csv", "text/csv")
-            look.download(
-                "Figure as HTML", lambda: figure_html(figure, "Head scores", dark), "head-scores.html", "text/html"
-            )
+            if figure is not None:
+                look.download(
+                    "Figure as HTML", lambda: figure_html(figure, "Head scores", dark), "head-scores.html", "text/html"
+                )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.explorer import circuit_view, find_circuit, head_scores, task_check
-from pages.shared import frame, head_card, state
+from pages.shared import frame, further_scores, head_card, state
 
 
 def show() -> None:
@@ -18,6 +18,7 @@ def show() -> None:
         prepared = task_check.show(settings)
     if prepared is None:
         return
+    prepared = further_scores.measured(prepared, settings, view.mask_score)
     with scores:
         curves = head_scores.show(prepared, view, settings)
     with search:

@@ -9,9 +9,10 @@ import streamlit as st
 from engine.figures.export import figure_html
 from engine.figures.heatmap import heatmap_figure
 from engine.heads import Head
-from engine.prepare import HeadScores, Prepared
-from engine.settings import Score
-from pages.shared import background, look, score_views, state
+from engine.prepare import Prepared
+from engine.scores.head_scores import HeadScores
+from engine.settings import Score, Settings
+from pages.shared import background, further_scores, look, score_recall, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import MAPS, SCORES, View
 
@@ -26,11 +27,16 @@ PAIR = ("flap", "contrastive_flap")
 MAP_TITLES = {"both": "Both side by side", "one": "One, large"}
 
 
-def show(prepared: Prepared, view: View) -> None:
+def show(prepared: Prepared, view: View, settings: Settings) -> None:
     look.step(None, "Layer by head", LEAD)
     _controls(prepared, view)
+    if view.maps == "one" and not prepared.scores.has(view.mask_score):
+        further_scores.progress(prepared, settings, view.mask_score)
+        look.empty("The map appears here", "As soon as the score is measured.")
+        return
     if view.maps == "one":
-        figures = {view.score: drawn(_map, prepared.scores, view.score, view.sparsity, is_dark())}
+        own = view.own_flap_sparsity
+        figures = {view.score: drawn(_map, prepared.scores, view.score, view.sparsity, is_dark(), own)}
         _draw(prepared, view, *next(iter(figures.items())))
     else:
         figures = {name: drawn(_map, prepared.scores, name, view.sparsity, is_dark()) for name in PAIR}
@@ -58,6 +64,7 @@ def _controls(prepared: Prepared, view: View) -> None:
             "Sparsity", 0.0, 0.99, step=0.01, format="%.2f", width=260, help="Share of all heads removed.",
             **state.bound("sparsity", read=lambda value: round(value, 2)),
         )  # fmt: skip
+    score_recall.show()
     look.note(_kept_words(prepared, view))
 
 
@@ -74,9 +81,9 @@ def _kept_words(prepared: Prepared, view: View) -> str:
     )
 
 
-def _map(scores: HeadScores, name: str, sparsity: float, dark: bool) -> Figure:
+def _map(scores: HeadScores, name: str, sparsity: float, dark: bool, flap_sparsity: float | None = None) -> Figure:
     """The selected head is no part of it: chart.js moves that mark."""
-    kept = scores.keep(Score.CONTRASTIVE_FLAP if name == "difference" else Score(name), sparsity)
+    kept = scores.keep(score_views.score_of(name), sparsity, flap_sparsity)
     shown = score_views.shown_scores(scores, name)
     return heatmap_figure(shown, name=score_views.BAR_NAMES[name], dark=dark, kept=kept)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.head_scores import agreement, head_list, maps
-from pages.shared import background, curves, frame, head_card, state
+from pages.shared import background, curves, frame, further_scores, head_card, state
 from pages.shared.glossary import term
 from pages.shared.work import result_of
 
@@ -22,9 +22,10 @@ def show() -> None:
     prepared = frame.ready(settings)
     if prepared is None:
         return
+    prepared = further_scores.measured(prepared, settings, view.mask_score)
     scores, ranks, table, card = (st.container() for _ in range(4))
     with scores:
-        maps.show(prepared, view)
+        maps.show(prepared, view, settings)
     with ranks:
         agreement.show(prepared, view)
     with table:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from engine.heads import Head
     from engine.prepare import Prepared
+    from engine.scores.kinds import Source
 
 KEPT_GLANCES = 60
 KEPT_JOBS = 6  # of a kind
@@ -180,6 +181,32 @@ def _postpone_band(settings: Settings) -> None:
         background().postponed.add(band)
 
 
+def tune_job(settings: Settings, trials: int) -> Job | None:
+    return background().jobs.find(("tune", settings, trials))
+
+
+def start_tune(settings: Settings, trials: int) -> Job:
+    """So many trials of mask and thresholds: minutes. Result: Tuning. The random band waits for it."""
+    _postpone_band(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("tune", settings, trials), lambda watcher: work.tune(behind, settings, trials, watcher)
+    )
+
+
+def kept_trials(prepared: Prepared, settings: Settings) -> int:
+    """How many trials of these settings are kept on this machine."""
+    from engine.tuning.place import study_name, study_path
+    from engine.tuning.space import Space
+
+    name = study_name(prepared, settings, Space())
+    if not study_path(name).exists():  # without importing Optuna to find out
+        return 0
+    from engine.tuning.study import kept_trials
+
+    return kept_trials(name)
+
+
 def pilot_job(settings: Settings) -> Job | None:
     return background().jobs.find(("pilot", settings))
 
@@ -214,6 +241,19 @@ def start_roles(settings: Settings) -> Job:
     data = data_of(settings)
     behind = background()
     return behind.glances.submit(("roles", data), lambda watcher: work.roles(behind, data, watcher))
+
+
+def score_job(settings: Settings, source: Source) -> Job | None:
+    return background().glances.find(("score", data_of(settings), source))
+
+
+def start_score(settings: Settings, source: Source) -> Job:
+    """Head scores by backward passes: seconds, so they wait for no search. Result: attribution.Measured."""
+    data = data_of(settings)
+    behind = background()
+    return behind.glances.submit(
+        ("score", data, source), lambda watcher: work.score(behind, data, source, watcher)
+    )
 
 
 def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.answer_keys import answer_keys
 from engine.duration import duration
 from engine.estimate import dense_flops
-from engine.heads import Head, mask_of
+from engine.heads import Head
+from engine.overlap import overlap
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import search_cost
-from engine.settings import Method
-from engine.verification import Verification, agreement
-from pages.shared import background, look
+from engine.settings import ATTRIBUTING, Algorithm, Method
+from engine.verification import Verification
+from pages.shared import algorithm_words, background, look
 from pages.shared.work import result_of
 
 
@@ -65,26 +67,29 @@ def _agreements(found: Discovery, with_keys: bool) -> list[look.Fact]:
 
 
 def _agreement(found: Discovery, with_what: str, known: Iterable[Head]) -> look.Fact:
-    shape = found.circuit.n_layers, found.circuit.n_heads
-    same = agreement(mask_of(found.circuit.heads, *shape), mask_of(known, *shape))
+    known = tuple(known)
+    same = overlap(found.circuit.heads, known)
     return look.Fact(
         "Precision · recall",
         f"{100 * same.precision:.0f} · {100 * same.recall:.0f}",
         "%",
-        f"{look.count(same.common, 'head')} in common {with_what} ({same.known} heads)",
+        f"{look.count(len(same.common), 'head')} in common {with_what} ({len(known)} heads)",
     )
 
 
 def _dense_run(found: Discovery) -> Discovery | None:
-    if found.settings.method is Method.DENSE:
+    standard = found.settings.standard()
+    if standard == found.settings:
         return None
-    dense: Discovery | None = result_of(background.search_job(found.settings.densely()))
+    dense: Discovery | None = result_of(background.search_job(standard))
     return dense if dense is not None and dense.complete else None
 
 
 def _search(found: Discovery) -> look.Fact:
     """The thresholds the circuit was found with, and how effects were measured."""
-    used = found.thresholds
+    used, own = found.thresholds, algorithm_words.parameter(found.settings)
+    if own is not None:
+        return replace(own, note=f"{own.note}; {_measured(found)}")
     if used is None:
         return look.Fact("Scale s · smallest effect", "–", "", f"the grid was cancelled before; {_measured(found)}")
     source = "taken of the grid’s 16 pairs" if found.settings.grid else "as chosen"
@@ -95,6 +100,8 @@ def _search(found: Discovery) -> look.Fact:
 def _measured(found: Discovery) -> str:
     if (screening := found.screening) is not None:
         return f"effects screened, {screening.recomputed:,} of {look.count(screening.estimated, 'estimate')} recomputed"
+    if found.settings.algorithm in ATTRIBUTING:
+        return "every effect an estimate, none patched"
     return "effects exact, every path patched" if found.check else "effects exact, through hooked forwards"
 
 
@@ -104,7 +111,8 @@ def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
     passes = sum(row.forward_passes for row in found.cost)
     words = f"measured, calibration and pruning included; {duration(seconds)}"
     search = search_cost(found.cost).flops
-    if found.settings.method is Method.APP and found.complete and search:
+    patching = found.settings.algorithm is Algorithm.PATH_PATCHING
+    if patching and found.settings.method is Method.APP and found.complete and search:
         receivers = [node for node in found.circuit.nodes if node.layer > 0]
         recomputed = found.screening.recomputed / max(1, found.screening.estimated) if found.screening else 1.0
         mlps = found.settings.mlps

@@ -7,6 +7,22 @@ from html import escape
 import streamlit as st
 
 TERMS = {
+    "ACDC": (
+        "Automatic circuit discovery (Conmy et al. 2023): from the logits back, each edge is taken out if the metric "
+        "then changes by no more than the tolerance, in the circuit as it stands. What is left is the circuit."
+    ),
+    "EAP": (
+        "Edge attribution patching (Syed et al. 2023): an edge’s score is the change the corrupted sender makes in "
+        "what the receiver reads, times the gradient there. All edges at once, none patched; the strongest that hang "
+        "together are taken."
+    ),
+    "EAP-IG": (
+        "EAP with integrated gradients (Hanna et al. 2024): the gradient is the mean over five points on the way from "
+        "the corrupted prompt’s embeddings to the clean one’s."
+    ),
+    "tolerance": (
+        "Of ACDC: how much of clean − corrupted the metric may change, up or down, when one edge is taken out."
+    ),
     "FLAP": (
         "Variance of what a head hands to the output projection, over the prompts and tokens of the clean prompts, "
         "weighted by the projection. A z-score within each layer."
@@ -14,6 +30,24 @@ TERMS = {
     "C-FLAP": (
         "Contrastive-FLAP: how much the energy of what a head hands to the output projection differs between clean and "
         "corrupted prompts, weighted by the projection. A z-score within each layer."
+    ),
+    "output difference": (
+        "How much what a head writes into the stream changes from a clean prompt to its corrupted one: squared norm, "
+        "mean over prompts and tokens. Needs no backward pass."
+    ),
+    "attribution": (
+        "First order: a head’s change from clean to corrupted times the gradient of the metric at the clean prompts, "
+        "added up over tokens and prompts, its size. By position, sizes are taken token by token before they add up, "
+        "so that nothing cancels. Integrated, the gradient is averaged over 5 points on the way from the corrupted to "
+        "the clean embeddings."
+    ),
+    "rank sum": (
+        "The order of the heads by the sum of their ranks in C-FLAP and in attribution by position, told as the share "
+        "of the other heads that come after: 1 is the first."
+    ),
+    "equal union": (
+        "The best of FLAP and of C-FLAP in turn, until there are as many heads as one of them alone would keep. Told "
+        "as the share of the other heads that come after: 1 is the first."
     ),
     "mean ablation": (
         "A removed head’s output is replaced by its mean over the corrupted prompts of the same template, position by "
@@ -67,6 +101,10 @@ TERMS = {
     "faithfulness": (
         "(logit difference of the kept heads − corrupted) ÷ (clean − corrupted): 1 is the whole model, 0 as bad as the "
         "corrupted prompts."
+    ),
+    "trial": (
+        "One choice of mask and thresholds, searched by estimates and measured on prompts of its own. What trials "
+        "share is measured once, so a later one costs little. One that has no prospect is not searched."
     ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "

@@ -12,10 +12,12 @@ from engine.answer_keys import answer_keys
 from engine.cliffs import FIXED_SPARSITY, Cliff
 from engine.heads import Head
 from engine.pipeline import Discovery
-from engine.prepare import HeadScores, Prepared
-from engine.pruning import drop_sparsity, kept_count
+from engine.prepare import Prepared
+from engine.pruning import kept_count
+from engine.scores.head_scores import HeadScores
+from engine.scores.kinds import Score
 from engine.sparsity_sweep import Pruning
-from pages.shared import background, head_attention, head_effects, head_output, look, state
+from pages.shared import background, head_attention, head_effects, head_output, look, score_views, state
 from pages.shared.link import write_view
 from pages.shared.view import View
 
@@ -50,7 +52,7 @@ def show(
     if head is None:
         look.empty("No head selected", "Its card opens here.")
         return
-    _score_facts(prepared.scores, head)
+    _score_facts(prepared.scores, view.mask_score, head)
     known_as(prepared, head) if about is None else about(head)
     _why_kept(prepared.scores, view, pruning, head)
     head_effects.show(found, head)
@@ -97,15 +99,20 @@ def _link(view: View) -> None:
         st.code(f"{st.context.url or ''}?{urlencode(write_view(view))}#head-card", language=None, wrap_lines=True)
 
 
-def _score_facts(scores: HeadScores, head: Head) -> None:
+def _score_facts(scores: HeadScores, shown: Score, head: Head) -> None:
+    """Both FLAPs, and the score of the map where that is another."""
     total = scores.flap.numel()
     items = []
-    for name, values in (("C-FLAP", scores.contrastive_flap), ("FLAP", scores.flap)):
+    told = (Score.CONTRASTIVE_FLAP, Score.FLAP)
+    others = (shown,) if shown not in (*told, Score.MERGED) and scores.has(shown) else ()
+    for score in (*told, *others):
+        name, values = score_views.TITLES[score], scores.of(score)
         value = float(values[head.layer, head.index])
         rank = int((values > value).sum()) + 1
-        drop = float(drop_sparsity(values)[head.layer, head.index])
+        drop = float(scores.drops(score)[head.layer, head.index])
         gone = f"dropped at sparsity {drop:.2f}" if drop < 1 else "kept at every sparsity"
-        items.append(look.Fact(f"{name} score", look.signed(value, 2), "z", gone))
+        text = look.signed(value, 2) if score in told else f"{value:.3g}"
+        items.append(look.Fact(f"{name} score", text, score_views.UNITS[score], gone))
         items.append(look.Fact(f"{name} rank", f"{rank}", f"of {total}", "1 is the highest score"))
     look.facts(items)
 
@@ -136,8 +143,9 @@ def _why_kept(scores: HeadScores, view: View, pruning: Pruning | None, head: Hea
         kept = any(_margin(values, sparsity, head) > 0 for _, values, sparsity, _ in lists)
         title = "Among the kept heads of either score." if kept else "Kept by neither score."
     parts = [_admission(name, values, sparsity, why, head) for name, values, sparsity, why in lists]
-    ringed = bool(scores.keep(view.mask_score, view.sparsity)[head.layer, head.index])
-    parts.append(f"At the slider’s sparsity {view.sparsity:.2f} it is {'ringed' if ringed else 'not ringed'}.")
+    if scores.has(view.mask_score):
+        ringed = bool(scores.keep(view.mask_score, view.sparsity, view.flap_sparsity)[head.layer, head.index])
+        parts.append(f"At the slider’s sparsity {view.sparsity:.2f} it is {'ringed' if ringed else 'not ringed'}.")
     look.verdict(title, " ".join(parts), "yes" if kept else "wait")
 
 

@@ -15,13 +15,16 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.attribution import Measured
     from engine.enough import Enough
     from engine.heads import Head
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
     from engine.roles import Behaviour
+    from engine.scores.kinds import Source
     from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
 
@@ -104,7 +107,38 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
 
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
-    return discover(prepared.model, settings, watcher, prepared, pruning, pilot)
+    prepared = scored(behind, prepared, settings)
+    return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning_of(behind, settings))
+
+
+def tune(behind: Background, settings: Settings, trials: int, watcher: Watcher) -> Tuning:
+    from engine.tuning.tune import tune as find_settings
+
+    return find_settings(ready(behind, settings, watcher), settings, trials, watcher)
+
+
+def tuning_of(behind: Background, settings: Settings) -> Tuning | None:
+    """The automatic settings that these were taken from, if they were and it is still remembered."""
+    for key in reversed(behind.jobs.known()):
+        if isinstance(key, tuple) and key[0] == "tune" and data_of(key[1]) == data_of(settings):
+            tuning: Tuning | None = result_of(behind.jobs.find(key))
+            if tuning is not None and any(trial.settings == settings for trial in tuning.trials):
+                return tuning
+    return None
+
+
+def score(behind: Background, settings: Settings, source: Source, watcher: Watcher) -> Measured:
+    from engine.attribution import measure
+
+    return measure(ready(behind, settings, watcher), source, watcher)
+
+
+def scored(behind: Background, prepared: Prepared, settings: Settings) -> Prepared:
+    """With what somebody had measured of the score that the mask of ``settings`` needs."""
+    from engine.attribution import added
+
+    known = result_of(behind.glances.find(("score", data_of(settings), settings.score_source)))
+    return prepared if known is None else added(prepared, known)
 
 
 def pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:

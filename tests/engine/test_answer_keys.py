@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from engine.answer_keys import answer_keys, models_with_keys, overlap
+from engine.answer_keys import against_key, answer_keys, models_with_keys
 from engine.heads import Head
 from engine.models.registry import find_card
 from engine.models.sources import TOY_FOLDER
@@ -37,8 +37,9 @@ def test_most_models_have_no_key():
 
 def test_overlap_sorts_heads_into_three():
     [key] = answer_keys("toy-induction", "induction-random")
-    same = overlap(key, [Head(1, 2), Head(0, 5)])
-    assert (same.both, same.only_found, same.missing) == ((Head(1, 2),), (Head(0, 5),), (Head(0, 1),))
+    same = against_key([Head(1, 2), Head(0, 5)], key)
+    assert (same.common, same.only_first, same.only_second) == ((Head(1, 2),), (Head(0, 5),), (Head(0, 1),))
+    assert (same.precision, same.recall) == (0.5, 0.5)
 
 
 def test_models_with_keys_are_listed_once():

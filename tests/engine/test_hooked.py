@@ -153,7 +153,8 @@ def test_a_whole_run_of_an_architecture_without_known_parts(hooked, kind):
     assert found.complete and found.check is None and found.circuit.heads
     record = discovery_json(model, found)
     assert record["path_patching"] == "reference" and record["self_check"] is None and dumps(record)
-    assert [row.stage for row in found.cost] == ["calibration", "logits stage", "pass 2", "verification"]
+    stages = ["calibration", "self-tests", "logits stage", "pass 2", "verification"]
+    assert [row.stage for row in found.cost] == stages and record["self_tests"]["passed"]
     everything = torch.ones(2, 4, dtype=torch.bool)
     ledger = Ledger(1.0)
     with ledger.stage("test"):

@@ -11,7 +11,9 @@ from engine.activations import capture
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_file import circuit_in
 from engine.cost import Ledger
+from engine.draws import Plan
 from engine.errors import HeadlightError
+from engine.evaluation.evaluate import evaluate
 from engine.heads import Head
 from engine.hooked import end_logits
 from engine.models.bridge import hook_name, mlp_name
@@ -20,10 +22,14 @@ from engine.nodes import Mlp, node_mask
 from engine.pipeline import discover, keep_of
 from engine.prepare import prepare, prepare_mlps
 from engine.progress import Watcher
+from engine.receipt import receipts
 from engine.record import discovery_json, parse_circuit
 from engine.run_file import read_run
-from engine.settings import Method, Mode, Settings
+from engine.settings import Algorithm, Method, Mode, Settings
+from engine.stability import stability
 from engine.trail import trail_of
+from engine.tuning.tune import check_tuned
+from engine.wiring import wiring_of
 from tests.engine.random_prompts import random_prompts
 
 SETTINGS = Settings(
@@ -240,3 +246,23 @@ def test_the_toy_models_circuit_has_no_mlp(toy_model, mode):
     assert named == [("0.1", "1.2", Input.K), ("1.2", None, Input.LOGITS)]
     assert run.verification is not None and run.verification.live_mlps == 0
     assert run.verification.faithfulness == pytest.approx(1, abs=0.05)
+
+
+def test_what_knows_heads_alone_refuses_mlps_by_name(found):
+    model, run = found
+    prepared = prepare(model, replace(SETTINGS, mlps=False), Watcher(), random_prompts())
+    of_mlp = next(edge for edge in run.circuit.edges if edge.input is Input.MLP)
+    with pytest.raises(HeadlightError, match="An evaluation asks about heads"):
+        evaluate(prepared, run.circuit, 1, Watcher())
+    with pytest.raises(HeadlightError, match="A receipt asks about heads"):
+        receipts(prepared, run.circuit, [Head(0, 0)], Watcher())
+    with pytest.raises(HeadlightError, match="An MLP has no receipt"):
+        receipts(prepared, replace(run.circuit, mlps=()), [of_mlp], Watcher())
+    with pytest.raises(HeadlightError, match="Stability is about circuits of heads"):
+        stability(prepared, SETTINGS, Plan(), Watcher())
+    with pytest.raises(HeadlightError, match="Expected an edge between heads"):
+        wiring_of(run.circuit.edges, model.shape)
+    with pytest.raises(HeadlightError, match="Leave MLPs as nodes out"):
+        check_tuned(replace(SETTINGS, method=Method.APP), 10)
+    with pytest.raises(HeadlightError, match="Expected heads alone with acdc"):
+        replace(SETTINGS, algorithm=Algorithm.ACDC)

@@ -8,7 +8,7 @@ from engine.cost import Ledger
 from engine.hooked import end_logits
 from engine.mlp_scores import MlpScores, over_layers, score_mlps
 from engine.models.hooks import recorder
-from engine.scores import flap_channels
+from engine.scores.flap import flap_channels
 from engine.settings import Score
 from tests.engine.random_prompts import random_prompts
 

@@ -45,7 +45,7 @@ def test_a_pilot_at_hand_is_not_flown_again(toy_model, prepared):
 
 def test_with_few_pairs_there_is_no_point_in_looking_ahead(toy_model):
     few = prepare(toy_model, replace(SETTINGS, pairs=4), Watcher())
-    assert not is_worthwhile(few)
+    assert not is_worthwhile(few, SETTINGS)
     found = discover(toy_model, replace(SETTINGS, pairs=4), Watcher(), few)
     assert STAGE not in [row.stage for row in (*found.cost, *found.predicted)] and found.predicted
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine import record
+from engine.activations import read_metric
 from engine.circuit import Input
 from engine.errors import Cancelled, HeadlightError
 from engine.estimate import dense_flops, estimate_run
@@ -18,6 +19,7 @@ from engine.pipeline import SELF_CHECK, VERIFICATION, discover, keep_of, likely_
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.search import STAGE, Thresholds, search_cost
+from engine.self_tests import STAGE as SELF_TESTS
 from engine.settings import Method, Mode, Score, Settings
 from engine.sparsity_sweep import prune, random_band
 
@@ -66,8 +68,8 @@ def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning, monkeypatc
     found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
     stages = [row.stage for row in found.cost]
     assert stages == [
-        "calibration", "sparsity sweep", "look ahead", "self-check", "logits stage", "sender sweep", "pass 2",
-        "verification",
+        "calibration", "sparsity sweep", "look ahead", "self-check", "self-tests", "logits stage", "sender sweep",
+        "pass 2", "verification",
     ]  # fmt: skip
     assert all(row.seconds > 0 and row.flops > 0 and row.forward_passes > 0 for row in found.cost)
     assert [row.stage for row in found.predicted] == stages  # as it stood before the check was known
@@ -205,7 +207,7 @@ def test_cancelled_in_the_search_the_part_found_comes_back_marked(toy_model, pre
     assert json.loads(text)["complete"] is False
 
 
-@pytest.mark.parametrize("stage", ["sparsity sweep", SELF_CHECK, STAGE, VERIFICATION])
+@pytest.mark.parametrize("stage", ["sparsity sweep", SELF_CHECK, SELF_TESTS, STAGE, VERIFICATION])
 def test_cancelled_in_any_stage_what_came_before_is_kept(toy_model, prepared, pruning, stage, monkeypatch):
     monkeypatch.setattr("engine.self_check._checked", {})
     given = None if stage == "sparsity sweep" else pruning
@@ -249,6 +251,18 @@ class CancelAtOnce(Watcher):
     def cancelled(self):
         self.asked_after += self.reached
         return self.reached
+
+
+def test_every_run_tests_itself_and_a_failure_is_part_of_its_result(toy_model, prepared, pruning, monkeypatch):
+    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
+    assert found.self_tests is not None and found.self_tests.passed and found.self_tests.pairs == 2
+    saved = record.discovery_json(toy_model, found)["self_tests"]
+    assert saved["passed"] and [test["passed"] for test in saved["tests"]] == [True] * 7 and saved["skipped"] == []
+    monkeypatch.setattr("engine.self_tests.read_metric", lambda *given: 1.1 * read_metric(*given))
+    wrong = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
+    assert wrong.complete and wrong.self_tests is not None and not wrong.self_tests.passed
+    assert [test.name for test in wrong.self_tests.failed] == ["full patch"]
+    assert record.discovery_json(toy_model, wrong)["self_tests"]["passed"] is False
 
 
 def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepared, pruning, tmp_path):

@@ -17,7 +17,7 @@ from engine.progress import Watcher
 from engine.run_file import read_run
 from engine.run_summary import summary_of
 from engine.search import STAGE
-from engine.settings import Method, Settings
+from engine.settings import Method, Score, Settings
 from tests.engine.test_pipeline import CancelIn
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=4, method=Method.DENSE)
@@ -41,7 +41,8 @@ def check_same(read, made):
     """Field by field: matrices are equal, everything else is."""
     for name in made.scores:
         assert torch.equal(read.scores[name], made.scores[name])
-    assert replace(read, scores={}).__dict__ == replace(made, scores={}).__dict__
+    torch.testing.assert_close(read.effects, made.effects, rtol=0, atol=0, equal_nan=True)
+    assert replace(read, scores={}, effects=None).__dict__ == replace(made, scores={}, effects=None).__dict__
 
 
 @pytest.mark.parametrize("changes", [{}, {"method": Method.APP}, {"grid": True}, {"threshold_scale": 0.5}], ids=str)
@@ -51,6 +52,21 @@ def test_a_file_says_what_the_run_says(toy_model, changes):
     check_same(read, summary_of(run))
     assert read.thresholds == run.thresholds and read.circuit == run.circuit
     assert read.work.flops >= read.search.flops > 0
+
+
+def test_runs_from_before_the_further_scores_are_read_and_those_with_them_too(toy_model, saved):
+    old = copy.deepcopy(saved)
+    assert set(old["scores"]) == {"contrastive_flap", "flap", "output_difference"}
+    del old["scores"]["output_difference"]
+    assert set(read_run(as_file(old)).scores) == {"contrastive_flap", "flap"}
+    settings = replace(SETTINGS, method=Method.APP, sparsity=0.5, score=Score.RANK_SUM)
+    run = discover(toy_model, settings, Watcher())
+    read = read_run(record.dumps(record.discovery_json(toy_model, run)).encode())
+    check_same(read, summary_of(run))
+    assert {"attribution", "position_attribution"} < set(read.scores) and read.settings["score"] == "rank_sum"
+    del old["scores"]["flap"]
+    with pytest.raises(HeadlightError, match="flap"):
+        read_run(as_file(old))
 
 
 def test_a_cancelled_run_is_read_too(toy_model):

@@ -159,7 +159,7 @@ def test_names_say_what_about_what() -> None:
     ringed = replace(SETTINGS, sparsity=0.8, score=Score.FLAP, mode=Mode.EXACT)
     name = job_names.of(("search", ringed))
     assert name.what == "Search" and name.room == "explorer"
-    assert name.about[2:] == ("inside the flap mask at sparsity 0.80", "exact")
+    assert name.about[2:] == ("inside the FLAP mask at sparsity 0.80", "exact")
     loading = job_names.of(("ready", replace(SETTINGS, model="/a/folder/of-mine")))
     assert (loading.what, loading.about) == ("Loading", ("Induction, random words", "of-mine"))
     assert "threshold_scale" not in loading.view  # opening it changes nothing else

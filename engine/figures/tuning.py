@@ -1,0 +1,154 @@
+"""Trials of automatic settings by size and faithfulness: what no other beats, and the one taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from engine.figures import theme
+from engine.figures.results import KINDS, SCORE_NAMES
+from engine.figures.tables import Row
+
+if TYPE_CHECKING:
+    from engine.figures.results import SettingsLike, TrialLike, TuningLike
+
+LISTED = 4  # trials at one place that a hover names
+
+
+def tuning_figure(tuning: TuningLike, *, enough: float, dark: bool) -> go.Figure:
+    """Size to the right (heads), faithfulness upward (a ratio), one mark for all trials at one place.
+
+    Above ``enough`` the smallest is taken. The line is the Pareto front. Marks carry ``customdata = ["trial",
+    number]``, of the first trial there; the trace "selected" is for the one being looked at. Pruned trials have no
+    place.
+    """
+    figure = theme.blank(dark, 420)
+    searched = [trial for trial in tuning.trials if not trial.pruned]
+    if not searched:
+        theme.hint(figure, "No trial found a circuit.", dark)
+        return figure
+    right, low, high = _reach(searched, enough)
+    _add_rule(figure, enough, right, high, dark)
+    _add_front(figure, tuning.front, right, dark)
+    _add_marks(figure, searched, tuning, dark)
+    figure.add_scatter(
+        x=[], y=[], mode="markers", hoverinfo="skip", name="selected", showlegend=False,
+        marker={"symbol": "circle-open", "size": 22, "color": theme.ACCENT, "line": {"width": 3}},
+    )  # fmt: skip
+    figure.update_layout(
+        xaxis={"range": [0, right], "title": {"text": "heads in the circuit", "standoff": 8}, "fixedrange": True},
+        yaxis={"range": [low, high], "title": {"text": "faithfulness, held out"}, "fixedrange": True, "nticks": 7},
+        margin={"t": 56}, hoverdistance=14,
+    )  # fmt: skip
+    return figure
+
+
+def tuning_rows(tuning: TuningLike) -> list[Row]:
+    """One row a trial; a pruned one says why it was not searched."""
+    front = {trial.number for trial in tuning.front}
+    return [_row(trial, trial.number in front, trial.number == tuning.chosen.number) for trial in tuning.trials]
+
+
+def settings_words(settings: SettingsLike) -> str:
+    """``FLAP at 0.75 ∪ C-FLAP at 0.8 · s 2 · smallest effect 0.01``; sparsities are shares of heads pruned."""
+    thresholds = f"s {settings.threshold_scale:g} · smallest effect {settings.min_effect:g}"
+    if settings.sparsity is None:
+        return thresholds
+    if settings.score != "merged":
+        return f"{_score_name(settings.score)} at {settings.sparsity:g} · {thresholds}"
+    flap = settings.sparsity if settings.flap_sparsity is None else settings.flap_sparsity
+    return f"FLAP at {flap:g} ∪ C-FLAP at {settings.sparsity:g} · {thresholds}"
+
+
+def trial_places(trials: Sequence[TrialLike]) -> list[list[TrialLike]]:
+    """The trials that share a size and a faithfulness, smallest first; within one place in order."""
+    found: dict[tuple[int, float], list[TrialLike]] = {}
+    for trial in trials:
+        found.setdefault((trial.size, trial.faithfulness), []).append(trial)
+    return [found[place] for place in sorted(found)]
+
+
+def _reach(trials: Sequence[TrialLike], enough: float) -> tuple[float, float, float]:
+    """End of the size axis, and both ends of that of faithfulness."""
+    values = [0.0, enough, 1.0, *(trial.faithfulness for trial in trials)]
+    room = 0.1 * (max(values) - min(values))
+    return 1.06 * max(1, *(trial.size for trial in trials)), min(values) - room, max(values) + room
+
+
+def _add_rule(figure: go.Figure, enough: float, right: float, high: float, dark: bool) -> None:
+    """Where the smallest is taken."""
+    figure.add_shape(
+        type="rect", x0=0, x1=right, y0=enough, y1=high, layer="below", line={"width": 0},
+        fillcolor=theme.fade(theme.GOOD, 0.10),
+    )  # fmt: skip
+    figure.add_annotation(
+        text=f"faithful enough: {enough:g}", x=right, y=enough, xanchor="right", yanchor="bottom", showarrow=False,
+        font={"size": 12, "color": theme.muted(dark)},
+    )
+
+
+def _add_front(figure: go.Figure, front: Sequence[TrialLike], right: float, dark: bool) -> None:
+    """A stair: the best faithfulness of at most so many heads."""
+    figure.add_scatter(
+        x=[*(trial.size for trial in front), right],
+        y=[*(trial.faithfulness for trial in front), front[-1].faithfulness],
+        mode="lines", name="Pareto front", hoverinfo="skip",
+        line={"color": theme.muted(dark), "width": 1.5, "shape": "hv"},
+    )  # fmt: skip
+
+
+def _add_marks(figure: go.Figure, trials: Sequence[TrialLike], tuning: TuningLike, dark: bool) -> None:
+    """Filled on the front, a diamond the one taken, hollow where another trial is as small and more faithful."""
+    front = {(trial.size, trial.faithfulness) for trial in tuning.front}
+    taken = (tuning.chosen.size, tuning.chosen.faithfulness)
+    kinds: dict[str, list[list[TrialLike]]] = {"taken": [], "on the front": [], "another one beats it": []}
+    for place in trial_places(trials):
+        where = (place[0].size, place[0].faithfulness)
+        kinds["taken" if where == taken else "on the front" if where in front else "another one beats it"].append(place)
+    for (name, places), symbol in zip(kinds.items(), ("diamond", "circle", "circle-open"), strict=True):
+        named = [_first(place, tuning) for place in places]
+        figure.add_scatter(
+            x=[trial.size for trial in named], y=[trial.faithfulness for trial in named], mode="markers",
+            name=name, cliponaxis=False, customdata=[["trial", trial.number] for trial in named],
+            hovertext=[_hover(place) for place in places], hovertemplate="%{hovertext}<extra></extra>",
+            marker={"symbol": symbol, "size": 14 if name == "taken" else 10, "color": theme.CHOSEN,
+                    "line": {"width": 1.6, "color": theme.CHOSEN if symbol.endswith("open") else theme.page(dark)}},
+            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
+        )  # fmt: skip
+
+
+def _first(place: Sequence[TrialLike], tuning: TuningLike) -> TrialLike:
+    """The trial a mark stands for: the one taken, one of the front, else the first."""
+    rank = {trial.number: 1 for trial in tuning.front} | {tuning.chosen.number: 0}
+    return min(place, key=lambda trial: (rank.get(trial.number, 2), trial.number))
+
+
+def _hover(place: Sequence[TrialLike]) -> str:
+    trial = place[0]
+    lines = [f"<b>{trial.size} heads, faithfulness {trial.faithfulness:.3f}</b>"]
+    lines.append(f"performance {trial.performance:.1f} %")
+    lines += [f"{item.number}: {settings_words(item.settings)}" for item in place[:LISTED]]
+    if len(place) > LISTED:
+        lines.append(f"and {len(place) - LISTED} more trials")
+    return "<br>".join(lines)
+
+
+def _row(trial: TrialLike, on_front: bool, taken: bool) -> Row:
+    settings = trial.settings
+    measured = not trial.pruned
+    return {
+        "trial": trial.number, "score": _score_name(settings.score), "sparsity": settings.sparsity,
+        "FLAP sparsity": settings.flap_sparsity, "threshold scale s": settings.threshold_scale,
+        "smallest effect": settings.min_effect, "heads in the mask": trial.mask_size,
+        "heads": trial.size if measured else None, "edges": trial.edges if measured else None,
+        "faithfulness": trial.faithfulness if measured else None,
+        "performance %": trial.performance if measured else None,
+        "kind": KINDS[trial.estimated] if measured else None, "on the front": on_front, "taken": taken,
+        "not searched because": trial.pruned or None,
+    }  # fmt: skip
+
+
+def _score_name(score: str) -> str:
+    return SCORE_NAMES.get(str(score), str(score).replace("_", " "))

@@ -1,0 +1,54 @@
+"""Automatic settings as part of a run's record (engine/record.py): every trial, the front and the choice."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from engine.tuning.results import Trial, Tuning
+
+
+def tuning_json(tuning: Tuning) -> dict[str, Any]:
+    """Sizes in heads, performance in percent; null where a trial was pruned or nobody measured."""
+    on_front = {trial.number for trial in tuning.front}
+    return {
+        "trials": [
+            _trial_json(trial) | {"front": trial.number in on_front, "chosen": trial.number == tuning.chosen.number}
+            for trial in tuning.trials
+        ],
+        "reason": tuning.reason,
+        "seeds": {
+            "search": tuning.seeds.search, "held_out": tuning.seeds.held_out, "report": tuning.seeds.report,
+            "fresh": tuning.seeds.fresh,
+        },
+        "n": tuning.n,
+        "ablation": tuning.ablation.value,
+        "wanted": tuning.wanted,
+        "complete": tuning.complete,
+    }  # fmt: skip
+
+
+def _trial_json(trial: Trial) -> dict[str, Any]:
+    settings, outcome = trial.settings, trial.outcome
+    return {
+        "number": trial.number,
+        "score": settings.score.value,
+        "sparsity": settings.sparsity,
+        "flap_sparsity": settings.flap_sparsity,
+        "threshold_scale": settings.threshold_scale,
+        "min_effect": settings.min_effect,
+        "mask_size": trial.mask_size,
+        "mask_faithfulness": _finite(trial.mask_faithfulness),
+        "pruned": trial.pruned or None,
+        "heads": None if outcome is None else [str(head) for head in outcome.heads],
+        "edges": None if outcome is None else outcome.edges,
+        "faithfulness": _finite(trial.faithfulness),
+        "performance": _finite(trial.performance),
+        "estimated": None if outcome is None else outcome.estimated,
+        "seconds": trial.seconds,
+        "flops": trial.flops,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
