@@ -15,7 +15,11 @@ STAGE = "verification"
 
 @dataclass(frozen=True)
 class Verification:
-    """``performance`` in percent, ``faithfulness`` as a ratio: different numbers, never interchangeable."""
+    """``performance`` in percent, ``faithfulness`` as a ratio: different numbers, never interchangeable.
+
+    ``live_mlps`` is how many MLPs stayed live where those outside the circuit were ablated too; None where all did,
+    which is another, easier test.
+    """
 
     performance: float
     faithfulness: float
@@ -26,19 +30,25 @@ class Verification:
     circuit_logit_diff: float
     clean_logit_diff: float
     corrupted_logit_diff: float
+    live_mlps: int | None = None
 
 
 def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) -> Verification:
-    """Measure the heads of ``keep [layer head]`` alone on the prompts ``activations`` were captured from."""
+    """Measure the heads of ``keep [layer head]`` alone on the prompts ``activations`` were captured from.
+
+    With the MLPs' column (engine/nodes.py) all MLPs it does not keep are ablated as well.
+    """
     value = ablator.metric(keep)
+    heads, mlps = ablator.split(keep)
     return Verification(
         performance=performance(value, activations.clean),
         faithfulness=faithfulness(value, activations.clean, activations.corrupted),
-        sparsity=1 - float(keep.sum()) / keep.numel(),
+        sparsity=1 - float(heads.sum()) / heads.numel(),
         n=len(activations.prompts),
         seed=seed,
         ablation=ablator.kind,
         circuit_logit_diff=value,
         clean_logit_diff=activations.clean,
         corrupted_logit_diff=activations.corrupted,
+        live_mlps=None if mlps is None else int(mlps.sum()),
     )

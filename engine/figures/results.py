@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine.circuit import Input
 from engine.cliffs import Cliff, Cliffs
 from engine.heads import Head
+from engine.nodes import Node
 from engine.scores.kinds import TITLES
 
 if TYPE_CHECKING:
@@ -45,10 +46,13 @@ class BandLike(Protocol):
 
 
 class StepLike(Protocol):
-    """One receiver searched: effects and which of them are estimates, ``[layer head]``."""
+    """One receiver searched: effects and which of them are estimates, ``[layer head]``; with a last column for MLPs if
+    there are ``mlps``."""
 
     @property
-    def receivers(self) -> Sequence[Head]: ...
+    def mlps(self) -> bool: ...
+    @property
+    def receivers(self) -> Sequence[Node]: ...
     @property
     def input(self) -> Input: ...
     @property
@@ -56,7 +60,7 @@ class StepLike(Protocol):
     @property
     def estimated(self) -> Tensor: ...
     @property
-    def important(self) -> Sequence[Head]: ...
+    def important(self) -> Sequence[Node]: ...
 
 
 class ThresholdsLike(Protocol):

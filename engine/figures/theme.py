@@ -2,7 +2,7 @@
 
 Backgrounds are transparent, so a figure sits on any page, light or dark. The diverging scale is the
 same in both: its ends are of middling brightness and its middle is nearly transparent, so 0 fades
-into either background. Blue-orange and the four edge colours stay apart for colour-blind readers.
+into either background. Blue-orange and the edge colours stay apart for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ INPUT_COLOURS: dict[Input, str] = {
     Input.Q: "#3b8eea",
     Input.K: "#e0930a",
     Input.V: "#12a383",
+    Input.MLP: "#a8622c",
     Input.LOGITS: "#c8559b",
 }
 SCORE_COLOURS = {
