@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from engine.ablation import Ablation, Ablator
 from engine.circuit import Circuit, Edge
@@ -35,6 +36,15 @@ EDGES_ALONE = "edges alone"
 SAME = 0.02  # of faithfulness: a difference that no reader would act on
 
 
+class Gap(StrEnum):
+    """What lies between a circuit's edges and its heads."""
+
+    NONE = "nothing to speak of flows along edges that it does not list"
+    MISSING = "part of what its heads do flows along edges that it does not list"
+    AGAINST = "the edges that it does not list pull the metric down"
+    UNKNOWN = ""
+
+
 @dataclass(frozen=True, eq=False)
 class EdgeEvaluation:
     """``edges`` and ``heads``: faithfulness of the edges alone and of the heads with every edge among them;
@@ -54,24 +64,23 @@ class EdgeEvaluation:
     cost: tuple[CostRow, ...]
 
     @property
+    def standing(self) -> Gap:
+        """By the interval, and large enough to matter."""
+        gap = self.difference
+        if not gap.known:
+            return Gap.UNKNOWN
+        if gap.high < 0 and gap.value < -SAME:
+            return Gap.MISSING
+        return Gap.AGAINST if gap.low > 0 and gap.value > SAME else Gap.NONE
+
+    @property
     def words(self) -> str:
         """What the difference means, in a sentence or two."""
-        both = f"{self.edges.faithfulness.words()} by its edges alone, {self.heads.faithfulness.words()} by its heads"
         if not self.difference.defined:
             return self.edges.note
-        gap = self.difference
-        if gap.known and gap.low > 0 and gap.value > SAME:
-            return (
-                f"Faithfulness is {both}: the edges left out work against the answer, so with them the same heads do "
-                "worse."
-            )
-        if gap.known and gap.high < 0 and gap.value < -SAME:
-            return (
-                f"Faithfulness is {both}: part of what its heads do flows along edges that the circuit does not list."
-            )
-        if not gap.known:
-            return f"Faithfulness is {both}. How sure the difference is cannot be told: {gap.note}."
-        return f"Faithfulness is {both}: nothing to speak of flows along edges that the circuit does not list."
+        both = f"{self.edges.faithfulness.words()} by its edges alone, {self.heads.faithfulness.words()} by its heads"
+        meaning = self.standing.value or f"how sure the difference is cannot be told, {self.difference.note}"
+        return f"Faithfulness is {both}: {meaning}."
 
 
 def evaluate_edges(

@@ -14,7 +14,7 @@ from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.settings import Method
 from engine.verification import Verification
-from pages.shared import background, look
+from pages.shared import background, look, self_tests
 from pages.shared.work import result_of
 
 
@@ -29,6 +29,7 @@ def show(prepared: Prepared, found: Discovery, with_keys: bool = True) -> None:
             _cost(prepared, found),
         ]
     )  # fmt: skip
+    self_tests.badge(found.self_tests)
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 

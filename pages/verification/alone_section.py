@@ -57,7 +57,7 @@ def _draw(found: Evaluation) -> None:
             numbers.fact("Faithfulness", faithfulness.faithfulness, 2),
             numbers.fact("Performance", performance.performance, 0, "%"),
             numbers.fact("Accuracy", found.accuracy.circuit, 0, "%", f"model {_percent(found.accuracy.model)}", 100),
-            numbers.fact("KL from the model", found.kl, 3, "nats", "0 is the same prediction"),
+            numbers.fact("KL from the model", found.kl, 4, "nats", "0 is the same prediction"),
             numbers.fact(
                 "Probability difference", found.probability_difference.circuit, 2, "",
                 f"model {numbers.value(found.probability_difference.model, 2)}",
@@ -65,7 +65,10 @@ def _draw(found: Evaluation) -> None:
             *_gap(found),
         ]
     )  # fmt: skip
-    look.note(numbers.where(found.n, found.seed, found.fresh, found.plan.ablation, found.plan.draws))
+    look.note(
+        f"{numbers.measured_on(found)} Intervals are the middle 95 % of {found.plan.draws:,} drawings of the pairs: "
+        "they speak for other pairs of these templates."
+    )
     st.html(_kinds(found))
     _twin(found)
 
@@ -104,7 +107,7 @@ def _kinds(found: Evaluation) -> str:
     """Faithfulness and performance under each way to replace a head."""
     rows = "".join(
         f'<tr class="{"total" if one.ablation is found.plan.ablation else ""}">'
-        f'<th scope="row">{escape(one.ablation.value)} · {numbers.REPLACED_BY[one.ablation]}</th>'
+        f'<th scope="row">{numbers.REPLACED_BY[one.ablation]}</th>'
         f"<td>{numbers.value(one.faithfulness, 2)}</td><td>{escape(numbers.span(one.faithfulness, 2))}</td>"
         f"<td>{numbers.value(two.performance, 0)} %</td><td>{escape(numbers.span(two.performance, 0))}</td></tr>"
         for one, two in zip(found.faithfulness, found.performance, strict=True)

@@ -35,7 +35,7 @@ def show(found: Evaluation) -> None:
     _completeness(found.completeness)
     st.markdown("##### What each head adds")
     contributions(found.heads, "heads", "head", numbers.identity(found))
-    look.note(numbers.where(found.n, found.seed, found.fresh, found.plan.ablation, found.plan.draws))
+    look.note(numbers.measured_on(found))
 
 
 def _completeness(found: Completeness) -> None:
@@ -80,14 +80,14 @@ def contributions(found: Minimality[Any], name: str, noun: str, identity: Hashab
     for standing, words in _WORDS.items():
         if members := found.standing(standing):
             chips = "".join(f"<span>{member_name(member)}</span>" for member in members)
-            look.lead(f"{look.count(len(members), noun)} {words}:")
+            look.note(f"{look.count(len(members), noun)} {words}.")
             st.html(f'<div class="hl-heads">{chips}</div>')
     _twin(found, figure, name, noun, dark)
 
 
 _WORDS = {
-    Standing.NOISE: "inside the noise, the circuit would be as true without each",
-    Standing.AGAINST: "that work against the answer",
+    Standing.NOISE: "inside the noise: the circuit would be as true without any one of them",
+    Standing.AGAINST: "against the answer: the circuit would be more faithful without",
 }
 
 

@@ -51,7 +51,7 @@ def test_an_edge_that_is_missing_shows_in_the_difference(prepared):
     found = evaluate_edges(prepared, replace(KNOWN, edges=(TO_LOGITS,)), 1, Watcher(), Ablation.RESAMPLE)
     assert found.heads.faithfulness.value == pytest.approx(1, abs=0.02)
     assert found.difference.value == pytest.approx(-0.48, abs=0.1) and found.difference.high < 0
-    assert "flows along edges that the circuit does not list" in found.words
+    assert "flows along edges that it does not list" in found.words
 
 
 def test_every_number_is_that_of_its_pieces(toy_model, prepared):
@@ -77,8 +77,8 @@ def interval(value: float, low: float, high: float) -> Interval:
 @pytest.mark.parametrize(
     ("gap", "words"),
     [
-        (interval(0.3, 0.1, 0.5), "work against the answer"),
-        (interval(-0.3, -0.5, -0.1), "does not list"),
+        (interval(0.3, 0.1, 0.5), "pull the metric down"),
+        (interval(-0.3, -0.5, -0.1), "part of what its heads do"),
         (interval(-0.3, -0.5, 0.1), "nothing to speak of"),
         (interval(-0.01, -0.015, -0.005), "nothing to speak of"),
         (replace(interval(-0.3, float("nan"), float("nan")), n=1), "one pair has no interval"),
