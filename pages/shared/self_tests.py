@@ -28,7 +28,7 @@ def badge(tests: SelfTests | None) -> None:
 
 def title(tests: SelfTests) -> str:
     if tests.passed:
-        return f"{len(tests.tests)} self-tests passed"
+        return f"{look.count(len(tests.tests), 'self-test')} passed"
     failed = tests.failed
     return f":red[{len(failed)} of {look.count(len(tests.tests), 'self-test')} failed: {_names(failed)}]"
 

@@ -42,7 +42,7 @@ def choose(prepared: Prepared, settings: Settings, view: View) -> Subject | None
         state.show("ablation", view.ablation)
         st.segmented_control(
             "Removed heads become", ABLATIONS, format_func=TITLES.__getitem__, required=True, **state.bound("ablation"),
-            help="The mean over the corrupted prompts of the template, what the pair’s own corrupted prompt gives, or zero.",
+            help="The mean over the corrupted prompts of the template, its value on the pair’s own one, or zero.",
         )  # fmt: skip
         with st.popover("A circuit from a file", icon=":material/upload_file:"):
             _bring(file)
