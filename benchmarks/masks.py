@@ -94,7 +94,7 @@ def _all_scores(prepared: Prepared, repeats: int) -> tuple[Prepared, dict[Source
     costs: dict[Source, CostRow] = {}
     scored = prepared
     for _ in range(repeats):
-        for score in (Score.ATTRIBUTION, Score.INTEGRATED_ATTRIBUTION):
+        for score in (Score.ATTRIBUTION, Score.INTEGRATED_ATTRIBUTION, Score.WALK):
             row = with_score(prepared, score, Watcher()).cost[-1]
             if score.source not in costs or row.seconds < costs[score.source].seconds:
                 costs[score.source] = row

@@ -11,7 +11,8 @@
 
 ``exact`` runs the model for every decision. ``screened`` first estimates what taking out each edge of a receiver
 would do (engine/acdc_estimates.py), takes out together those below half the tolerance, and decides the others
-exactly, in the graph that leaves. The logits' edges, cheap, are all decided exactly.
+exactly, in the graph that leaves. The logits' edges, cheap, are all decided exactly. Of SmolLM2-135M on IOI, 26
+candidate heads, tolerance .01, both modes keep the same 13 heads and edges, screened at a sixth of the FLOPs.
 
 Decisions are run ahead of: a batch holds the next edges, each without those before it that are expected to go.
 Up to the first that turns out otherwise this is what one by one gives; from there it is run again.

@@ -21,9 +21,7 @@ from engine.models.model import Model
 from engine.patching.screening import Screening
 from engine.progress import Watcher
 from engine.search import SearchResult
-from engine.settings import Algorithm, Settings
-
-ATTRIBUTING = (Algorithm.EAP, Algorithm.EAP_IG)
+from engine.settings import ATTRIBUTING, Algorithm, Settings
 
 
 def points_of(algorithm: Algorithm) -> int:
@@ -57,7 +55,7 @@ def search_by(
 ) -> tuple[SearchResult, Screening | None]:
     """The search of ``settings.algorithm`` among ``senders``; path patching is not one of these."""
     if settings.algorithm is Algorithm.ACDC:
-        from engine.acdc import acdc  # pyright: ignore[reportMissingImports]
+        from engine.acdc import acdc
 
         return acdc(model, activations, senders, settings.tolerance, settings.mode, ledger, memory, watcher)
     if settings.algorithm not in ATTRIBUTING:

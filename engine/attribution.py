@@ -4,6 +4,7 @@
 2. Integrated attribution: the same at each of 5 points on the way from corrupted to clean embeddings; the gradients
    are averaged, the change of z is the whole one. Effects of all heads do not add up to the metric's change, as
    gradients of the embeddings themselves would: heads lie behind one another.
+3. The walk by estimates (engine/walk.py), with integrated attribution, which it is combined with.
 
 Each is booked under a stage of its own. A model whose parts are not known runs hooked forwards that autograd follows.
 """
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.cost import CostRow, Ledger, gradient_flops, hooked_flops, pass_flops
+from engine.cost import CostRow, Ledger, gradient_flops, hooked_flops, pass_flops, together
 from engine.errors import HeadlightError
 from engine.hooked import end_logits, hooked_gradients, recorded_embeddings
 from engine.models.bridge import EMBEDDING
@@ -31,7 +32,14 @@ from engine.scores import attribution_scores, position_attribution_scores, token
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import LAZY, PATH_STEPS, Score, Source
 from engine.settings import Settings
+from engine.walk import measure_walk, walk_flops
 
+FORMULAS = {
+    Score.ATTRIBUTION: attribution_scores,
+    Score.POSITION_ATTRIBUTION: position_attribution_scores,
+    Score.INTEGRATED_ATTRIBUTION: position_attribution_scores,
+}
+PATHS = (Source.PATH, Source.EDGES)  # their gradients are averaged on the way from corrupted to clean
 HOOKED_BACKWARD = 2  # forwards that a hooked forward with its backward pass takes: no weight has a gradient
 
 
@@ -58,15 +66,19 @@ def added(prepared: Prepared, measured: Measured) -> Prepared:
 
 def measure(prepared: Prepared, source: Source, watcher: Watcher) -> Measured:
     """The scores of one source of ``LAZY``; raises Cancelled."""
-    scores = LAZY[source]
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
-    if source is Source.PATH and not prepared.model.fast:
+    if source in PATHS and not prepared.model.fast:
         _check_embeddings(prepared.model, prepared.activations.batches)
+    found = dict(prepared.scores.measured)
     with ledger.stage(source.value):
+        if source is Source.EDGES:
+            found[Score.WALK] = measure_walk(prepared, ledger, lambda share: watcher.step(source.value, share, 1))
         attributions = _attributions(prepared, source, watcher, ledger)
-    formulas = {Score.ATTRIBUTION: attribution_scores}  # the others are by position
-    found = {score: formulas.get(score, position_attribution_scores)(attributions) for score in scores}
-    return Measured(HeadScores({**prepared.scores.measured, **found}), ledger.rows()[0])
+        for score in LAZY[source]:
+            if score in FORMULAS:
+                found[score] = FORMULAS[score](attributions)
+    rows = ledger.rows()
+    return Measured(HeadScores(found), together(rows, source.value, [row.stage for row in rows]))
 
 
 def cost_of(prepared: Prepared, settings: Settings) -> tuple[CostRow, ...]:
@@ -81,11 +93,12 @@ def source_flops(prepared: Prepared, source: Source) -> float:
         return points * HOOKED_BACKWARD * hooked_flops(prepared.model, prepared.prompts)
     parts = prepared.model.parts
     shapes = [(item, *item.batch.clean.shape) for item in prepared.activations.batches]
-    return points * sum(gradient_flops(parts, pairs, length, read_count(parts, item)) for item, pairs, length in shapes)
+    once = sum(gradient_flops(parts, pairs, length, read_count(parts, item)) for item, pairs, length in shapes)
+    return points * once + (walk_flops(prepared) if source is Source.EDGES else 0.0)
 
 
 def _points(source: Source) -> int:
-    return PATH_STEPS if source is Source.PATH else 1
+    return PATH_STEPS if source in PATHS else 1
 
 
 def _attributions(prepared: Prepared, source: Source, watcher: Watcher, ledger: Ledger) -> list[Tensor]:

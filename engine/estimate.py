@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from engine.ablation import masked_flops
-from engine.algorithms import ATTRIBUTING, points_of
+from engine.algorithms import points_of
 from engine.attribution import source_flops
 from engine.cost import CostRow, hooked_flops, pass_flops
 from engine.grid import GRID
@@ -48,7 +48,7 @@ from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import check_flops
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.self_tests import self_tests_flops
-from engine.settings import Algorithm, Method, Mode, Settings
+from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 from engine.verification import STAGE as VERIFICATION
 
@@ -62,6 +62,7 @@ EFFICIENCY = {
     CALIBRATION: 0.6,
     Source.GRADIENT.value: 0.6,
     Source.PATH.value: 0.6,
+    Source.EDGES.value: 0.85,
     SPARSITY_SWEEP: 0.6,
     SELF_CHECK: 0.25,
     SELF_TESTS: 0.25,

@@ -279,7 +279,9 @@ class _Run:
     def discovery(self, complete: bool) -> Discovery:
         pruning = self.pruning.cost if self.pruning is not None else ()
         pilot = (self.pilot.cost,) if self.pilot is not None else ()
-        tuning = self.tuning.cost if self.tuning is not None else ()
+        prepared = cost_of(self.prepared, self.settings)
+        booked = [row.stage for row in prepared]  # a score that tuning measured is not booked again
+        tuning = [row for row in self.tuning.cost if row.stage not in booked] if self.tuning is not None else []
         return Discovery(
             settings=self.settings,
             prompts=self.prepared.prompts,
@@ -295,7 +297,7 @@ class _Run:
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*cost_of(self.prepared, self.settings), *tuning, *pruning, *pilot, *self.ledger.rows()),
+            cost=(*prepared, *tuning, *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
             tuning=self.tuning,
         )

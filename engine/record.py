@@ -9,8 +9,9 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from torch import Tensor
 
@@ -238,6 +239,24 @@ def read_saved_circuit(path: Path) -> SavedCircuit:
         return SavedCircuit(record["model"], record["task"], dict(record["settings"]), heads)
     except (KeyError, TypeError) as error:
         raise HeadlightError(f"{path} holds no circuit: {error}. Give a file that discover wrote.") from error
+
+
+def settings_of(saved: SavedCircuit) -> Settings:
+    """The settings a run was made with; raises HeadlightError for those this version does not know."""
+    kinds = get_type_hints(Settings)
+    unknown = sorted(set(saved.settings) - set(kinds))
+    if unknown:
+        raise HeadlightError(f"The run has a setting {unknown[0]!r} that is not known here. Make the run again.")
+    try:
+        return Settings(**{name: _typed(value, kinds[name]) for name, value in saved.settings.items()})
+    except (TypeError, ValueError) as error:
+        raise HeadlightError(f"The run has settings that cannot be used ({error}). Make the run again.") from error
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """``value`` as the named choice its setting takes, if it takes one."""
+    choices = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, StrEnum)]
+    return choices[0](value) if choices and value is not None else value
 
 
 def parse_heads(names: Sequence[str], n_layers: int, n_heads: int) -> tuple[Head, ...]:

@@ -54,9 +54,9 @@ class SearchStep:
 
     ``receivers`` are the circuit heads it stands for: none for the logits, several for a shared k or
     v. ``thresholds [layer]`` is the smallest |f| that counts for a sender of that layer, infinite
-    where no sender can. ``spent`` is what path patching had taken once the step was measured. The receivers
-    of a layer are measured together, so its steps all carry what stood booked after the whole layer; None
-    where nobody kept a ledger.
+    where no sender can; with other algorithms the tolerance of ACDC, the weakest score EAP took. ``spent`` is what
+    the search had taken once the step was measured. The receivers of a layer are measured together, so its steps
+    all carry what stood booked after the whole layer; None where nobody kept a ledger.
     """
 
     receivers: tuple[Head, ...]

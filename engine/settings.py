@@ -35,6 +35,9 @@ class Algorithm(StrEnum):
     EAP_IG = "eap_ig"
 
 
+ATTRIBUTING = (Algorithm.EAP, Algorithm.EAP_IG)
+
+
 class Mode(StrEnum):
     """How effects on heads are measured.
 

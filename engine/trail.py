@@ -21,7 +21,8 @@ class Outcome(StrEnum):
 
     kept        some sender exceeds the threshold of its layer
     below       the largest |effect| exceeds the smallest that counts, but no sender its layer's threshold
-    negligible  no |effect| exceeds the smallest that counts, so there is no threshold
+    negligible  no |effect| exceeds the smallest that counts, or none is among the strongest edges of an EAP: so there
+                is no threshold
     unmeasured  no candidate lies below the receiver
     """
 

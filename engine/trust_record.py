@@ -10,9 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.agreement import ENOUGH_RECALL, Agreement, RocCurve, ScoreAgreement
-from engine.circuit import LOGITS_NODE
-from engine.overlap import EdgeName, Overlap
+from engine.circuit import LOGITS_NODE, Circuit
+from engine.evaluation.bootstrap import Interval
+from engine.frequency import Frequency
+from engine.heads import Head
+from engine.overlap import EdgeName, Overlap, name_of
+from engine.receipt import Receipt, Receipts
 from engine.self_tests import SelfTests
+from engine.stability import Refind, Stability, frequency_of
 
 Json = dict[str, Any]
 
@@ -79,6 +84,83 @@ def _roc_json(roc: RocCurve) -> Json:
         "true_positive_rate": [number(value) for value in roc.true_positive_rate],
         "auc": number(roc.auc),
     }
+
+
+def stability_json(found: Stability, circuit: Circuit) -> Json:
+    """Every run, and how often what is in any of them, and in ``circuit``, was found."""
+    mine = frequency_of(circuit, found)
+    return {
+        "complete": found.complete,
+        "report": {"seed": found.report_seed, "n": found.n, "fresh": found.fresh, "ablation": found.ablation.value},
+        "notes": list(found.notes),
+        "runs": [_refind_json(refind) for refind in found.refinds],
+        "overall": frequency_json(found.overall),
+        "by_kind": {kind.value: frequency_json(frequency) for kind, frequency in found.by_kind.items()},
+        "circuit": {
+            "heads": {str(head): number(value) for head, value in mine.heads.items()},
+            "edges": [edge_json(name) | {"frequency": number(value)} for name, value in mine.edges.items()],
+        },
+    }
+
+
+def frequency_json(frequency: Frequency) -> Json:
+    """Null frequencies: one run alone, from which none can be judged."""
+    return {
+        "runs": frequency.n,
+        "judged": frequency.judged,
+        "heads": {str(head): number(value) for head, value in frequency.heads.items()},
+        "edges": [edge_json(name) | {"frequency": number(value)} for name, value in frequency.edges.items()],
+        "coin_flips": [str(head) for head in frequency.coin_flips],
+        "sizes": list(frequency.sizes),
+    }
+
+
+def _refind_json(refind: Refind) -> Json:
+    draw, circuit = refind.draw, refind.circuit
+    return {
+        "kind": draw.kind.value,
+        "label": draw.label,
+        "seed": draw.seed,
+        "pairs": list(draw.places),
+        "heads": None if circuit is None else [str(head) for head in circuit.heads],
+        "edges": None if circuit is None else [edge_json(name_of(edge)) for edge in circuit.edges],
+        "problem": refind.problem,
+        "faithfulness": number(refind.faithfulness),
+        "faithfulness_used": number(refind.used),
+        "faithfulness_left_out": number(refind.held_out),
+    }
+
+
+def receipts_json(done: Receipts) -> Json:
+    return {
+        "complete": done.complete,
+        "report": {"seed": done.seed, "n": done.n, "fresh": done.fresh, "ablation": done.ablation.value},
+        "receipts": [_receipt_json(receipt) for receipt in done.receipts],
+    }
+
+
+def _receipt_json(receipt: Receipt) -> Json:
+    target, claim = receipt.target, receipt.claim
+    return {
+        "of": str(target) if isinstance(target, Head) else edge_json(target),
+        "claim": {"matters": claim.matters, "effect": number(claim.effect), "sign": claim.sign},
+        "effect": interval_json(receipt.effect),
+        "by_pair": [number(value) for value in receipt.by_pair.tolist()],
+        "norm": number(receipt.norm),
+        "control": None if receipt.control is None else str(receipt.control),
+        "control_norm": number(receipt.control_norm),
+        "control_effect": None if receipt.control_effect is None else interval_json(receipt.control_effect),
+        "difference": None if receipt.difference is None else interval_json(receipt.difference),
+        "verdict": receipt.verdict.value,
+        "words": receipt.words,
+    }
+
+
+def interval_json(interval: Interval) -> Json:
+    return {
+        "value": number(interval.value), "low": number(interval.low), "high": number(interval.high),
+        "n": interval.n, "draws": interval.draws,
+    }  # fmt: skip
 
 
 def number(value: float) -> float | None:

@@ -14,6 +14,8 @@ CODE = sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "pages").rglob("*.py")
 ENGINE = [path for path in CODE if ROOT / "engine" in path.parents]
 BRIDGE = ROOT / "engine" / "models" / "bridge.py"
 FIGURES = ROOT / "engine" / "figures"
+# Counting what was found needs no model either; a circuit is kept as a graph, so networkx may come with it.
+COUNTING = ("agreement", "frequency", "overlap", "answer_key_file")
 EVALUATION = ROOT / "engine" / "evaluation"
 # What a module imports to compute head scores and masks: no model, no network.
 PURE = (*sorted((ROOT / "engine" / "scores").glob("*.py")), *(ROOT / "engine" / f"{name}.py" for name in (
@@ -68,6 +70,12 @@ def test_one_module_of_the_evaluation_runs_a_model_and_its_metrics_none():
     for package in ("engine.models", "engine.patching", "engine.prepare", "engine.pipeline", "engine.cost"):
         assert importers(package, metrics) == []
     assert importers("engine.pipeline", [EVALUATION / "evaluate.py"]) == []
+
+
+def test_counting_needs_no_model():
+    for name in COUNTING:
+        for package in ("engine.models", "engine.patching", "engine.pipeline", "transformers"):
+            assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
 
 
 def test_the_engine_package_itself_brings_in_nothing_heavy():

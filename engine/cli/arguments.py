@@ -16,13 +16,15 @@ examples:
   python -m engine discover --method app --sparsity auto --pairs 8 --out run.json
   python -m engine tune --task ioi --pairs 8 --trials 40 --out front.json
   python -m engine verify --circuit run.json --out -
+  python -m engine stability --circuit run.json --resamples 10 --out stability.json
+  python -m engine receipt --circuit run.json --of 9.6,2.2:9.6.k --out -
   python -m engine evaluate --circuit run.json --out evaluation.json
 """
 
 # Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
 SCORES = (
     "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
-    "integrated_attribution", "rank_sum", "equal_union",
+    "integrated_attribution", "walk", "rank_sum", "equal_union", "walk_union",
 )  # fmt: skip
 
 
@@ -44,6 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_evaluate(commands)
     _add_agreement(commands)
+    _add_stability(commands)
+    _add_receipt(commands)
     return parser
 
 
@@ -96,6 +100,7 @@ def _add_discover(commands) -> None:
         "--tune", type=int, metavar="N",
         help="choose score, sparsities and both thresholds automatically, by N trials such as 40: see the command tune",
     )
+    _scores_option(discover)
     _memory_option(discover)
 
 
@@ -106,6 +111,7 @@ def _add_tune(commands) -> None:
         "was stopped",
     )  # fmt: skip
     tune.add_argument("--trials", type=int, default=40, metavar="N", help="in all, with those kept (default: 40)")
+    _scores_option(tune)
     _mode_option(tune)
     _memory_option(tune)
 
@@ -151,6 +157,35 @@ def _add_agreement(commands) -> None:
     _output_option(agreement)
 
 
+def _add_stability(commands) -> None:
+    stability = _again(commands, "stability", "find a run's circuit again on resamples, other seeds, other templates")
+    stability.add_argument("--resamples", type=int, default=10, metavar="K", help="of its own prompts (default: 10)")
+    stability.add_argument("--seeds", type=int, default=5, metavar="K", help="fresh sets of prompts (default: 5)")
+    stability.add_argument("--no-templates", action="store_true", help="leave no template out in turn")
+
+
+def _add_receipt(commands) -> None:
+    receipt = _again(commands, "receipt", "what heads and edges of a circuit do on fresh prompts, with a verdict")
+    receipt.add_argument(
+        "--of", metavar="LIST", help="heads and edges such as 9.6,2.2:9.6.k,9.6:logits (default: all heads found)"
+    )
+    receipt.add_argument(
+        "--ablation", choices=("mean", "resample", "zero"), default="mean", help="of a head's z (default: mean)"
+    )
+
+
+def _again(commands, name: str, help_text: str) -> argparse.ArgumentParser:
+    """A subcommand that goes on with a run that discover wrote, by that run's own settings."""
+    again = commands.add_parser(name, help=help_text, description=help_text)
+    again.add_argument("--circuit", type=Path, required=True, metavar="FILE", help="a run written by discover")
+    again.add_argument("--rows", type=Path, metavar="FILE", help="the rows it was found on, if they were your own")
+    again.add_argument("--device", help="cpu, cuda, mps, or auto: all GPUs (default: the run's)")
+    again.add_argument("--dtype", help="auto, float32, bfloat16 or float16 (default: the run's)")
+    _memory_option(again)
+    _output_option(again)
+    return again
+
+
 def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argparse.ArgumentParser:
     """A subcommand with the options all stages share; ``from_file``: unset ones come from the circuit's file."""
     stage = commands.add_parser(name, help=help_text, description=help_text)
@@ -168,6 +203,13 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
     _output_option(stage)
     return stage
+
+
+def _scores_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--scores", type=_scores, metavar="SCORE,…",
+        help="head scores that trials may choose from (default: those that take no backward pass)",
+    )
 
 
 def _mode_option(stage: argparse.ArgumentParser) -> None:
@@ -208,6 +250,14 @@ def _sparsity(text: str) -> str | float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected auto or a number from 0 to below 1, got {text!r}") from None
+
+
+def _scores(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in SCORES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(SCORES)}, got {unknown[0]!r}")
+    return names
 
 
 def _bytes(text: str) -> float:

@@ -39,7 +39,8 @@ from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
 from engine.tuning.results import Tuning
-from engine.tuning.tune import check_tuned
+from engine.tuning.space import Space
+from engine.tuning.tune import check_tuned, with_scores
 from engine.tuning.tune import tune as find_settings
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
@@ -65,10 +66,10 @@ def score(options: argparse.Namespace, console: Console) -> None:
 def effects(options: argparse.Namespace, console: Console) -> None:
     """Effects of many senders on one receiver, fast or by the reference."""
     settings, out = _settings(options), output(options)
-    model = _load(settings, console)
+    model = load(settings, console)
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
     senders = _senders(options.senders, model, receiver)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
 
     def tick(share: float) -> None:
@@ -95,14 +96,14 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     settings, out = _settings(options), output(options)
     if options.tune is not None:
         check_tuned(settings, options.tune)
-    model = _load(settings, console)
+    model = load(settings, console)
     check_algorithm(model, settings.algorithm)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
     tuning, settings = None, prepared.settings
     if options.tune is not None:
-        tuning = _tuned(prepared, options.tune, console)
+        prepared, tuning = _tuned(prepared, options, options.tune, console)
         if not tuning.complete:  # without the choice there is nothing to find
             write(_tuning_json(prepared, tuning), out)
             return
@@ -123,11 +124,16 @@ def tune(options: argparse.Namespace, console: Console) -> None:
     prepared = _prepare(options, settings, console)
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    write(_tuning_json(prepared, _tuned(prepared, options.trials, console)), out)
+    write(_tuning_json(*_tuned(prepared, options, options.trials, console)), out)
 
 
-def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
-    tuning = find_settings(prepared, prepared.settings, trials, console)
+def _tuned(
+    prepared: Prepared, options: argparse.Namespace, trials: int, console: Console
+) -> tuple[Prepared, Tuning]:
+    """The trials, and what was prepared with the scores they chose from."""
+    space = Space() if options.scores is None else Space(tuple(Score(name) for name in options.scores))
+    prepared = with_scores(prepared, space, console)
+    tuning = find_settings(prepared, prepared.settings, trials, console, space)
     chosen = tuning.chosen
     console.announce(
         f"{len(tuning.trials)} trials, {tuning.kept} of them kept from before, {tuning.pruned} pruned. Taken is number "
@@ -136,7 +142,7 @@ def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
     )
     if not tuning.complete:
         console.announce("Interrupted. These trials are kept: the same command goes on from here.")
-    return tuning
+    return prepared, tuning
 
 
 def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:
@@ -171,10 +177,10 @@ def verify(options: argparse.Namespace, console: Console) -> None:
         saved = record.read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
     settings, out = _settings(options), output(options)
-    model = _load(settings, console)
+    model = load(settings, console)
     names = saved.heads if saved is not None else _names(options.heads)
     heads = record.parse_heads(names, model.n_layers, model.n_heads)
-    prepared = prepare(model, settings, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
     with ledger.stage(VERIFICATION):
         ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
@@ -195,10 +201,10 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
     _fill_from_file(options, record.read_saved_circuit(options.circuit))
     file = read_circuit(options.circuit.read_bytes())
     settings, out = _settings(options), output(options)
-    model = _load(settings, console)
+    model = load(settings, console)
     check_shape(file.circuit, model)
     found_on = settings if file.seed is None else replace(settings, seed=file.seed)
-    prepared = prepare(model, found_on, console, _custom_prompts(options, settings, model))
+    prepared = prepare(model, found_on, console, rows_of(options, settings, model))
     evaluation = evaluate_circuit(prepared, file.circuit, settings.seed, console, plan)
     for sentence in summary(evaluation):
         console.announce(sentence)
@@ -250,7 +256,7 @@ def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> 
         options.seed = int(saved.settings.get("seed", 0)) + 1
 
 
-def _load(settings: Settings, console: Console) -> Model:
+def load(settings: Settings, console: Console) -> Model:
     model = load_model(settings.model, settings.device, settings.dtype, console.announce)
     if model.note:
         console.announce(f"note: {model.note}")
@@ -258,8 +264,8 @@ def _load(settings: Settings, console: Console) -> Model:
 
 
 def _prepare(options: argparse.Namespace, settings: Settings, console: Console) -> Prepared:
-    model = _load(settings, console)
-    return prepare(model, settings, console, _custom_prompts(options, settings, model))
+    model = load(settings, console)
+    return prepare(model, settings, console, rows_of(options, settings, model))
 
 
 def _senders(text: str, model: Model, receiver: Receiver) -> tuple[Head, ...]:
@@ -303,7 +309,7 @@ def write(result: record.Json, out: Path | None) -> None:
         raise HeadlightError(f"Cannot write {out}: {error.strerror}. Choose another --out.") from error
 
 
-def _custom_prompts(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
+def rows_of(options: argparse.Namespace, settings: Settings, model: Model) -> Prompts | None:
     """The rows of ``--rows`` as prompts; None for a built-in task."""
     if options.rows is None:
         return None

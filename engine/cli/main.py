@@ -48,5 +48,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "verify": commands.verify,
         "evaluate": commands.evaluate,
         "agreement": trust.agreement,
+        "stability": trust.stability,
+        "receipt": trust.receipt,
     }[options.command]
     run(options, console)

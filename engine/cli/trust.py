@@ -1,19 +1,33 @@
-"""agreement: how far to trust what a run found, from its file."""
+"""agreement, stability, receipt: how far to trust what a run found, from its file."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine import own_keys, record, trust_record
+from engine.ablation import Ablation
 from engine.agreement import rank_correlations, score_agreements, with_circuit, with_key
 from engine.answer_key_file import AnswerKey, check_key, read_key
 from engine.answer_keys import answer_keys
-from engine.cli.commands import output, write
+from engine.circuit import Circuit
+from engine.circuit_file import read_circuit
+from engine.claim import Target
+from engine.cli.commands import load, output, rows_of, write
 from engine.cli.console import Console
+from engine.cost import CostRow
+from engine.draws import Plan
 from engine.errors import HeadlightError
+from engine.heads import Head, check_head
+from engine.patching.receiver import Receiver
+from engine.prepare import Prepared, prepare
+from engine.receipt import receipts
 from engine.run_file import read_run
 from engine.run_summary import RunSummary
+from engine.stability import stability as find_again
+from engine.tasks.custom import CUSTOM
 
 
 def agreement(options: argparse.Namespace, console: Console) -> None:
@@ -52,6 +66,64 @@ def agreement(options: argparse.Namespace, console: Console) -> None:
         },
         out,
     )
+
+
+def stability(options: argparse.Namespace, console: Console) -> None:
+    """The run's circuit found again; interrupted, the runs done so far are still written."""
+    out, plan = output(options), Plan(options.resamples, options.seeds, not options.no_templates)
+    prepared, circuit = _again(options, console)
+    found = find_again(prepared, prepared.settings, plan, console)
+    for note in found.notes:
+        console.announce(f"note: {note}")
+    _write(prepared, circuit, {"stability": trust_record.stability_json(found, circuit)}, found.cost, out)
+
+
+def receipt(options: argparse.Namespace, console: Console) -> None:
+    """What heads and edges do on fresh prompts; interrupted, the receipts done so far are still written."""
+    out = output(options)
+    prepared, circuit = _again(options, console)
+    targets = circuit.heads if options.of is None else [_target(name, circuit) for name in options.of.split(",")]
+    if not targets:
+        raise HeadlightError("The circuit has no heads. Name heads or edges of the model with --of.")
+    done = receipts(prepared, circuit, targets, console, Ablation(options.ablation))
+    for each in done.receipts:
+        console.announce(each.words)
+    _write(prepared, circuit, {"receipts": trust_record.receipts_json(done)}, done.cost, out)
+
+
+def _again(options: argparse.Namespace, console: Console) -> tuple[Prepared, Circuit]:
+    """The run's prompts run again, and its circuit; what was typed goes before the run's own settings."""
+    circuit = read_circuit(_bytes(options.circuit)).circuit
+    settings = record.settings_of(record.read_saved_circuit(options.circuit))
+    if settings.task == CUSTOM and options.rows is None:
+        raise HeadlightError(f"{options.circuit} was found on rows of your own. Give them again with --rows FILE.")
+    typed = {"device": options.device, "dtype": options.dtype, "memory_budget": options.memory_budget}
+    settings = replace(settings, **{name: value for name, value in typed.items() if value is not None})
+    model = load(settings, console)
+    if (model.n_layers, model.n_heads) != (circuit.n_layers, circuit.n_heads):
+        raise HeadlightError(
+            f"The circuit is of a model with {circuit.n_layers} layers x {circuit.n_heads} heads, {settings.model} has "
+            f"{model.n_layers} x {model.n_heads}. Give the run of this model."
+        )
+    return prepare(model, settings, console, rows_of(options, settings, model)), circuit
+
+
+def _target(text: str, circuit: Circuit) -> Target:
+    """``9.6``, or ``2.2:9.6.k`` for an edge."""
+    sender, colon, receiver = text.strip().partition(":")
+    head = check_head(Head.parse(sender), circuit.n_layers, circuit.n_heads)
+    if not colon:
+        return head
+    end = Receiver.parse(receiver, circuit.n_layers, circuit.n_heads)
+    return head, end.head, end.input.value
+
+
+def _write(
+    prepared: Prepared, circuit: Circuit, part: record.Json, cost: Sequence[CostRow], out: Path | None
+) -> None:
+    run = record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
+    costs = record.cost_json((*prepared.cost, *cost))
+    write(run | {"circuit": record.circuit_json(circuit)} | part | {"cost": costs}, out)
 
 
 def _other_run(path: Path, run: RunSummary) -> RunSummary:

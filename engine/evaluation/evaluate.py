@@ -3,7 +3,7 @@
 1. Fresh prompts: those of another seed, run clean and corrupted. An own task has no others: then its own, and said so.
 2. Under each ablation kind: faithfulness and performance of the circuit's heads alone.
 3. Under the kind of the plan: accuracy, KL and probability difference; completeness; minimality of every head, and of
-   every edge where a way to run edges alone is given; faithfulness by size; random circuits; and the circuit on the
+   every edge where a way to take them out is given; faithfulness by size; random circuits; and the circuit on the
    prompts it was found on, for the gap to the fresh ones.
 
 Each stage is one row of the ledger and reports its steps. Masks that share much are evaluated one after another, so
@@ -12,7 +12,7 @@ that the Ablator resumes where they part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +30,7 @@ from engine.evaluation.completeness import Completeness, measure_completeness
 from engine.evaluation.faithfulness import Faithfulness, measure_faithfulness
 from engine.evaluation.held_out import HeldOut, measure_held_out
 from engine.evaluation.kl import kl_divergence
-from engine.evaluation.minimality import EdgeMetric, Minimality, Tick, edge_minimality, head_minimality
+from engine.evaluation.minimality import Minimality, Tick, head_minimality, minimality
 from engine.evaluation.performance import Performance, measure_performance
 from engine.evaluation.plan import Plan
 from engine.evaluation.probability_difference import (
@@ -56,8 +56,9 @@ BY_SIZE = "faithfulness by size"
 RANDOM = "random circuits"
 HELD_OUT = "prompts it was found on"
 
-# How to run edges alone: (model, activations, ledger, ablation) -> metric of live edges.
-EdgeRunner = Callable[[Model, Activations, Ledger, Ablation], EdgeMetric]
+# How edges are taken out one by one: (model, activations, ledger, ablation, the circuit's edges, tick) -> what each
+# adds to the metric, [pair]. The direct way: minimality.edge_changes.
+EdgeRunner = Callable[[Model, Activations, Ledger, Ablation, Sequence[Edge], Tick], Mapping[Edge, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,9 @@ class Evaluation:
     """All of it for one circuit, on ``n`` pairs of ``seed``.
 
     ``faithfulness`` and ``performance`` have one entry an ablation kind; everything below them is under
-    ``plan.ablation``. ``edges`` is None unless edges could be run alone; ``random`` lacks a sort of which there is
-    no other set; ``held_out`` is None where there is one prompt set alone. ``notes`` are sentences to show first.
+    ``plan.ablation``. ``edges`` is None unless a way to take edges out was given; ``random`` lacks a sort of which
+    there is no other set; ``held_out`` is None where there is one prompt set alone. ``notes`` are sentences to show
+    first.
     """
 
     circuit: Circuit
@@ -201,9 +203,11 @@ class _Work:
 
     def edges(self, runner: EdgeRunner) -> Minimality[Edge]:
         with self.ledger.stage(EDGE_MINIMALITY):
-            metric = runner(self.model, self.activations, self.ledger, self.plan.ablation)
-            tick = self._tick(EDGE_MINIMALITY)
-            return edge_minimality(metric, self.circuit.edges, self.model.group, self.scale, tick)
+            changes = runner(
+                self.model, self.activations, self.ledger, self.plan.ablation, self.circuit.edges,
+                self._tick(EDGE_MINIMALITY),
+            )  # fmt: skip
+        return minimality(changes, self.scale)
 
     def by_size(self) -> BySize:
         ranking = ranking_of(self.circuit, self.prepared.scores.contrastive_flap)

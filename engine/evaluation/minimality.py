@@ -15,7 +15,7 @@ may not be (completeness).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -86,20 +86,23 @@ def head_minimality(
     return minimality(values, scale)
 
 
-def edge_minimality(
-    metric: EdgeMetric, edges: Sequence[Edge], group: int, scale: Scale, tick: Tick = lambda done, total: None
-) -> Minimality[Edge]:
-    """Every edge; those of one KV head, listed for several query heads of its ``group``, go and count together."""
+def edge_changes(
+    metric: EdgeMetric, edges: Sequence[Edge], group: int, tick: Tick = lambda done, total: None
+) -> dict[Edge, Tensor]:
+    """What each edge adds to the metric, ``[pair]``, one run an edge: the direct way, for ``minimality`` to judge.
+
+    Edges of one KV head, listed for several query heads of its ``group``, go and count together.
+    """
     whole = metric(edges)
     wires = dict.fromkeys(wire(edge, group) for edge in sorted(edges, key=_from_the_top))
     changes = {}
     for done, each in enumerate(wires, start=1):
         changes[each] = whole - metric([edge for edge in edges if wire(edge, group) != each])
         tick(done, len(wires))
-    return minimality({edge: changes[wire(edge, group)] for edge in edges}, scale)
+    return {edge: changes[wire(edge, group)] for edge in edges}
 
 
-def minimality(changes: dict[Member, Tensor], scale: Scale) -> Minimality[Member]:
+def minimality(changes: Mapping[Member, Tensor], scale: Scale) -> Minimality[Member]:
     """Of each member's change of the metric ``[pair]``: the whole circuit's minus that without it."""
     found = [_contribution(member, change, scale) for member, change in changes.items()]
     sign = -1 if scale.unit < 0 else 1  # of a metric that corruption raises, a share is the negative of its change

@@ -93,7 +93,7 @@ def _add_curve(figure: go.Figure, sweep: SweepLike, xaxis: str, yaxis: str) -> N
 DASHES = {
     "flap": "dash", "contrastive_flap": "solid", "merged": "dashdot", "output_difference": "dot",
     "attribution": "longdash", "position_attribution": "longdashdot", "integrated_attribution": "5px,2px",
-    "rank_sum": "12px,3px,3px,3px", "equal_union": "2px,6px",
+    "walk": "8px,2px,2px,2px", "rank_sum": "12px,3px,3px,3px", "equal_union": "2px,6px", "walk_union": "14px,4px",
 }  # fmt: skip
 
 

@@ -94,14 +94,15 @@ def effect_rows(effects: Tensor, estimated: Tensor, thresholds: Tensor, importan
 def head_rows(steps: Sequence[StepLike], circuit: Circuit, head: Head) -> list[Row]:
     """Every effect one head was measured to have, and the edges it receives, strongest first.
 
-    Edges are exact; what did not become one may be an estimate.
+    What did not become an edge may be an estimate; what did is exact, but where the search has nothing else.
     """
     rows = [row for step in steps for row in _sent_rows(step, head)]
-    rows += [
-        _head_row("hears from", str(edge.sender), edge.input, edge.effect, False, True, edge.shared)
-        for edge in circuit.edges
-        if edge.receiver == head
-    ]
+    guessed = {step.input: step.estimated for step in steps if head in step.receivers}
+    for edge in circuit.edges:
+        if edge.receiver == head:
+            sender, mask = edge.sender, guessed.get(edge.input)
+            guess = mask is not None and bool(mask[sender.layer, sender.index])
+            rows.append(_head_row("hears from", str(sender), edge.input, edge.effect, guess, True, edge.shared))
     return sorted(rows, key=lambda row: -abs(float(row["effect"] or 0.0)))
 
 

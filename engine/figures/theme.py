@@ -30,7 +30,7 @@ INPUT_COLOURS: dict[Input, str] = {
 SCORE_COLOURS = {
     "flap": "#12a383", "contrastive_flap": "#7c6cf2", "merged": "#e0730a", "output_difference": "#b0568f",
     "attribution": "#3f8fd2", "position_attribution": "#1d6fb8", "integrated_attribution": "#0f8a94",
-    "rank_sum": "#8a7a2a", "equal_union": "#a8572e",
+    "walk": "#5a6fd6", "rank_sum": "#8a7a2a", "equal_union": "#a8572e", "walk_union": "#2f8f4e",
 }  # fmt: skip
 ACCENT = "#e5308a"  # what the reader selected
 CHOSEN = "#e0730a"  # heads both scores keep, and unions of them

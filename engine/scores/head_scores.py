@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.errors import HeadlightError
 from engine.pruning import drop_sparsity, keep_mask
 from engine.scores.combined import equal_union, rank_sum
-from engine.scores.kinds import MEASURED, TITLES, Score
+from engine.scores.kinds import EQUAL_UNIONS, MEASURED, TITLES, Score
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,8 @@ class HeadScores:
     """Importance before any patching: ``measured`` holds ``[layer head]`` by score, both FLAPs among them.
 
     The FLAPs are in standard deviations over each layer's channels, the output difference in squared units of the
-    stream, attributions in units of the metric, combined orders from 1 (first) to 0 (last).
+    stream, attributions in units of the metric, the walk in units of a search's thresholds, combined orders from 1
+    (first) to 0 (last).
     """
 
     measured: Mapping[Score, Tensor]
@@ -55,7 +56,7 @@ class HeadScores:
             return torch.maximum(*parts)
         if score is Score.RANK_SUM:
             return rank_sum(parts)
-        return equal_union(parts) if score is Score.EQUAL_UNION else parts[0]
+        return equal_union(parts) if score in EQUAL_UNIONS else parts[0]
 
     def keep(self, score: Score, sparsity: float, flap_sparsity: float | None = None) -> Tensor:
         """Keep mask ``[layer head]`` at a sparsity; for merged, heads that either FLAP keeps.
@@ -67,10 +68,15 @@ class HeadScores:
             return keep_mask(self.flap, own) | keep_mask(self.contrastive_flap, sparsity)
         return keep_mask(self.of(score), sparsity)
 
-    def drops(self, score: Score) -> Tensor:
-        """The first sparsity whose mask no longer keeps a head, ``[layer head]``; 1 is none."""
+    def drops(self, score: Score, flap_sparsity: float | None = None) -> Tensor:
+        """The first sparsity whose mask no longer keeps a head, ``[layer head]``; 1 is none.
+
+        ``flap_sparsity``: FLAP's own share of a merged mask, whose heads no other sparsity drops.
+        """
         if score is Score.MERGED:  # the union keeps a head as long as either FLAP does
-            return torch.maximum(drop_sparsity(self.flap), drop_sparsity(self.contrastive_flap))
+            fixed = flap_sparsity is not None
+            flap = keep_mask(self.flap, flap_sparsity).float() if fixed else drop_sparsity(self.flap)
+            return torch.maximum(flap, drop_sparsity(self.contrastive_flap))
         return drop_sparsity(self.of(score))
 
     def _names(self) -> str:

@@ -74,7 +74,8 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
     with key:
         key_view.show(shown, view)
     with tables:
-        tables_view.show(shown.circuit, names, held, found, answer)
+        run = shown.found.settings if shown.found is not None else None
+        tables_view.show(shown.circuit, names, held, found, answer, run)
     with away:
 
         def redraw(dark: bool) -> object:

@@ -13,7 +13,8 @@ from engine.figures.circuit_tables import LOOKS, circuit_head_rows
 from engine.figures.tables import Row, edge_rows
 from engine.heads import Head
 from engine.roles import Finding, Role
-from pages.shared import edges, look, state
+from engine.settings import Settings
+from pages.shared import algorithm_words, edges, look, state
 
 LEAD = "Sort by a column; choose a row to select its head or edge."
 TABLES = ("Heads", "Edges")
@@ -25,7 +26,9 @@ def show(
     roles: Mapping[Head, tuple[Role, ...]],
     found: Mapping[Head, tuple[Finding, ...]],
     key: AnswerKey | None,
+    settings: Settings | None,
 ) -> None:
+    """``settings`` of the run that found it; None for a file, which is trusted to hold what it says."""
     look.step(None, "The circuit as tables", LEAD)
     chosen = st.segmented_control(
         "Table", TABLES, default=TABLES[0], required=True, key="circuit_table", label_visibility="collapsed"
@@ -40,7 +43,8 @@ def show(
     else:
         rows = edge_rows(circuit)
         _table(rows, "edges_table", _edge_columns(), lambda row: state.change(edge=_edge_of(row)))
-        look.note("Every edge’s effect is exact, a mean over all pairs, in units of clean − corrupted.")
+        what = "Effects are as the file has them" if settings is None else algorithm_words.edge_words(settings)
+        look.note(f"{what}; a mean over all pairs, in units of clean − corrupted.")
 
 
 def _table(rows: Sequence[Row], key: str, columns: dict[str, Any], choose: Callable[[Row], None]) -> None:

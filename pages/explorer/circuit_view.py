@@ -15,7 +15,7 @@ from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.record import discovery_json, dumps
 from pages.explorer import grid_view
-from pages.shared import circuit_facts, edges, look, rooms, state
+from pages.shared import algorithm_words, circuit_facts, edges, look, rooms, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import INPUTS, View
@@ -123,7 +123,7 @@ def _twin(prepared: Prepared, found: Discovery, figure: Any) -> None:
     circuit = found.circuit
     with st.expander(f"All {len(circuit.edges)} edges as a table, and downloads", key="twin_edges"):
         rows = edge_rows(circuit)
-        look.note("Every edge’s effect is exact.")
+        look.note(f"{algorithm_words.edge_words(found.settings)}.")
         effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
         st.dataframe(rows, hide_index=True, height=320, column_config={"effect": effect})
         dark = is_dark()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from torch import Tensor
 
+from engine.algorithms import serves
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
 from engine.job import Job, JobState, Snapshot
@@ -13,7 +14,7 @@ from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
-from pages.explorer import search_choices, stage_costs
+from pages.explorer import search_choices, stage_costs, tuning_view
 from pages.shared import background, look, search_run
 from pages.shared.glossary import term
 from pages.shared.view import View
@@ -22,7 +23,8 @@ from pages.shared.work import result_of
 LEAD = (
     f"{term('path patching', 'Path patching')} walks back from the logits: which heads matter for the answer, which "
     f"heads feed their queries, keys and values, and so on. A head stays if its {term('effect')} stands out. Under "
-    f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}."
+    f"Advanced: effects {term('screened')} or all {term('exact')}, thresholds of your own or a {term('grid')}. In its "
+    f"place: {term('ACDC')}, {term('EAP')} or {term('EAP-IG')}."
 )
 LAST_PILOT = "headlight_last_pilot"
 
@@ -35,6 +37,7 @@ def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | 
     live = shot is not None and shot.state.live
     keep = _candidates(prepared, settings, pruning)
     search_choices.show(prepared, view, pruning, live)
+    tuning_view.show(prepared, view)
     if job is not None and live:
         search_run.watch(job, settings)
         return None
@@ -60,6 +63,8 @@ def _offer(
 ) -> None:
     """What it will take, and Start. ``shot``: an attempt that failed or was cancelled."""
     search_run.failed_or_cancelled(shot)
+    if not serves(prepared.model, settings.algorithm):
+        return  # the choices say why
     pilot = _look_ahead(prepared, settings, keep)
     estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, result_of(pilot))
     if keep is None:
@@ -79,7 +84,7 @@ def _offer(
 
 def _look_ahead(prepared: Prepared, settings: Settings, keep: Tensor | None) -> Job | None:
     """The look ahead behind a close estimate; None where there is none and the estimate stays rough."""
-    if keep is None or not is_worthwhile(prepared):
+    if keep is None or not is_worthwhile(prepared, settings):
         return None
     before = st.session_state.get(LAST_PILOT)
     if before is not None and before != settings:

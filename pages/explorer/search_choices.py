@@ -1,19 +1,31 @@
-"""What a person decides about the search: among which heads, how effects are measured, which thresholds."""
+"""What a person decides about the search: among which heads, by which algorithm, how effects are measured."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from engine.algorithms import serves
 from engine.merge import union_words
 from engine.prepare import Prepared
+from engine.settings import ATTRIBUTING, Algorithm
 from engine.sparsity_sweep import Pruning
 from pages.shared import look, rooms, state
-from pages.shared.view import AMONG, MODES, View
+from pages.shared.algorithm_words import CHOICE_WORDS, TITLES, UNSERVED_WORDS
+from pages.shared.view import ALGORITHMS, AMONG, MAX_EDGES, MODES, View
 
 AMONG_HELP = (
     "Automatic: the union of a FLAP and a Contrastive-FLAP mask, chosen among nine; on the page Pruning you may choose "
     "another. Ringed: what the slider keeps. "
     "All heads: dense path patching, the slow standard to compare with."
+)
+ALGORITHM_HELP = (
+    "All of them search the same heads and end in a circuit of heads and edges, verified alike. Path patching is the "
+    "paper’s."
+)
+EDGES_HELP = "The strongest edges that hang together, counted once where heads share a key or value."
+TOLERANCE_HELP = (
+    "An edge is taken out if the metric then changes by no more than this, in units of clean − corrupted. Smaller "
+    "keeps more edges."
 )
 MODE_TITLES = {"screened": "Screened", "exact": "Exact"}
 MODE_WORDS = {
@@ -23,6 +35,14 @@ MODE_WORDS = {
     ),
     "exact": "Every path is measured by running the patched model: edges are exact and none is missed. Takes longer.",
 }
+ACDC_MODE_WORDS = {
+    "screened": (
+        "Every removal is estimated; those below half the tolerance go together, all others are decided by running the "
+        "model."
+    ),
+    "exact": "Every removal is decided by running the model. Takes longer.",
+}
+SCORED_WORDS = "EAP measures no path, so there is nothing to set here."
 HOOKED_WORDS = "This model runs through hooks, which measure every path exactly."
 GRID_HELP = (
     "s of 1, 1.5, 2 and 2.5 with a smallest effect of 0.02, 0.01, 0.002 and 0.001. Taken is the smallest circuit that "
@@ -30,6 +50,7 @@ GRID_HELP = (
     "the one taken is then searched exactly."
 )
 ADVANCED_WIDTH = 400  # pixels, less on a phone
+PARAMETER_WIDTH = 160
 GRID_WORDS = "The grid tries its own 16 pairs, so these two wait."
 SCALE_HELP = (
     "A sender counts if |effect| exceeds the mean by this many standard deviations (plus 2/√n). The logits step always "
@@ -51,8 +72,10 @@ def show(prepared: Prepared, view: View, pruning: Pruning | None, live: bool) ->
             st.popover("Advanced", icon=":material/tune:", disabled=live, key="advanced"),
             st.container(width=ADVANCED_WIDTH),
         ):
-            _mode(view, prepared.model.fast)
-            _thresholds(view)
+            _advanced(view, prepared.model.fast)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="algorithm_choice"):
+        _algorithm(view, live)
+    st.caption(_about(view, prepared))
     with st.container(key="union_choice"):
         if view.union and view.among == "auto":
             _own_union(view, pruning, live)
@@ -70,13 +93,49 @@ def _own_union(view: View, pruning: Pruning | None, live: bool) -> None:
         rooms.link("pruning", "All nine unions")
 
 
+def _algorithm(view: View, live: bool) -> None:
+    """Which, and its one parameter; path patching has more, under Advanced."""
+    state.show("algorithm", view.algorithm)
+    st.segmented_control(
+        "Algorithm", ALGORITHMS, format_func=TITLES.__getitem__, required=True, help=ALGORITHM_HELP, disabled=live,
+        wrap=True, **state.bound("algorithm"),
+    )  # fmt: skip
+    if view.algorithm in ATTRIBUTING:
+        state.show("top_edges", view.top_edges)
+        st.number_input(
+            "Edges to take", 1, MAX_EDGES, step=10, help=EDGES_HELP, disabled=live, width=PARAMETER_WIDTH,
+            **state.bound("top_edges", read=int),
+        )  # fmt: skip
+    elif view.algorithm == Algorithm.ACDC:
+        state.show("tolerance", view.tolerance)
+        st.number_input(
+            "Tolerance", 0.0, 10.0, step=0.005, format="%.4f", help=TOLERANCE_HELP, disabled=live,
+            width=PARAMETER_WIDTH, **state.bound("tolerance", read=float),
+        )  # fmt: skip
+
+
+def _about(view: View, prepared: Prepared) -> str:
+    """What the algorithm does, or that it cannot."""
+    return CHOICE_WORDS[view.algorithm] if serves(prepared.model, Algorithm(view.algorithm)) else UNSERVED_WORDS
+
+
+def _advanced(view: View, fast: bool) -> None:
+    if view.algorithm in ATTRIBUTING:
+        st.caption(SCORED_WORDS)
+        return
+    _mode(view, fast)
+    if view.algorithm == Algorithm.PATH_PATCHING:
+        _thresholds(view)
+
+
 def _mode(view: View, fast: bool) -> None:
     state.show("mode", view.mode if fast else "exact")
     st.segmented_control(
         "How effects are measured", MODES, format_func=MODE_TITLES.__getitem__, required=True, disabled=not fast,
         **state.bound("mode"),
     )  # fmt: skip
-    st.caption(MODE_WORDS[view.mode] if fast else HOOKED_WORDS)
+    words = ACDC_MODE_WORDS if view.algorithm == Algorithm.ACDC else MODE_WORDS
+    st.caption(words[view.mode] if fast else HOOKED_WORDS)
 
 
 def _thresholds(view: View) -> None:
@@ -90,7 +149,7 @@ def _thresholds(view: View) -> None:
     )  # fmt: skip
     state.show("min_effect", view.min_effect)
     right.number_input(
-        "Smallest effect", 0.0, 1.0, step=0.005, format="%.3f", help=MIN_HELP, disabled=view.grid,
+        "Smallest effect", 0.0, 1.0, step=0.005, format="%g", help=MIN_HELP, disabled=view.grid,
         **state.bound("min_effect", read=float),
     )  # fmt: skip
     if view.grid:
@@ -104,7 +163,7 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
     if name == "ringed":
         if not prepared.scores.has(view.mask_score):
             return "Ringed heads"
-        kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
+        kept = int(prepared.scores.keep(view.mask_score, view.sparsity, view.flap_sparsity).sum())
         return look.count(kept, "ringed head")
     title = "Your union" if view.union else "Automatic"
     return f"{title}: {look.count(pruning.taken(view.union or None).size, 'head')}" if pruning is not None else title

@@ -139,7 +139,8 @@ def _jumps(walk: Walk, number: int) -> None:
     left, right = st.columns([3, 2])
     st.session_state["step_list"] = number
     left.selectbox(
-        "Jump to a step", range(1, total + 1), key="step_list", format_func=lambda at: words.short(walk.trail[at - 1]),
+        "Jump to a step", range(1, total + 1), key="step_list",
+        format_func=lambda at: words.short(walk.trail[at - 1], walk.settings),
         on_change=None if moves else lambda: _go(st.session_state["step_list"]), disabled=moves,
     )  # fmt: skip
     places = searched_at(walk.trail)

@@ -15,7 +15,7 @@ from engine.trail import Outcome, Station
 from pages.path_patching import words
 from pages.path_patching.rows import all_effects, sender_rows, step_rows
 from pages.path_patching.walk import Walk
-from pages.shared import look, state
+from pages.shared import algorithm_words, look, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 
@@ -29,7 +29,7 @@ Clicked = Callable[[list], None]
 def show(walk: Walk, station: Station, on_head: Clicked, on_edge: Clicked) -> None:
     kept = station.outcome is Outcome.KEPT
     look.verdict(
-        words.question(station, len(walk.trail), walk.live), words.answer(station, walk.thresholds),
+        words.question(station, len(walk.trail), walk.live), words.answer(station, walk.thresholds, walk.settings),
         "yes" if kept else "wait",
     )  # fmt: skip
     look.note(words.MEANINGS[station.step.input.value])
@@ -60,7 +60,7 @@ def _totals(walk: Walk, station: Station) -> None:
     if spent is not None:
         first, last = station.together
         of = "" if first == last else f"; steps {first} to {last} are measured together"
-        facts.append(look.Fact("Time until here", duration(spent.seconds), "", f"path patching alone{of}"))
+        facts.append(look.Fact("Time until here", duration(spent.seconds), "", f"the search alone{of}"))
         work = f"{_gigaflop(spent.flops)} GFLOP{of}"
         facts.append(look.Fact("Work until here", f"{spent.forward_passes:,.1f}", "passes", work))
     look.facts(facts)
@@ -87,8 +87,7 @@ def _senders(walk: Walk, station: Station, head: Head | None, on_head: Clicked) 
     st.markdown("##### The strongest against their thresholds")
     shown = min(MOST_BARS, station.measured)
     look.note(
-        f"Shown {shown} of {look.count(station.measured, 'sender')}. The line is the threshold of the sender’s layer; "
-        "coloured bars exceed it."
+        f"Shown {shown} of {look.count(station.measured, 'sender')}. {algorithm_words.line_words(walk.settings)}."
     )
     chart(
         drawn(

@@ -14,7 +14,7 @@ from engine.prepare import Prepared
 from engine.search import SearchStep, Thresholds
 from engine.settings import Settings
 from engine.trail import Station, circuit_until, trail_of
-from pages.shared import background, job_panel, look, search_run
+from pages.shared import algorithm_words, background, job_panel, look, search_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,8 @@ class Walk:
     """A search to step through.
 
     ``whole`` is the circuit its graphs are laid out for: the one found in the end or, while the search is
-    ``live``, what there is so far. ``found`` is None until then, ``thresholds`` while the grid has not chosen.
+    ``live``, what there is so far. ``found`` is None until then, ``thresholds`` while the grid has not chosen and for
+    another algorithm than path patching.
     """
 
     settings: Settings
@@ -73,7 +74,7 @@ def _running(settings: Settings, prepared: Prepared, steps: tuple[SearchStep, ..
     if not steps:
         return None
     shape, trail = prepared.scores.flap.shape, trail_of(steps)
-    thresholds = None if settings.grid else thresholds_of(settings)[0]
+    thresholds = None if settings.grid else next(iter(thresholds_of(settings)), None)
     whole = circuit_until(trail, len(trail), *shape)
     return Walk(settings, trail, whole, thresholds, len(prepared.prompts), True, None)
 
@@ -87,11 +88,8 @@ def _how_it_ended(found: Discovery) -> None:
             "searched.", "wait",
         )  # fmt: skip
     elif not found.circuit.heads:
-        look.verdict(
-            "No head stands out.",
-            "The search ended at the logits: no sender’s effect on them is above its threshold. Lower the thresholds "
-            "under Advanced in the Explorer, or search among more heads.", "wait",
-        )  # fmt: skip
+        what, then = algorithm_words.nothing_found(found.settings)
+        look.verdict(what, f"The search ended at the logits. {then}", "wait")
     if found.grid is not None:
         taken = found.grid.taken.thresholds
         look.note(

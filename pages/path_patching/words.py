@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.heads import Head
 from engine.search import Thresholds
+from engine.settings import ATTRIBUTING, Algorithm, Settings
 from engine.trail import Outcome, Station
 from pages.shared import look
 
@@ -17,6 +18,13 @@ MEANINGS = {
     "v": "A value is what a head hands on from where it looks: who feeds it decides what is handed on.",
 }
 MOST_NAMED = 6
+# One sender, several, none: how a list says who was kept.
+VERBS = {
+    Algorithm.PATH_PATCHING: ("stands out", "stand out", "none stands out"),
+    Algorithm.ACDC: ("stays", "stay", "none stays"),
+    Algorithm.EAP: ("is taken", "are taken", "none is taken"),
+    Algorithm.EAP_IG: ("is taken", "are taken", "none is taken"),
+}
 
 
 def question(station: Station, total: int, more_to_come: bool) -> str:
@@ -33,21 +41,51 @@ def asked(station: Station) -> str:
     return f"who feeds the {part} that {heads} share" if step.shared else f"who feeds the {part} of {heads}"
 
 
-def short(station: Station) -> str:
+def short(station: Station, settings: Settings) -> str:
     """One line for a list: ``3 · query of 9.6 · 2 of 12 stand out``."""
     step = station.step
     heads = " and ".join(map(str, step.receivers))
     receiver = f"{PARTS[step.input.value]} of {heads}" if heads else "logits"
     kept = len(step.important)
-    outcome = f"{kept} of {station.measured} {'stands' if kept == 1 else 'stand'} out" if kept else "none stands out"
+    one, several, none = VERBS[settings.algorithm]
+    outcome = f"{kept} of {station.measured} {one if kept == 1 else several}" if kept else none
     return f"{station.number} · {receiver} · {outcome}"
 
 
-def answer(station: Station, thresholds: Thresholds | None) -> str:
+def answer(station: Station, thresholds: Thresholds | None, settings: Settings) -> str:
     """What was measured, who was kept or why nobody was, and what that adds."""
     if station.outcome is Outcome.UNMEASURED:
         return "No candidate lies below it, so nobody was measured."
+    if settings.algorithm in ATTRIBUTING:
+        return f"{_scored(station)}{_added(station)}"
+    if settings.algorithm is Algorithm.ACDC:
+        return f"{_tried(station, settings.tolerance)}{_added(station)}"
     return f"{_measured(station)} {_verdict(station, thresholds)}{_added(station)}"
+
+
+def _scored(station: Station) -> str:
+    """Of a step of EAP: no sender is measured alone, and no threshold decides."""
+    senders = f"{look.count(station.measured, 'sender')} scored to first order."
+    if station.outcome is Outcome.KEPT:
+        kept = len(station.step.important)
+        which = "edge is" if kept == 1 else "edges are"
+        return f"{senders} {kept} of their {which} among the strongest of the whole search: {_strongest_kept(station)}."
+    return f"{senders} None is taken: the edges taken elsewhere are stronger than {_strongest(station)}."
+
+
+def _tried(station: Station, tolerance: float) -> str:
+    """Of a step of ACDC."""
+    edges, exact = look.count(station.measured, "edge"), station.measured - station.guessed
+    how = "each exactly" if not station.guessed else f"{exact or 'none'} of them exactly, the rest by estimates"
+    tried = f"{edges} tried, {how}."
+    if station.outcome is not Outcome.KEPT:
+        return f"{tried} None stays: each can be taken out at a change of at most {tolerance:g}."
+    kept = len(station.step.important)
+    verb, it = ("stays", "it") if kept == 1 else ("stay", "one of them")
+    return (
+        f"{tried} {kept} {verb}, for taking {it} out changes the metric by more than {tolerance:g}: "
+        f"{_strongest_kept(station)}."
+    )
 
 
 def _measured(station: Station) -> str:
@@ -62,7 +100,7 @@ def _verdict(station: Station, thresholds: Thresholds | None) -> str:
     """Who was kept, or why nobody was."""
     if station.outcome is Outcome.KEPT:
         return _kept(station)
-    head = max(_measured_heads(station), key=lambda head: abs(_effect(station, head)))
+    head = _strongest_head(station)
     strongest = f"the strongest, {head} with {look.signed(_effect(station, head), 4)},"
     if station.outcome is Outcome.BELOW:
         limit = float(station.step.thresholds[head.layer])
@@ -72,8 +110,7 @@ def _verdict(station: Station, thresholds: Thresholds | None) -> str:
 
 
 def _kept(station: Station) -> str:
-    kept = sorted(station.step.important, key=lambda head: -abs(_effect(station, head)))
-    named = _names([f"{head} ({look.signed(_effect(station, head), 3)})" for head in kept])
+    kept, named = station.step.important, _strongest_kept(station)
     if len(kept) == 1:
         return f"{named} stands out: its effect exceeds its layer’s threshold."
     return f"{len(kept)} stand out, each above its layer’s threshold: {named}."
@@ -91,6 +128,21 @@ def _added(station: Station) -> str:
     before = kept - joined
     others = {0: "", 1: "; the other was in already"}.get(before, f"; the other {before} were in already")
     return f" {look.count(joined, 'head')} {verb} the circuit, with {edges}{others}."
+
+
+def _strongest_kept(station: Station) -> str:
+    """Those kept with their effects, the strongest first."""
+    kept = sorted(station.step.important, key=lambda head: -abs(_effect(station, head)))
+    return _names([f"{head} ({look.signed(_effect(station, head), 3)})" for head in kept])
+
+
+def _strongest(station: Station) -> str:
+    head = _strongest_head(station)
+    return f"its strongest, {head} with {look.signed(_effect(station, head), 4)}"
+
+
+def _strongest_head(station: Station) -> Head:
+    return max(_measured_heads(station), key=lambda head: abs(_effect(station, head)))
 
 
 def _measured_heads(station: Station) -> list[Head]:

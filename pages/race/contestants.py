@@ -50,7 +50,8 @@ class Lane:
 
 
 def contestants(view: View) -> tuple[Contestant, Contestant]:
-    """With all heads chosen, APP is left its automatic union."""
+    """Both by path patching, whatever the view asks for. With all heads chosen, APP is left its automatic union."""
+    view = replace(view, algorithm=Settings.algorithm.value)
     app = replace(view, among="auto" if view.among == "all" else view.among)
     return (
         Contestant("app", "APP", app.settings()),

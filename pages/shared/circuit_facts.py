@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.answer_keys import answer_keys
 from engine.duration import duration
@@ -12,9 +13,9 @@ from engine.overlap import overlap
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import search_cost
-from engine.settings import Method
+from engine.settings import ATTRIBUTING, Algorithm, Method
 from engine.verification import Verification
-from pages.shared import background, look, self_tests
+from pages.shared import algorithm_words, background, look, self_tests
 from pages.shared.work import result_of
 
 
@@ -74,15 +75,18 @@ def _agreement(found: Discovery, with_what: str, known: Iterable[Head]) -> look.
 
 
 def _dense_run(found: Discovery) -> Discovery | None:
-    if found.settings.method is Method.DENSE:
+    standard = found.settings.standard()
+    if standard == found.settings:
         return None
-    dense: Discovery | None = result_of(background.search_job(found.settings.densely()))
+    dense: Discovery | None = result_of(background.search_job(standard))
     return dense if dense is not None and dense.complete else None
 
 
 def _search(found: Discovery) -> look.Fact:
     """The thresholds the circuit was found with, and how effects were measured."""
-    used = found.thresholds
+    used, own = found.thresholds, algorithm_words.parameter(found.settings)
+    if own is not None:
+        return replace(own, note=f"{own.note}; {_measured(found)}")
     if used is None:
         return look.Fact("Scale s · smallest effect", "–", "", f"the grid was cancelled before; {_measured(found)}")
     source = "taken of the grid’s 16 pairs" if found.settings.grid else "as chosen"
@@ -93,6 +97,8 @@ def _search(found: Discovery) -> look.Fact:
 def _measured(found: Discovery) -> str:
     if (screening := found.screening) is not None:
         return f"effects screened, {screening.recomputed:,} of {look.count(screening.estimated, 'estimate')} recomputed"
+    if found.settings.algorithm in ATTRIBUTING:
+        return "every effect an estimate, none patched"
     return "effects exact, every path patched" if found.check else "effects exact, through hooked forwards"
 
 
@@ -102,7 +108,8 @@ def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
     passes = sum(row.forward_passes for row in found.cost)
     words = f"measured, calibration and pruning included; {duration(seconds)}"
     search = search_cost(found.cost).flops
-    if found.settings.method is Method.APP and found.complete and search:
+    patching = found.settings.algorithm is Algorithm.PATH_PATCHING
+    if patching and found.settings.method is Method.APP and found.complete and search:
         receivers = [head for head in found.circuit.heads if head.layer > 0]
         recomputed = found.screening.recomputed / max(1, found.screening.estimated) if found.screening else 1.0
         ratio = dense_flops(prepared, receivers, found.settings.mode, recomputed) / search

@@ -7,6 +7,22 @@ from html import escape
 import streamlit as st
 
 TERMS = {
+    "ACDC": (
+        "Automatic circuit discovery (Conmy et al. 2023): from the logits back, each edge is taken out if the metric "
+        "then changes by no more than the tolerance, in the circuit as it stands. What is left is the circuit."
+    ),
+    "EAP": (
+        "Edge attribution patching (Syed et al. 2023): an edge’s score is the change the corrupted sender makes in "
+        "what the receiver reads, times the gradient there. All edges at once, none patched; the strongest that hang "
+        "together are taken."
+    ),
+    "EAP-IG": (
+        "EAP with integrated gradients (Hanna et al. 2024): the gradient is the mean over five points on the way from "
+        "the corrupted prompt’s embeddings to the clean one’s."
+    ),
+    "tolerance": (
+        "Of ACDC: how much of clean − corrupted the metric may change, up or down, when one edge is taken out."
+    ),
     "FLAP": (
         "Variance of what a head hands to the output projection, over the prompts and tokens of the clean prompts, "
         "weighted by the projection. A z-score within each layer."
@@ -89,6 +105,10 @@ TERMS = {
     "CMD": (
         "Circuit-model distance: the area between faithfulness and 1 over the share of heads kept. Lower is better; 0 "
         "is the whole model at every size."
+    ),
+    "trial": (
+        "One choice of mask and thresholds, searched by estimates and measured on prompts of its own. What trials "
+        "share is measured once, so a later one costs little. One that has no prospect is not searched."
     ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "

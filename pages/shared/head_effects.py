@@ -10,7 +10,7 @@ from engine.figures.tables import Row, effect_rows, head_rows
 from engine.heads import Head
 from engine.pipeline import Discovery
 from engine.search import SearchStep
-from pages.shared import look, state
+from pages.shared import algorithm_words, look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term
 
@@ -31,8 +31,9 @@ def show(found: Discovery | None, head: Head) -> None:
     else:
         limit = float(found.steps[0].thresholds[head.layer])
         bar = f"the threshold is ±{limit:.3f}" if limit != float("inf") else "no head passed the smallest effect"
+        kind = "estimate" if found.steps[0].estimated[head.layer, head.index] else "exact"
         look.note(
-            f"On the logits directly: {look.signed(direct, 3)} of clean − corrupted (exact; mean of "
+            f"On the logits directly: {look.signed(direct, 3)} of clean − corrupted ({kind}; mean of "
             f"{len(found.prompts)} pairs, all positions patched); {bar}."
         )
     _table(head_rows(found.steps, found.circuit, head), head)
@@ -48,7 +49,9 @@ def _table(rows: list[Row], head: Head) -> None:
     guesses = sum(row["kind"] == "estimate" for row in rows)
     if guesses:
         which = f"is an {term('estimate')}" if guesses == 1 else f"are {term('estimate', 'estimates')}"
-        look.lead(f"{guesses} of {look.count(len(rows), 'effect')} {which}: too weak for an edge, so not run exactly.")
+        weak = not any(row["in the circuit"] for row in rows if row["kind"] == "estimate")
+        why = ": too weak for an edge, so not run exactly" if weak else ", edges too: this search has nothing else"
+        look.lead(f"{guesses} of {look.count(len(rows), 'effect')} {which}{why}.")
     effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%.4f")
     st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)), column_config={"effect": effect})
     look.download("Its effects as CSV", lambda: rows_csv(rows), f"effects-{head}.csv", "text/csv")
@@ -67,8 +70,8 @@ def _reached_by(found: Discovery, head: Head) -> None:
     step = steps[letter]
     hatched = f" Hatched bars are {term('estimate', 'estimates')}." if step.estimated.any() else ""
     look.lead(
-        f"Coloured senders exceed their threshold, the line, and are edges; grey ones are not.{hatched} Click one "
-        "for its card."
+        f"{algorithm_words.line_words(found.settings)} and are edges; grey ones are not.{hatched} Click one for its "
+        "card."
     )
     chart(
         effects_figure(step.effects, step.estimated, step.thresholds, step.important, dark=is_dark()),

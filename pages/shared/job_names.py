@@ -10,9 +10,9 @@ from typing import Any
 from engine.job import JobState, Snapshot
 from engine.jobs import kind_of
 from engine.models.registry import find_card
-from engine.settings import Mode, Settings
+from engine.settings import Algorithm, Mode, Settings
 from engine.tasks.task import TASKS
-from pages.shared import own_tasks, search_run
+from pages.shared import algorithm_words, own_tasks, search_run
 from pages.shared.view import data_fields, run_fields
 
 WHAT = {
@@ -25,10 +25,11 @@ WHAT = {
     "verify": "Verification",
     "evaluate": "Evaluation",
     "edges": "Edges alone",
+    "tune": "Automatic settings",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
-    "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification",
+    "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification", "tune": "explorer",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.
@@ -55,7 +56,8 @@ def of(key: Hashable) -> JobName:
     about = (task_title(settings.task), model_title(settings.model))
     if kind not in OF_A_RUN:
         return JobName(what, about, ROOM.get(kind), data_fields(settings))
-    unusual = ["exact"] * (settings.mode is Mode.EXACT) + ["grid"] * settings.grid
+    own = [algorithm_words.TITLES[settings.algorithm]] * (settings.algorithm is not Algorithm.PATH_PATCHING)
+    unusual = own + ["exact"] * (settings.mode is Mode.EXACT) + ["grid"] * settings.grid
     return JobName(what, (*about, search_run.among_words(settings), *unusual), ROOM.get(kind), run_fields(settings))
 
 

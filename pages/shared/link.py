@@ -18,6 +18,7 @@ from engine.pruning import KEEPERS
 from engine.tasks.own import is_own
 from pages.shared.view import (
     ABLATIONS,
+    ALGORITHMS,
     AMONG,
     COLOURS,
     DEFAULT,
@@ -25,6 +26,7 @@ from pages.shared.view import (
     FILLS,
     INPUTS,
     MAPS,
+    MAX_EDGES,
     MAX_PAIRS,
     MAX_SEED,
     MEASURES,
@@ -43,6 +45,7 @@ MAX_PINS = 60
 MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
 MAX_SEARCH = 40
 MAX_TOP = 10_000
+MAX_TRIALS = 1000  # as engine/tuning/tune.py has it, which takes its time to import
 RUN = re.compile(r"(file-)?[0-9a-f]{8}")
 
 
@@ -212,7 +215,11 @@ READERS: dict[str, Callable[[str], Any]] = {
     "seed": _whole(0, MAX_SEED),
     "score": _one_of(SCORES),
     "sparsity": _number(0, 0.99),
+    "flap_sparsity": _number(0, 0.99),
     "among": _one_of(AMONG),
+    "algorithm": _one_of(ALGORITHMS),
+    "top_edges": _whole(1, MAX_EDGES),
+    "tolerance": _number(0, 10),
     "mode": _one_of(MODES),
     "grid": lambda raw: bool(_whole(0, 1)(raw)),
     "threshold_scale": _number(0, 10),
@@ -250,4 +257,6 @@ READERS: dict[str, Callable[[str], Any]] = {
     "step": _whole(1, 99_999),
     "left": _run,
     "right": _run,
+    "trials": _whole(1, MAX_TRIALS),
+    "trial": _whole(0, MAX_TRIALS - 1),
 }

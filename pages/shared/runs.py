@@ -15,8 +15,8 @@ import streamlit as st
 from engine.pipeline import Discovery
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
-from engine.settings import Settings
-from pages.shared import background, score_views
+from engine.settings import Algorithm, Settings
+from pages.shared import algorithm_words, background, score_views
 from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
@@ -89,22 +89,33 @@ def _among(summary: RunSummary) -> str:
         return "all heads"
     if settings.get("sparsity") is None:
         return f"inside the union {settings['union']}" if settings.get("union") else "inside the automatic union"
-    name = str(settings.get("score"))
+    name, flap = str(settings.get("score")), settings.get("flap_sparsity")
     score = score_views.TITLES.get(name, name.replace("_", " "))
-    return f"inside {score} at sparsity {settings['sparsity']}"
+    return f"inside {score} at sparsity {settings['sparsity']}{'' if flap is None else f' (FLAP {flap})'}"
 
 
 def _unusual(settings: Mapping[str, Plain]) -> list[str]:
     """What tells apart runs that would otherwise be called the same."""
-    parts = []
+    parts = _algorithm(settings)
     if settings.get("seed"):
         parts.append(f"seed {settings['seed']}")
     if settings.get("mode") == "exact":
         parts.append("exact")
     if settings.get("grid"):
         parts.append("grid")
-    elif (settings.get("threshold_scale"), settings.get("min_effect")) != (
+    elif not _algorithm(settings) and (settings.get("threshold_scale"), settings.get("min_effect")) != (
         Settings.threshold_scale, Settings.min_effect
     ):  # fmt: skip
         parts.append(f"s {settings.get('threshold_scale')}, smallest {settings.get('min_effect')}")
     return parts
+
+
+def _algorithm(settings: Mapping[str, Plain]) -> list[str]:
+    """Another algorithm than path patching, with its parameter; older files know no other."""
+    name = settings.get("algorithm", Algorithm.PATH_PATCHING)
+    if name == Algorithm.PATH_PATCHING:
+        return []
+    title = algorithm_words.TITLES.get(str(name), str(name))
+    if name == Algorithm.ACDC:
+        return [title, f"tolerance {settings.get('tolerance')}"]
+    return [title, f"{settings.get('top_edges')} edges"]

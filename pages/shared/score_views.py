@@ -19,7 +19,9 @@ UNITS = {
     Score.POSITION_ATTRIBUTION: "of the metric",
     Score.INTEGRATED_ATTRIBUTION: "of the metric",
     Score.RANK_SUM: "share ranked below",
+    Score.WALK: "of the threshold",
     Score.EQUAL_UNION: "share ranked below",
+    Score.WALK_UNION: "share ranked below",
 }
 BAR_NAMES = {
     **{score.value: f"{SCORE_TITLES[score]} ({unit})" for score, unit in UNITS.items()},
@@ -30,7 +32,8 @@ HELP = (
     "Merged rings every head that C-FLAP or FLAP keeps; Equal union takes the best of each in turn, to the size of one "
     "mask. Difference shows where the two disagree. Output difference is how much what a head writes changes; the "
     "attributions ask how the answer’s logits respond to that change, which takes a backward pass. Rank sum adds the "
-    "ranks of C-FLAP and of attribution by position."
+    "ranks of C-FLAP and of attribution by position. The walk by estimates rehearses a dense search, which takes "
+    "the most; Walk and integrated takes the best of it and of integrated attribution in turn."
 )
 
 
@@ -44,6 +47,9 @@ def shown_scores(scores: HeadScores, name: str) -> Tensor:
     return scores.contrastive_flap - scores.flap if name == DIFFERENCE else scores.of(Score(name))
 
 
-def drops(scores: HeadScores, name: str) -> Tensor:
-    """The sparsity that drops each head of the ringed mask ``[layer head]``."""
-    return scores.drops(score_of(name))
+def drops(scores: HeadScores, name: str, flap_sparsity: float | None = None) -> Tensor:
+    """The sparsity that drops each head of the ringed mask ``[layer head]``.
+
+    ``flap_sparsity``: FLAP's own in a union, whatever the slider says.
+    """
+    return scores.drops(score_of(name), flap_sparsity)

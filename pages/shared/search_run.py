@@ -17,8 +17,8 @@ from engine.job import Job, JobState, Snapshot
 from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
-from engine.settings import Method, Settings
-from pages.shared import background, job_panel, look, score_views
+from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
+from pages.shared import algorithm_words, background, job_panel, look, score_views
 from pages.shared.chart import chart, is_dark
 from pages.shared.work import result_of
 
@@ -107,11 +107,7 @@ def tell(shot: Snapshot) -> None:
             "wait",
         )
     elif not found.circuit.heads:
-        look.verdict(
-            "No head stands out.",
-            "No sender’s effect on the logits is above the threshold. Lower the threshold scale or the smallest effect "
-            "under Advanced, or search among more heads.", "wait",
-        )  # fmt: skip
+        look.verdict(*algorithm_words.nothing_found(found.settings), "wait")
     else:
         look.verdict(
             f"{size}, found in {duration(shot.seconds)}.",
@@ -124,6 +120,10 @@ def _how_sure(found: Discovery) -> str:
     if found.check is None:
         return "Every path ran through hooked forwards."
     words = f"The fast path agreed with the hooked reference to {found.check.largest:.0e} on {found.check.paths} paths."
+    if found.settings.algorithm in ATTRIBUTING:
+        return f"Every edge is scored to first order, none patched. {words}"
+    if found.screening is None and found.settings.algorithm is Algorithm.ACDC:
+        return f"Every edge was decided by running the model without it. {words}"
     if found.screening is None:
         return f"Every path was patched exactly. {words}"
     return f"{screened_words(found.screening)} {words}"
@@ -169,10 +169,10 @@ def among_words(settings: Settings) -> str:
         return "among all heads"
     if settings.sparsity is None:
         return f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
-    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}"
+    flap = f" (FLAP {settings.flap_sparsity:.2f})" if settings.flap_sparsity is not None else ""
+    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}{flap}"
 
 
 def how_words(settings: Settings) -> str:
-    """How effects are measured, and what counts."""
-    thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
-    return f"{settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"
+    """How edges are chosen and measured."""
+    return algorithm_words.how_words(settings)

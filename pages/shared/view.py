@@ -12,11 +12,12 @@ from engine.ablation import Ablation
 from engine.circuit_filter import Sign
 from engine.cliffs import FIXED_SPARSITY
 from engine.pruning import KEEPERS
-from engine.settings import Method, Mode, Score, Settings
+from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Score, Settings
 from engine.tasks.own import is_own
 
 SCORES = (*(score.value for score in Score), "difference")
 AMONG = ("auto", "ringed", "all")
+ALGORITHMS = tuple(algorithm.value for algorithm in Algorithm)
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
 INPUTS = ("q", "k", "v", "logits")
 MAPS = ("both", "one")
@@ -26,6 +27,7 @@ ORDERS = ("contrastive_flap", "flap", "difference", "layer")
 PAIR_FILTERS = ("all", "wrong")
 MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
 MAX_SEED = 2**31 - 1
+MAX_EDGES = 100_000
 SIGNS = tuple(sign.value for sign in Sign)
 DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
@@ -38,8 +40,9 @@ class View:
     """One state of the app.
 
     ``sparsity`` is where the slider of the score map stands. ``among`` says which heads a search may use: the
-    union chosen automatically, the ringed heads of the map, or all. ``mode`` and ``grid`` are those of Settings;
-    with the grid the two thresholds wait unused. ``head``, ``edge``: selected, or None.
+    union chosen automatically, the ringed heads of the map, or all. ``algorithm``, ``mode`` and ``grid`` are those of
+    Settings; what the algorithm has no use for waits, and with the grid the two thresholds do.
+    ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
     On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
     logits, the ``strongest`` edges (0 is all). ``pins`` are heads, ``names`` the reader's own ("9.6~mover"). It is
@@ -49,6 +52,8 @@ class View:
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
+    ``flap_sparsity`` is FLAP's own in a merged mask, None where the slider's holds for both. ``trials`` of automatic
+    settings are asked for; ``trial`` is the number of the one looked at, None for the one taken.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
     ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number, with
@@ -62,7 +67,11 @@ class View:
     seed: int = Settings.seed
     score: str = "contrastive_flap"
     sparsity: float = FIXED_SPARSITY
+    flap_sparsity: float | None = None
     among: str = "auto"
+    algorithm: str = Settings.algorithm.value
+    top_edges: int = Settings.top_edges
+    tolerance: float = Settings.tolerance
     mode: str = Settings.mode.value
     grid: bool = False
     threshold_scale: float = Settings.threshold_scale
@@ -100,10 +109,15 @@ class View:
     step: int = 1
     left: str | None = None
     right: str | None = None
+    trials: int = 40
+    trial: int | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
-        ringed = self.among == "ringed"
+        ringed, algorithm = self.among == "ringed", Algorithm(self.algorithm)
+        patching, attributing = algorithm is Algorithm.PATH_PATCHING, algorithm in ATTRIBUTING
+        grid = self.grid and patching
+        thresholds = patching and not grid
         return Settings(
             model=self.model,
             task=self.task,
@@ -111,13 +125,29 @@ class View:
             seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
+            flap_sparsity=self.own_flap_sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
             union=(self.union or None) if self.among == "auto" else None,
-            mode=Mode(self.mode),
-            grid=self.grid,
-            threshold_scale=Settings.threshold_scale if self.grid else self.threshold_scale,
-            min_effect=Settings.min_effect if self.grid else self.min_effect,
+            mode=Settings.mode if attributing else Mode(self.mode),
+            algorithm=algorithm,
+            top_edges=self.top_edges if attributing else Settings.top_edges,
+            tolerance=self.tolerance if algorithm is Algorithm.ACDC else Settings.tolerance,
+            grid=grid,
+            threshold_scale=self.threshold_scale if thresholds else Settings.threshold_scale,
+            min_effect=self.min_effect if thresholds else Settings.min_effect,
         )
+
+    def tuned(self) -> Settings:
+        """What automatic settings leave as it is: model, prompts, and how effects are measured."""
+        return Settings(
+            model=self.model, task=self.task, pairs=self.pairs, seed=Settings.seed if is_own(self.task) else self.seed,
+            mode=Mode(self.mode),
+        )  # fmt: skip
+
+    @property
+    def own_flap_sparsity(self) -> float | None:
+        """FLAP's share of the ringed mask, where it has one of its own."""
+        return self.flap_sparsity if self.mask_score is Score.MERGED else None
 
     @property
     def mask_score(self) -> Score:
@@ -135,14 +165,34 @@ def data_fields(settings: Settings) -> dict[str, Any]:
 
 def run_fields(settings: Settings) -> dict[str, Any]:
     """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
-    changes = data_fields(settings) | {"mode": settings.mode.value, "grid": settings.grid}
-    if not settings.grid:
-        changes |= {"threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect}
+    return data_fields(settings) | search_fields(settings)
+
+
+def search_fields(settings: Settings) -> dict[str, Any]:
+    """Those of them that say how the search is done."""
+    changes = _algorithm_fields(settings)
     if settings.method is Method.DENSE:
         return changes | {"among": "all"}
     if settings.sparsity is None:
         return changes | {"among": "auto", "union": settings.union or ""}
-    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
+    return changes | {
+        "among": "ringed", "sparsity": settings.sparsity, "flap_sparsity": settings.flap_sparsity,
+        "score": settings.score.value,
+    }  # fmt: skip
+
+
+def _algorithm_fields(settings: Settings) -> dict[str, Any]:
+    changes: dict[str, Any] = {"algorithm": settings.algorithm.value}
+    if settings.algorithm in ATTRIBUTING:
+        return changes | {"top_edges": settings.top_edges}
+    changes["mode"] = settings.mode.value
+    if settings.algorithm is Algorithm.ACDC:
+        return changes | {"tolerance": settings.tolerance}
+    if settings.grid:
+        return changes | {"grid": True}
+    return changes | {
+        "grid": False, "threshold_scale": settings.threshold_scale, "min_effect": settings.min_effect,
+    }  # fmt: skip
 
 
 DEFAULT = View()

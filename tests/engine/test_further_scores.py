@@ -143,7 +143,9 @@ def test_every_score_has_a_title_a_source_and_an_option():
     assert set(MEASURED) | set(COMBINED) == set(Score) and not set(MEASURED) & set(COMBINED)
     lazy = [score for score in Score if score.source is not Source.RUNS]
     assert lazy == [
-        Score.ATTRIBUTION, Score.POSITION_ATTRIBUTION, Score.INTEGRATED_ATTRIBUTION, Score.RANK_SUM
+        Score.ATTRIBUTION, Score.POSITION_ATTRIBUTION, Score.INTEGRATED_ATTRIBUTION, Score.WALK, Score.RANK_SUM,
+        Score.WALK_UNION,
     ]  # fmt: skip
     assert Score.RANK_SUM.source is Source.GRADIENT and Score.INTEGRATED_ATTRIBUTION.source is Source.PATH
+    assert Score.WALK.source is Score.WALK_UNION.source is Source.EDGES
     assert {score for scores in LAZY.values() for score in scores} < set(MEASURED)

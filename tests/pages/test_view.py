@@ -18,11 +18,15 @@ FULL = View(
     pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
-    subject="key2", ablation="resample", step=12, left="0123abcd", right="file-89efcdab",
+    subject="key2", ablation="resample",
+    top_edges=40, tolerance=0.05, step=12, left="0123abcd", right="file-89efcdab", flap_sparsity=0.71, trials=60,
+    trial=17,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("view", [DEFAULT, FULL, replace(FULL, edge="9.6-logits", inputs=(), head=None)])
+@pytest.mark.parametrize(
+    "view", [DEFAULT, FULL, replace(FULL, edge="9.6-logits", inputs=(), head=None), View(algorithm="acdc")]
+)
 def test_a_written_view_is_read_back(view: View) -> None:
     assert read_view(write_view(view), TASKS) == (view, ())
 
@@ -61,9 +65,19 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("sparsity", "nan"),
         ("sparsity", "-0.1"),
         ("sparsity", "a lot"),
+        ("flap_sparsity", "1"),
+        ("flap_sparsity", ""),
+        ("trials", "0"),
+        ("trials", "1001"),
+        ("trial", "-1"),
         ("among", "some"),
         ("mode", "guessed"),
         ("mode", "Exact"),
+        ("algorithm", "edge_pruning"),
+        ("top_edges", "0"),
+        ("top_edges", "100001"),
+        ("tolerance", "-0.1"),
+        ("tolerance", "nan"),
         ("grid", "yes"),
         ("threshold_scale", "inf"),
         ("min_effect", "2"),
@@ -119,6 +133,7 @@ def test_a_ringed_search_is_asked_for_with_its_score_and_sparsity() -> None:
     settings = FULL.settings()
     assert (settings.method, settings.sparsity, settings.score) == (Method.APP, 0.93, Score.MERGED)
     assert (settings.mode, settings.grid) == (Mode.EXACT, True)
+    assert settings.flap_sparsity == 0.71 and replace(FULL, score="flap").settings().flap_sparsity is None
     own = replace(FULL, grid=False).settings()
     assert (own.threshold_scale, own.min_effect) == (1.5, 0.002)
     assert replace(FULL, score="difference").settings().score is Score.CONTRASTIVE_FLAP

@@ -57,6 +57,15 @@ def test_score_with_a_sparsity_adds_the_mask_and_with_auto_the_sweep(capsys):
     assert len(chosen) == 1 and chosen[0]["size"] == sum(map(sum, auto["keep"]))
 
 
+def test_a_score_that_takes_a_backward_pass_is_measured_and_booked_when_asked_for(capsys):
+    run = run_json(capsys, "score", *TOY, "--score", "rank_sum", "--sparsity", "0.5")
+    assert {"attribution", "position_attribution", "output_difference"} < set(run["scores"])
+    assert shape(run["scores"]["attribution"]) == [12, 12] and sum(map(sum, run["keep"])) == 11
+    assert list(run["cost"]) == ["calibration", "attribution"] and run["settings"]["score"] == "rank_sum"
+    plain = run_json(capsys, "score", *TOY, "--score", "output_difference", "--sparsity", "0.5")
+    assert list(plain["cost"]) == ["calibration"] and plain["keep"] != run["keep"]
+
+
 def test_discover_searches_in_the_union_asked_for(capsys):
     run = run_json(capsys, "discover", *TOY, "--union", "fixed+first")
     unions = {(m["flap_cliff"], m["contrastive_flap_cliff"]): m for m in run["sweep"]["merges"]}
@@ -89,6 +98,8 @@ def test_discover_takes_tuned_settings_and_counts_what_tuning_took(capsys, tmp_p
     assert {name: run["settings"][name] for name in names} == {name: chosen[name] for name in names}
     assert run["circuit"]["heads"] == chosen["heads"] and run["verification"]["seed"] == 1
     assert list(run["cost"])[:2] == ["calibration", "tuning"]
+    attributed = run_json(capsys, "discover", *TOY, "--tune", "3", "--scores", "position_attribution")
+    assert attributed["settings"]["score"] == "position_attribution" and attributed["cost"]["attribution"]["flops"] > 0
     for refused, says in ((["--tune", "0"], "got 0"), (["--tune", "5", "--method", "dense"], "Take the method app")):
         assert main(["discover", *TOY, *refused]) == 1
         assert says in capsys.readouterr().err
@@ -359,3 +370,53 @@ def test_agreement_refuses_what_does_not_belong_to_the_run(capsys, tmp_path, mon
     assert "no answer key for toy-induction and ioi" in capsys.readouterr().err
     assert main(["agreement", "--circuit", str(app), "--against", str(tmp_path / "other.json")]) == 1
     assert "same model and task" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def saved_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("saved") / "run.json"
+    assert main(["discover", *TOY, "--sparsity", "0.5", "--threshold-scale", "1.5", "--out", str(out)]) == 0
+    return out
+
+
+def test_stability_goes_on_with_a_saved_run(capsys, saved_run):
+    asked = ["stability", "--circuit", str(saved_run), "--resamples", "2", "--seeds", "1", "--no-templates"]
+    run = run_json(capsys, *asked)
+    assert run["settings"] == json.loads(saved_run.read_text(encoding="utf-8"))["settings"]
+    found = run["stability"]
+    assert [each["label"] for each in found["runs"]] == ["resample 1", "resample 2", "seed 2"] and found["complete"]
+    assert found["circuit"]["heads"] == {"0.1": 1.0, "1.2": 1.0} and found["report"]["seed"] == 1
+    assert [edge["frequency"] for edge in found["circuit"]["edges"]] == [1.0, 1.0]
+    assert found["by_kind"]["seed"]["judged"] is False and len(found["notes"]) == 1
+    assert list(run["cost"]) == ["calibration", "stability"]
+
+
+def test_receipts_go_on_with_a_saved_run(capsys, saved_run):
+    run = run_json(capsys, "receipt", "--circuit", str(saved_run))
+    assert [(each["of"], each["verdict"]) for each in run["receipts"]["receipts"]] == [
+        ("0.1", "confirmed"), ("1.2", "confirmed"),
+    ]  # fmt: skip
+    asked = run_json(capsys, "receipt", "--circuit", str(saved_run), "--of", "1.7,0.1:1.2.k", "--ablation", "zero")
+    idle, edge = asked["receipts"]["receipts"]
+    assert idle["claim"]["matters"] is False and asked["receipts"]["report"]["ablation"] == "zero"
+    assert edge["of"] == {"sender": "0.1", "receiver": "1.2", "input": "k"} and edge["verdict"] == "confirmed"
+    assert edge["effect"]["low"] <= edge["effect"]["value"] <= edge["effect"]["high"] < 0
+
+
+def test_what_a_saved_run_cannot_give_is_refused(capsys, saved_run, tmp_path):
+    saved = json.loads(saved_run.read_text(encoding="utf-8"))
+    other = tmp_path / "other.json"
+    for change, says in (
+        ({"settings": saved["settings"] | {"speed": 3}}, "a setting 'speed'"),
+        ({"settings": saved["settings"] | {"mode": "quick"}}, "cannot be used"),
+        ({"settings": saved["settings"] | {"pairs": 0}}, "cannot be used"),
+        ({"settings": saved["settings"] | {"task": "custom"}}, "--rows"),
+        ({"model_shape": {"n_layers": 3, "n_heads": 12}}, "3 layers x 12 heads"),
+    ):
+        other.write_text(json.dumps(saved | change), encoding="utf-8")
+        assert main(["stability", "--circuit", str(other)]) == 1
+        assert says in capsys.readouterr().err
+    for asked in (["--of", "2.0"], ["--of", "0.1:1.2"], ["--of", "1.2:0.1.k"]):
+        assert main(["receipt", "--circuit", str(saved_run), *asked]) == 1
+    assert main(["stability", "--circuit", str(saved_run), "--resamples", "-1"]) == 1
+    assert "0 to 200 resamples" in capsys.readouterr().err

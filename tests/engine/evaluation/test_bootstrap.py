@@ -65,6 +65,13 @@ def test_a_ratio_that_some_drawings_leave_undefined_has_no_interval():
     assert found.value == pytest.approx(1) and not found.known and "some drawings" in found.note
 
 
+def test_what_is_not_finite_is_neither_a_value_nor_a_bound():
+    whole = interval_of(math.inf, torch.tensor([1.0, 2.0]), n=2)
+    assert math.isnan(whole.value) and math.isnan(whole.low) and math.isnan(whole.high)
+    some = interval_of(1.0, torch.tensor([1.0, 2.0] * 50 + [math.inf]), n=2)
+    assert some.value == 1 and math.isnan(some.low) and math.isnan(some.high)
+
+
 def test_sides_without_common_pairs_are_drawn_apart():
     """Equal values on both sides: paired, their difference would be 0 in every drawing."""
     values = torch.tensor([0.0, 1.0])

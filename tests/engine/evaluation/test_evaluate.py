@@ -18,7 +18,7 @@ from engine.errors import Cancelled, HeadlightError
 from engine.evaluation import evaluate as stages
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.kl import kl_divergence
-from engine.evaluation.minimality import Standing
+from engine.evaluation.minimality import Standing, edge_changes
 from engine.evaluation.plan import Plan
 from engine.evaluation.random_circuits import Draw
 from engine.evaluation.words import summary
@@ -52,22 +52,30 @@ def known(prepared):
     return evaluate(prepared, KNOWN, seed=1, watcher=Watcher(), plan=Plan(Ablation.RESAMPLE))
 
 
-@torch.no_grad()
 def brute_force(model, activations, keep, kind):
-    """Faithfulness by plain hooked forwards, one pair at a time; nothing of the Ablator is used."""
+    """Faithfulness, of ``hooked_logits``."""
+    values = [
+        logits[list(pair.answer_tokens)].mean() - logits[list(pair.distractor_tokens)].mean()
+        for pair, logits in zip(activations.prompts.pairs, hooked_logits(model, activations, keep, kind), strict=True)
+    ]
+    circuit = float(torch.stack(values).mean())
+    return (circuit - activations.corrupted) / (activations.clean - activations.corrupted)
+
+
+@torch.no_grad()
+def hooked_logits(model, activations, keep, kind):
+    """End logits ``[pair vocab]`` by plain hooked forwards, one pair at a time; nothing of the Ablator is used."""
     pairs = activations.prompts.pairs
     corrupted = [_recorded_z(model, pair.corrupted_tokens) for pair in pairs]
     groups = [(pair.template_group, len(pair.clean_tokens)) for pair in pairs]
-    values = []
+    rows = []
     for pair, own, group in zip(pairs, corrupted, groups, strict=True):
         alike = [z for z, other in zip(corrupted, groups, strict=True) if other == group]
         z = {Ablation.MEAN: torch.stack(alike).mean(0), Ablation.RESAMPLE: own, Ablation.ZERO: torch.zeros_like(own)}
         hooks = [(hook_name(layer, "z"), _replacing(keep[layer], z[kind][layer])) for layer in range(model.n_layers)]
         with model.lock:
-            logits = model.bridge.run_with_hooks(torch.tensor([pair.clean_tokens]), fwd_hooks=hooks)[0, -1]
-        values.append(logits[list(pair.answer_tokens)].mean() - logits[list(pair.distractor_tokens)].mean())
-    circuit = float(torch.stack(values).mean())
-    return (circuit - activations.corrupted) / (activations.clean - activations.corrupted)
+            rows.append(model.bridge.run_with_hooks(torch.tensor([pair.clean_tokens]), fwd_hooks=hooks)[0, -1])
+    return torch.stack(rows)
 
 
 def _recorded_z(model, tokens):
@@ -116,6 +124,10 @@ def test_every_share_equals_brute_force(toy_model, prepared, kind):
 
     whole = share(keep)
     assert found.main[0].faithfulness.value == pytest.approx(whole, abs=1e-4)
+    for each in found.faithfulness:
+        assert each.faithfulness.value == pytest.approx(
+            brute_force(toy_model, activations, keep, each.ablation), abs=1e-4
+        )
     assert found.completeness.left.value == pytest.approx(share(~keep), abs=1e-4)
     assert found.completeness.floor.value == pytest.approx(share(torch.zeros_like(keep)), abs=1e-4)
     for each in found.heads.contributions:
@@ -126,6 +138,26 @@ def test_every_share_equals_brute_force(toy_model, prepared, kind):
     assert sizes[1] == pytest.approx(share(mask_of([INDUCTION], 2, 12)), abs=1e-4)  # the larger effect goes first
     assert found.held_out.selection.value == pytest.approx(share(keep, prepared.activations), abs=1e-4)
     assert found.held_out.gap.value == pytest.approx(found.held_out.selection.value - whole, abs=1e-4)
+
+
+@pytest.mark.parametrize("heads", [KNOWN.heads, (Head(0, 5), INDUCTION)])
+def test_predictions_equal_those_of_brute_force(toy_model, prepared, heads):
+    found = evaluate(prepared, replace(KNOWN, heads=heads, edges=()), 1, Watcher(), FEW)
+    activations = capture(toy_model, task_prompts(toy_model, SETTINGS, 1))
+    everything = torch.ones(2, 12, dtype=torch.bool)
+    model, circuit = (
+        hooked_logits(toy_model, activations, keep, Ablation.MEAN).log_softmax(-1)
+        for keep in (everything, mask_of(heads, 2, 12))
+    )
+    kl = torch.nn.functional.kl_div(circuit, model, log_target=True, reduction="batchmean")
+    assert found.kl.value == pytest.approx(float(kl), abs=1e-5, rel=1e-3)
+    for each, logits in ((found.probability_difference.model, model), (found.probability_difference.circuit, circuit)):
+        pairs = zip(activations.prompts.pairs, logits.exp(), strict=True)
+        values = [row[list(pair.answer_tokens)].sum() - row[list(pair.distractor_tokens)].sum() for pair, row in pairs]
+        assert each.value == pytest.approx(float(torch.stack(values).mean()), abs=1e-5)
+    preferred = [row[pair.answer_tokens[0]] > row[pair.distractor_tokens[0]]
+                 for pair, row in zip(activations.prompts.pairs, circuit, strict=True)]  # fmt: skip
+    assert found.accuracy.circuit.value == pytest.approx(float(torch.stack(preferred).float().mean()))
 
 
 def test_it_beats_random_circuits_and_a_planted_wrong_one_does_not(prepared, known):
@@ -218,11 +250,14 @@ def test_it_can_be_stopped_in_any_stage(prepared, stage):
         evaluate(prepared, KNOWN, 1, CancelIn(stage), FEW)
 
 
-def test_edges_are_judged_where_they_can_be_run_alone(prepared):
-    def runner(model, activations, ledger, kind):
+def test_edges_are_judged_where_they_can_be_taken_out(prepared):
+    def runner(model, activations, ledger, kind, edges, tick):
         ablator = Ablator(model, activations, ledger, kind)
-        # Heads that send a live edge: what edge runs come to in a circuit of two edges.
-        return lambda edges: ablator.by_pair(mask_of({edge.sender for edge in edges}, 2, 12))
+
+        def metric(live):  # of the heads that send a live edge: what edge runs come to in a circuit of two edges
+            return ablator.by_pair(mask_of({edge.sender for edge in live}, 2, 12))
+
+        return edge_changes(metric, edges, model.group, tick)
 
     found = evaluate(prepared, KNOWN, 1, Watcher(), FEW, runner)
     assert found.edges is not None and [each.member for each in found.edges.contributions] == list(KNOWN.edges)

@@ -19,7 +19,7 @@ from engine.tasks.prompts import PromptPair
 
 CLEAN, CORRUPTED = torch.tensor([4.0, 6.0]), torch.tensor([0.0, 2.0])  # means 5 and 1
 SCALE = Scale(CLEAN, CORRUPTED, seed=0)
-SAME = Scale(CLEAN, CLEAN + 1e-7, seed=0)
+SAME = Scale(CLEAN.double(), CLEAN.double() + 1e-7, seed=0)
 
 
 def pair(answers, distractors):

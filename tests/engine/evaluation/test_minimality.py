@@ -7,7 +7,7 @@ import torch
 
 from engine.circuit import Edge, Input
 from engine.evaluation.bootstrap import Interval
-from engine.evaluation.minimality import Standing, edge_minimality, head_minimality, judge, minimality
+from engine.evaluation.minimality import Standing, edge_changes, head_minimality, judge, minimality
 from engine.evaluation.scale import Scale
 from engine.heads import Head, heads_of, mask_of
 
@@ -102,7 +102,7 @@ def test_edges_of_one_kv_head_go_together_from_the_logits_down():
         weight = {(None, Input.LOGITS): 2.0, ((2, 0), Input.K): 1.0, ((2, 1), Input.K): 0.4}
         return SCALE.corrupted + sum(weight.get(each, 0.2) for each in wires)
 
-    found = edge_minimality(metric, edges, 2, SCALE)
+    found = minimality(edge_changes(metric, edges, 2), SCALE)
     assert asked == [set(), {edges[5]}, {edges[1], edges[2]}, {edges[3]}, {edges[4]}, {edges[0]}]
     values = {each.member: each.share.value for each in found.contributions}
     assert [values[edge] for edge in edges] == pytest.approx([0.05, 0.25, 0.25, 0.1, 0.05, 0.5])

@@ -70,7 +70,7 @@ def test_the_widest_mask_holds_every_other():
     assert Space((Score.FLAP,), sparsity=(0.7, 0.9)).widest(SCORES).sum() == 2
     for sparsity in (0.7, 0.8, 0.9):
         keep = SCORES.keep(Score.MERGED, sparsity, flap_sparsity=0.7)
-        assert not (keep & ~Space(sparsity=(0.7, 0.9)).widest(SCORES)).any()
+        assert not (keep & ~Space((Score.MERGED,), sparsity=(0.7, 0.9)).widest(SCORES)).any()
 
 
 @pytest.mark.parametrize(
