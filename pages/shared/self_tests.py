@@ -51,5 +51,9 @@ def _row(test: SelfTest) -> str:
     mark = "✓" if test.passed else "✗"
     return (
         f'<tr><th scope="row">{mark} {escape(test.name)}<small>{escape(test.meaning)}</small></th>'
-        f"<td>{test.value:.0e}</td><td>{test.tolerance:.0e}</td></tr>"
+        f"<td>{_deviation(test.value)}</td><td>{test.tolerance:.0e}</td></tr>"
     )
+
+
+def _deviation(value: float) -> str:
+    return "0" if value == 0 else f"{value:.0e}"

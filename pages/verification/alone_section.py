@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from engine.evaluation.bootstrap import Interval
@@ -74,10 +72,12 @@ def _draw(found: Evaluation) -> None:
 
 
 def judged(found: Interval) -> tuple[str, str]:
-    """A word, and the kind of verdict it is; by the whole interval where there is one."""
+    """A word, and the kind of verdict it is; by the whole interval, not the value alone."""
     if not found.defined:
         return "This cannot be told.", "wait"
-    low, high = (found.low, found.high) if found.known else (found.value, found.value)
+    if not found.known:
+        return "How sure this is cannot be told.", "wait"
+    low, high = found.low, found.high
     if low >= YES:
         return "Yes.", "yes"
     return ("No.", "no") if high < NO else ("In part.", "wait")
@@ -108,8 +108,8 @@ def _kinds(found: Evaluation) -> str:
     rows = "".join(
         f'<tr class="{"total" if one.ablation is found.plan.ablation else ""}">'
         f'<th scope="row">{numbers.REPLACED_BY[one.ablation]}</th>'
-        f"<td>{numbers.value(one.faithfulness, 2)}</td><td>{escape(numbers.span(one.faithfulness, 2))}</td>"
-        f"<td>{numbers.value(two.performance, 0)} %</td><td>{escape(numbers.span(two.performance, 0))}</td></tr>"
+        f"<td>{numbers.value(one.faithfulness, 2)}</td><td>{_within(one.faithfulness, 2)}</td>"
+        f"<td>{numbers.value(two.performance, 0)} %</td><td>{_within(two.performance, 0)}</td></tr>"
         for one, two in zip(found.faithfulness, found.performance, strict=True)
     )
     names = ("Removed heads become", "faithfulness", "95 %", "performance", "95 %")
@@ -118,6 +118,10 @@ def _kinds(found: Evaluation) -> str:
         f'<div class="hl-wide"><table class="hl-table hl-kinds"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _within(found: Interval, digits: int) -> str:
+    return numbers.span(found, digits) if found.known else "–"
 
 
 def _twin(found: Evaluation) -> None:

@@ -12,7 +12,7 @@ from pages.shared.view import View
 
 REPLACED_BY = {
     Ablation.MEAN: "mean of the corrupted prompts",
-    Ablation.RESAMPLE: "resampled from the own corrupted prompt",
+    Ablation.RESAMPLE: "value on the own corrupted prompt",
     Ablation.ZERO: "zero",
 }
 
@@ -48,7 +48,8 @@ def fact(
 def where(n: int, seed: int, fresh: bool, ablation: Ablation) -> str:
     """What the numbers of a section were measured on."""
     pairs = look.count(n, "fresh pair" if fresh else "pair")
-    return f"n = {pairs}, seed {seed}, {ablation.value} ablation, 95 % intervals."
+    intervals = ", 95 % intervals" if n > 1 else ""
+    return f"n = {pairs}, seed {seed}, {ablation.value} ablation{intervals}."
 
 
 def measured_on(found: Evaluation) -> str:

@@ -74,7 +74,7 @@ def test_the_circuit_found_is_judged_from_every_side(open_app: OpenApp) -> None:
     assert not app.exception and not app.error and not app.warning
     for words in (
         "Its heads alone keep 10", "Complete.", "Better than chance.", "CPR", "CMD", "Owed to its own prompts",
-        "n = 4 fresh pairs, seed 1, mean ablation", "by its edges alone", "resampled from the own corrupted prompt",
+        "n = 4 fresh pairs, seed 1, mean ablation", "by its edges alone", "value on the own corrupted prompt",
     ):  # fmt: skip
         assert words in page
     assert "7 self-tests passed" in [each.proto.popover.label for each in app.get("popover")]
@@ -149,6 +149,7 @@ def test_one_pair_has_numbers_without_intervals(open_app: OpenApp) -> None:
     app = run_until(open_app("verification", subject="key1", pairs="1"), lambda app: SIZES in texts(app))
     page = texts(app)
     assert "One pair has no interval" in page and "one pair has no interval" in page and not app.exception
+    assert page.count("How sure this is cannot be told.") == 2 and "<b>Yes.</b>" not in page
     assert "inside the noise" not in page  # nothing is judged
 
 
