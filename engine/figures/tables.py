@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -171,6 +172,11 @@ def attention_rows(pattern: Tensor, tokens: Sequence[str]) -> list[Row]:
         for query in range(len(tokens))
         for key in range(query + 1)
     ]  # fmt: skip
+
+
+def rounded(value: float) -> float | None:
+    """To six digits; None where it is undefined."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def _all_heads(n_layers: int, n_heads: int) -> list[Head]:

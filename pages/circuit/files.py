@@ -9,8 +9,7 @@ from typing import Any
 import streamlit as st
 
 from engine.answer_keys import AnswerKey
-from engine.circuit_file import MAX_BYTES, circuit_record, read_circuit
-from engine.errors import HeadlightError
+from engine.circuit_file import circuit_record
 from engine.figures.circuit_tables import circuit_head_rows
 from engine.figures.export import circuit_graphml, circuit_mermaid, figure_html, rows_csv
 from engine.figures.tables import edge_rows
@@ -20,15 +19,15 @@ from engine.record import discovery_json, dumps
 from engine.roles import Finding, Role
 from engine.settings import Settings
 from pages.circuit import picture
-from pages.circuit.shown import IMPORTED, SOURCE, SOURCES, Imported, Shown, imported, misfit
-from pages.shared import background, circuit_facts, job_panel, look
+from pages.circuit.shown import SOURCE, SOURCES, Shown
+from pages.shared import background, brought, circuit_facts, job_panel, look
+from pages.shared.brought import Imported
 from pages.shared.chart import is_dark
 
 EXPORT_LEAD = (
     "Pictures and the HTML page show the graph as filtered above; the other files hold the whole circuit, with your "
     "names and the roles."
 )
-PROBLEM = "headlight_circuit_file_problem"
 IMPORT_LEAD = (
     "A run or a circuit that Headlight wrote as JSON: to look at, with everything above, or to verify on this page’s "
     "model and fresh prompts. Nothing in the file is run."
@@ -84,50 +83,35 @@ def _circuit_json(shown: Shown, settings: Settings, names: Mapping[Head, str], r
 
 def bring(prepared: Prepared, settings: Settings) -> None:
     look.step(None, "Bring a circuit", IMPORT_LEAD)
-    st.file_uploader(
-        f"A JSON file of at most {MAX_BYTES // 1_000_000} MB", key="circuit_upload", on_change=_read_upload,
-        max_upload_size=MAX_BYTES // 1_000_000,
-    )  # fmt: skip
-    if (problem := st.session_state.get(PROBLEM)) is not None:
-        st.error(look.plain(problem), icon=":material/error:")
-    brought = imported()
-    if brought is None:
+    brought.uploader("circuit_upload", _show_file)
+    here = brought.imported()
+    if here is None:
         return
-    look.note(f"{brought.name} is kept while this tab is open. Switch at the top of the page.")
+    look.note(f"{here.name} is kept while this tab is open. Switch at the top of the page.")
     st.button("Remove the file’s circuit", key="remove_import", icon=":material/delete:", on_click=_remove)
-    _verify(prepared, settings, brought)
+    _verify(prepared, settings, here)
 
 
-def _read_upload() -> None:
-    upload = st.session_state["circuit_upload"]
-    if upload is None:
-        st.session_state.pop(PROBLEM, None)
-        return
-    name = "".join(letter for letter in upload.name if letter.isprintable())[:80]
-    try:
-        st.session_state[IMPORTED] = Imported(name, read_circuit(upload.getvalue()))
-        st.session_state[SOURCE] = SOURCES[1]
-        st.session_state.pop(PROBLEM, None)
-    except HeadlightError as error:  # what was brought before stays
-        st.session_state[PROBLEM] = f"{name}: {error}"
+def _show_file() -> None:
+    st.session_state[SOURCE] = SOURCES[1]
 
 
 def _remove() -> None:
-    for name in (IMPORTED, SOURCE, PROBLEM):
-        st.session_state.pop(name, None)
+    brought.remove()
+    st.session_state.pop(SOURCE, None)
 
 
-def _verify(prepared: Prepared, settings: Settings, brought: Imported) -> None:
-    file = brought.file
+def _verify(prepared: Prepared, settings: Settings, here: Imported) -> None:
+    file = here.file
     if not file.circuit.heads:
         look.note("It has no heads, so there is nothing to verify.")
         return
-    problem = misfit(prepared, file)
+    problem = brought.misfit(prepared, file)
     if problem is not None:
         look.note(problem)
-    if (file.circuit.n_layers, file.circuit.n_heads) != (prepared.model.n_layers, prepared.model.n_heads):
+    if not brought.has_heads(prepared, file.circuit):
         return
-    seed = max(settings.seed, file.seed or 0) + 1  # never the prompts it was found on
+    seed = brought.fresh_seed(settings.seed, file)
     heads = file.circuit.heads
     job = background.verify_job(settings, heads, seed)
     if job is None:

@@ -15,19 +15,11 @@ from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import look, search_run
+from pages.shared.brought import has_heads, imported, misfit
 from pages.shared.view import View
 
-IMPORTED = "headlight_imported_circuit"
 SOURCE = "headlight_circuit_source"
 SOURCES = ("The circuit found here", "The file")
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A file that was brought, by its name."""
-
-    name: str
-    file: CircuitFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +35,6 @@ class Shown:
         """The reader's names, over those of the file."""
         own = dict(_named(text) for text in view.names)
         return {**(self.file.names if self.file is not None else {}), **own}
-
-
-def imported() -> Imported | None:
-    return st.session_state.get(IMPORTED)
 
 
 def choose(prepared: Prepared, settings: Settings) -> Shown | None:
@@ -70,25 +58,6 @@ def _of_file(prepared: Prepared, name: str, file: CircuitFile) -> Shown:
         "yes" if problem is None else "wait",
     )
     return Shown(file.circuit, None, file, fits=has_heads(prepared, file.circuit))
-
-
-def has_heads(prepared: Prepared, circuit: Circuit) -> bool:
-    return (circuit.n_layers, circuit.n_heads) == (prepared.model.n_layers, prepared.model.n_heads)
-
-
-def misfit(prepared: Prepared, file: CircuitFile) -> str | None:
-    """Why the file is not of this page's model and task, in a sentence; None if it is."""
-    model, settings, circuit = prepared.model, prepared.settings, file.circuit
-    if not has_heads(prepared, circuit):
-        return (
-            f"The file is of {file.model}, {circuit.n_layers} × {circuit.n_heads} heads; this page shows "
-            f"{settings.model}, {model.n_layers} × {model.n_heads}. It can be looked at as a graph, not verified."
-        )
-    if file.model != settings.model:
-        return f"This page shows {settings.model}, which has as many heads but is another model."
-    if file.task != settings.task:
-        return f"This page shows the task {settings.task}."
-    return None
 
 
 def _named(text: str) -> tuple[Head, str]:

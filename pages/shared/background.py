@@ -27,6 +27,9 @@ from pages.shared.work import data_of
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.ablation import Ablation
+    from engine.circuit import Circuit
+    from engine.evaluation.plan import Plan
     from engine.heads import Head
     from engine.prepare import Prepared
     from engine.scores.kinds import Source
@@ -251,9 +254,7 @@ def start_score(settings: Settings, source: Source) -> Job:
     """Head scores by backward passes: seconds, so they wait for no search. Result: attribution.Measured."""
     data = data_of(settings)
     behind = background()
-    return behind.glances.submit(
-        ("score", data, source), lambda watcher: work.score(behind, data, source, watcher)
-    )
+    return behind.glances.submit(("score", data, source), lambda watcher: work.score(behind, data, source, watcher))
 
 
 def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:
@@ -266,6 +267,34 @@ def start_verify(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job:
     behind = background()
     return behind.jobs.submit(
         ("verify", data, heads, seed), lambda watcher: work.verify(behind, data, heads, seed, watcher)
+    )
+
+
+def evaluation_job(settings: Settings, circuit: Circuit, seed: int, plan: Plan) -> Job | None:
+    return background().jobs.find(("evaluate", data_of(settings), circuit, seed, plan))
+
+
+def start_evaluation(settings: Settings, circuit: Circuit, seed: int, plan: Plan) -> Job:
+    """Everything about a circuit's heads on the prompts of ``seed``: seconds to minutes. Result: Evaluation."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("evaluate", data, circuit, seed, plan),
+        lambda watcher: work.evaluate(behind, data, circuit, seed, plan, watcher),
+    )
+
+
+def edges_job(settings: Settings, circuit: Circuit, seed: int, ablation: Ablation) -> Job | None:
+    return background().jobs.find(("edges", data_of(settings), circuit, seed, ablation))
+
+
+def start_edges(settings: Settings, circuit: Circuit, seed: int, ablation: Ablation) -> Job:
+    """A circuit's edges alone, and each of them: seconds to minutes. Result: EdgeEvaluation."""
+    data = data_of(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("edges", data, circuit, seed, ablation),
+        lambda watcher: work.edges(behind, data, circuit, seed, ablation, watcher),
     )
 
 

@@ -15,7 +15,7 @@ from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.settings import ATTRIBUTING, Algorithm, Method
 from engine.verification import Verification
-from pages.shared import algorithm_words, background, look
+from pages.shared import algorithm_words, background, look, self_tests
 from pages.shared.work import result_of
 
 
@@ -33,6 +33,7 @@ def show(prepared: Prepared, found: Discovery, with_keys: bool = True) -> None:
             _cost(prepared, found),
         ]
     )  # fmt: skip
+    self_tests.badge(found.self_tests)
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 

@@ -102,6 +102,14 @@ TERMS = {
         "(logit difference of the kept heads − corrupted) ÷ (clean − corrupted): 1 is the whole model, 0 as bad as the "
         "corrupted prompts."
     ),
+    "CPR": (
+        "Circuit performance ratio: the area under faithfulness over the share of heads kept, from none to all. Higher "
+        "is better; a circuit that is whole at every size has 1."
+    ),
+    "CMD": (
+        "Circuit-model distance: the area between faithfulness and 1 over the share of heads kept. Lower is better; 0 "
+        "is the whole model at every size."
+    ),
     "trial": (
         "One choice of mask and thresholds, searched by estimates and measured on prompts of its own. What trials "
         "share is measured once, so a later one costs little. One that has no prospect is not searched."

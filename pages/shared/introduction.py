@@ -48,6 +48,11 @@ INTRODUCTIONS: dict[str, Steps] = {
         ("Ask", "Click a head or an edge. Roles are measured from attention and output, never guessed."),
         ("Take it along", "As picture, table, graph or text, or bring in a circuit from a file."),
     ),
+    "verification": (
+        ("Choose what to judge", "The circuit found here, a published one, or one from a file."),
+        ("See what it does alone", "Everything else is replaced. How much of the task is left?"),
+        ("Doubt it", "Is every head needed? Would as many random ones do? Are its edges true, or only its heads?"),
+    ),
     "compare": (
         ("Pick two runs", "Finished ones of this server, or files saved from it."),
         ("See what they share", "Heads and edges of both, of one only, and whose ranks moved."),

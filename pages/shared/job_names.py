@@ -23,11 +23,13 @@ WHAT = {
     "pilot": "Look ahead",
     "enough": "Enough pairs",
     "verify": "Verification",
+    "evaluate": "Evaluation",
+    "edges": "Edges alone",
     "tune": "Automatic settings",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
-    "enough": "prompts", "verify": "circuit", "tune": "explorer",
+    "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification", "tune": "explorer",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.

@@ -18,6 +18,7 @@ from engine.nodes import Mlp
 from engine.pruning import KEEPERS
 from engine.tasks.own import is_own
 from pages.shared.view import (
+    ABLATIONS,
     ALGORITHMS,
     AMONG,
     COLOURS,
@@ -35,6 +36,7 @@ from pages.shared.view import (
     PAIR_FILTERS,
     SCORES,
     SIGNS,
+    SUBJECTS,
     View,
 )
 
@@ -260,6 +262,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "own": lambda raw: bool(_whole(0, 1)(raw)),
     "pair_filter": _pair_filter,
     "pair_page": _whole(1, MAX_PAIRS),
+    "subject": _one_of(SUBJECTS),
+    "ablation": _one_of(ABLATIONS),
     "step": _whole(1, 99_999),
     "left": _run,
     "right": _run,

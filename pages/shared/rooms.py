@@ -35,6 +35,7 @@ ROOMS = (
     Room("path_patching", "Path patching", ":material/footprint:"),
     Room("race", "Race", ":material/flag:"),
     Room("circuit", "Circuit", ":material/hub:"),
+    Room("verification", "Verification", ":material/verified:"),
     Room("compare", "Compare", ":material/compare_arrows:"),
 )
 BY_NAME = {room.name: room for room in ROOMS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine.ablation import Ablation
 from engine.circuit_filter import Sign
 from engine.cliffs import FIXED_SPARSITY
 from engine.pruning import KEEPERS
@@ -30,6 +31,8 @@ MAX_EDGES = 100_000
 SIGNS = tuple(sign.value for sign in Sign)
 DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
+ABLATIONS = tuple(kind.value for kind in Ablation)
+SUBJECTS = ("run", "file", *(f"key{number}" for number in range(1, 10)))
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class View:
     settings are asked for; ``trial`` is the number of the one looked at, None for the one taken.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
+    ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number, with
+    removed heads replaced as ``ablation`` says.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
@@ -100,6 +105,8 @@ class View:
     own: bool = False
     pair_filter: str = "all"
     pair_page: int = 1
+    subject: str = "run"
+    ablation: str = Ablation.MEAN.value
     step: int = 1
     left: str | None = None
     right: str | None = None

@@ -15,8 +15,13 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.ablation import Ablation
     from engine.attribution import Measured
+    from engine.circuit import Circuit
+    from engine.edge_evaluation import EdgeEvaluation
     from engine.enough import Enough
+    from engine.evaluation.evaluate import Evaluation
+    from engine.evaluation.plan import Plan
     from engine.heads import Head
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
@@ -165,3 +170,19 @@ def verify(
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     with ledger.stage(STAGE):
         return verify_on_fresh(prepared, heads, seed, ledger)
+
+
+def evaluate(
+    behind: Background, settings: Settings, circuit: Circuit, seed: int, plan: Plan, watcher: Watcher
+) -> Evaluation:
+    from engine.evaluation import evaluate as evaluation
+
+    return evaluation.evaluate(ready(behind, settings, watcher), circuit, seed, watcher, plan)
+
+
+def edges(
+    behind: Background, settings: Settings, circuit: Circuit, seed: int, ablation: Ablation, watcher: Watcher
+) -> EdgeEvaluation:
+    from engine.edge_evaluation import evaluate_edges
+
+    return evaluate_edges(ready(behind, settings, watcher), circuit, seed, watcher, ablation)

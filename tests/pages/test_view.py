@@ -18,6 +18,7 @@ FULL = View(
     pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
+    subject="key2", ablation="resample",
     top_edges=40, tolerance=0.05, step=12, left="0123abcd", right="file-89efcdab", flap_sparsity=0.71, trials=60,
     trial=17,
 )  # fmt: skip
@@ -115,6 +116,9 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("layers", "a-b"),
         ("top", "-1"),
         ("order", "size"),
+        ("subject", "key0"),
+        ("subject", "a file"),
+        ("ablation", "none"),
     ],
 )
 def test_a_malformed_value_falls_back_and_is_named(field: str, raw: str) -> None:
