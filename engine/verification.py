@@ -8,6 +8,9 @@ from torch import Tensor
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
+from engine.evaluation.bootstrap import Interval
+from engine.evaluation.faithfulness import faithfulness_of
+from engine.evaluation.scale import Scale
 from engine.metrics import faithfulness, performance
 
 STAGE = "verification"
@@ -15,7 +18,10 @@ STAGE = "verification"
 
 @dataclass(frozen=True)
 class Verification:
-    """``performance`` in percent, ``faithfulness`` as a ratio: different numbers, never interchangeable."""
+    """``performance`` in percent, ``faithfulness`` as a ratio: different numbers, never interchangeable.
+
+    ``interval`` is that of the faithfulness over the pairs (engine/evaluation/bootstrap.py).
+    """
 
     performance: float
     faithfulness: float
@@ -26,11 +32,13 @@ class Verification:
     circuit_logit_diff: float
     clean_logit_diff: float
     corrupted_logit_diff: float
+    interval: Interval
 
 
 def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) -> Verification:
     """Measure the heads of ``keep [layer head]`` alone on the prompts ``activations`` were captured from."""
-    value = ablator.metric(keep)
+    by_pair, scale = ablator.by_pair(keep), Scale.of(activations, seed)
+    value = float(by_pair.mean())
     return Verification(
         performance=performance(value, activations.clean),
         faithfulness=faithfulness(value, activations.clean, activations.corrupted),
@@ -41,4 +49,5 @@ def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) 
         circuit_logit_diff=value,
         clean_logit_diff=activations.clean,
         corrupted_logit_diff=activations.corrupted,
+        interval=scale.interval(faithfulness_of, by_pair.double(), scale.clean, scale.corrupted),
     )
