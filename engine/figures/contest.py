@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 DENSE = "dense"
 HEIGHT, BAR = 400, 34  # pixels; of a bar with what lies around it
-ROOM = 0.12  # of the axis, beyond the outermost marks
+ROOM, LEAST_ROOM = 0.12, 0.08  # of the axis, and of faithfulness, beyond the outermost marks
+FEW = 10  # heads, below which each has a tick
+LEGEND = 22  # pixels, of a line of two
 APART = 0.02  # of the axis, between marks of one size
 
 
@@ -24,7 +26,7 @@ def contest_figure(names: Sequence[str], rows: Sequence[ContestLike], *, dark: b
     """Size to the right (heads), faithfulness upward (a ratio) with its interval, one mark a verified run.
 
     A colour an algorithm; a diamond searched among all heads, a circle inside a mask. Marks of one size stand beside
-    each other, or they would hide one another. ``names``: one a row.
+    each other, or they would hide one another; the dotted line is the whole model. ``names``: one a row.
     """
     figure = theme.blank(dark, HEIGHT)
     shown = [place for place, row in enumerate(rows) if math.isfinite(row.faithfulness)]
@@ -32,15 +34,15 @@ def contest_figure(names: Sequence[str], rows: Sequence[ContestLike], *, dark: b
         theme.hint(figure, "No circuit has a measured faithfulness yet.", dark)
         return figure
     right, low, high = _reach([rows[place] for place in shown])
-    _add_whole_model(figure, right, dark)
+    _add_whole_model(figure, dark)
     shifts = _shifts([rows[place].size for place in shown], APART * right)
     for place, shift in zip(shown, shifts, strict=True):
         _add_mark(figure, names[place], rows[place], shift, dark)
     figure.update_layout(
         xaxis={"range": [-0.02 * right, right], "title": {"text": "heads in the circuit", "standoff": 8},
-               "fixedrange": True},
+               "fixedrange": True, "dtick": 1 if right < FEW else None},
         yaxis={"range": [low, high], "title": {"text": "faithfulness (ratio)"}, "fixedrange": True, "nticks": 7},
-        margin={"t": 64}, hoverdistance=14,
+        margin={"t": 24 + LEGEND * math.ceil(len(shown) / 2)}, hoverdistance=14,
     )  # fmt: skip
     return figure
 
@@ -58,15 +60,15 @@ def cost_figure(names: Sequence[str], rows: Sequence[ContestLike], *, dark: bool
         x=costs, y=places, orientation="h", width=0.62, showlegend=False,
         marker={"color": [_colour(row) for row in rows], "line": {"width": 0},
                 "pattern": {"shape": ["/" if row.method == DENSE else "" for row in rows], "size": 7}},
-        text=[f"{_few(row.gigaflops)} · {_few(row.seconds)} s" for row in rows], textposition="outside",
+        text=[f"{_few(row.gigaflops)} GFLOP · {_few(row.seconds)} s" for row in rows], textposition="outside",
         textfont={"size": 12, "color": theme.ink(dark)}, cliponaxis=False,
         hovertext=[_cost_hover(name, row) for name, row in zip(names, rows, strict=True)],
         hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
-    ends = [math.log10(floor), math.log10(max(costs)) + 0.45 * math.log10(max(costs) / floor)]
+    ends = [math.log10(floor), math.log10(max(costs)) + 0.7 * math.log10(max(costs) / floor)]
     figure.update_layout(
         xaxis={"type": "log", "range": ends, "title": {"text": "GFLOP, logarithmic", "standoff": 8},
-               "fixedrange": True, "nticks": 5, "dtick": 1},
+               "fixedrange": True, "dtick": 1},
         yaxis={"tickvals": places, "ticktext": list(names), "range": [len(rows) - 0.5, -0.5], "fixedrange": True,
                "showgrid": False, "tickfont": {"size": 13, "color": theme.ink(dark)}, "automargin": True},
     )  # fmt: skip
@@ -107,17 +109,13 @@ def _reach(rows: Sequence[ContestLike]) -> tuple[float, float, float]:
     values = [1.0, *(row.faithfulness for row in rows)]
     values += [end for row in rows if row.interval is not None for end in (row.interval.low, row.interval.high)]
     finite = [value for value in values if math.isfinite(value)]
-    room = ROOM * max(max(finite) - min(finite), 0.2)
+    room = max(ROOM * (max(finite) - min(finite)), LEAST_ROOM)
     return 1.15 * max(1, *(row.size for row in rows)), min(finite) - room, max(finite) + room
 
 
-def _add_whole_model(figure: go.Figure, right: float, dark: bool) -> None:
+def _add_whole_model(figure: go.Figure, dark: bool) -> None:
     line = {"color": theme.muted(dark), "width": 1, "dash": "dot"}
     figure.add_shape(type="line", x0=0, x1=1, xref="paper", y0=1, y1=1, line=line, layer="below")
-    figure.add_annotation(
-        text="as good as the whole model", x=right, y=1, xanchor="right", yanchor="bottom", showarrow=False,
-        font={"size": 12, "color": theme.muted(dark)},
-    )  # fmt: skip
 
 
 def _shifts(sizes: Sequence[int], step: float) -> list[float]:

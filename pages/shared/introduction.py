@@ -49,9 +49,9 @@ INTRODUCTIONS: dict[str, Steps] = {
         ("Take it along", "As picture, table, graph or text, or bring in a circuit from a file."),
     ),
     "compare": (
-        ("Pick two runs", "Finished ones of this server, or files saved from it."),
+        ("Pick two runs", "Finished ones of this server, or files saved from it. What differs is marked."),
         ("See what they share", "Heads and edges of both, of one only, and whose ranks moved."),
-        ("Mind the settings", "Whatever differs between the two runs is marked."),
+        ("Or try every search", "Path patching, ACDC, EAP and EAP-IG on one task: size, truth and cost in one table."),
     ),
 }
 

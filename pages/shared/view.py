@@ -30,6 +30,7 @@ MAX_EDGES = 100_000
 SIGNS = tuple(sign.value for sign in Sign)
 DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
+COMPARING = ("runs", "searches")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class View:
     list.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
+    ``comparing``: the page Compare shows two runs, or all searches of the task, ``dense_too`` among all heads as well.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
@@ -96,6 +98,8 @@ class View:
     own: bool = False
     pair_filter: str = "all"
     pair_page: int = 1
+    comparing: str = "runs"
+    dense_too: bool = False
     step: int = 1
     left: str | None = None
     right: str | None = None

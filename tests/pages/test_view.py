@@ -19,6 +19,7 @@ FULL = View(
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
     top_edges=40, tolerance=0.05, step=12, left="0123abcd", right="file-89efcdab",
+    comparing="searches", dense_too=True,
 )  # fmt: skip
 
 
@@ -49,6 +50,8 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("step", "0"),
         ("step", "last"),
         ("left", "0123abc"),
+        ("comparing", "models"),
+        ("dense_too", "yes"),
         ("right", "file-0123ABCD"),
         ("right", "../../etc"),
         ("pairs", "0"),

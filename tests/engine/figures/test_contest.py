@@ -94,7 +94,7 @@ def test_without_a_verified_run_the_plot_says_so():
 def test_bars_are_of_the_whole_run_first_on_top_and_dense_ones_hatched():
     figure = cost_figure(NAMES, ROWS, dark=False)
     [bars] = traces(figure)
-    assert list(bars.x) == [100, 400, 1000, 10] and bars.text[0] == "100 · 2.5 s"
+    assert list(bars.x) == [100, 400, 1000, 10] and bars.text[0] == "100 GFLOP · 2.5 s"
     assert list(bars.marker.pattern.shape) == ["", "/", "", ""]
     assert list(figure.layout.yaxis.ticktext) == NAMES and figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
     assert 10 ** figure.layout.xaxis.range[0] < 10 and 10 ** figure.layout.xaxis.range[1] > 1000
