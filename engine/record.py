@@ -203,7 +203,10 @@ def circuit_json(circuit: Circuit) -> Json:
 
 
 def verification_json(verification: Verification) -> Json:
-    return {name: _number(value) for name, value in asdict(verification).items()}
+    content = asdict(verification)
+    interval = content.pop("interval")
+    ends = [_number(interval[end]) for end in ("low", "high")]
+    return {name: _number(value) for name, value in content.items()} | {"faithfulness_interval": ends}
 
 
 def cost_json(rows: Sequence[CostRow]) -> Json:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
+from engine.evaluation.bootstrap import Interval
+from engine.evaluation.faithfulness import faithfulness_of
+from engine.evaluation.scale import Scale
 from engine.metrics import faithfulness, performance
 
 STAGE = "verification"
@@ -17,8 +20,9 @@ STAGE = "verification"
 class Verification:
     """``performance`` in percent, ``faithfulness`` as a ratio: different numbers, never interchangeable.
 
-    ``live_mlps`` is how many MLPs stayed live where those outside the circuit were ablated too; None where all did,
-    which is another, easier test.
+    ``interval`` is that of the faithfulness over the pairs (engine/evaluation/bootstrap.py). ``live_mlps`` is how many
+    MLPs stayed live where those outside the circuit were ablated too; None where all did, which is another, easier
+    test.
     """
 
     performance: float
@@ -30,6 +34,7 @@ class Verification:
     circuit_logit_diff: float
     clean_logit_diff: float
     corrupted_logit_diff: float
+    interval: Interval
     live_mlps: int | None = None
 
 
@@ -38,7 +43,8 @@ def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) 
 
     With the MLPs' column (engine/nodes.py) all MLPs it does not keep are ablated as well.
     """
-    value = ablator.metric(keep)
+    by_pair, scale = ablator.by_pair(keep), Scale.of(activations, seed)
+    value = float(by_pair.mean())
     heads, mlps = ablator.split(keep)
     return Verification(
         performance=performance(value, activations.clean),
@@ -50,5 +56,6 @@ def verify(activations: Activations, ablator: Ablator, keep: Tensor, seed: int) 
         circuit_logit_diff=value,
         clean_logit_diff=activations.clean,
         corrupted_logit_diff=activations.corrupted,
+        interval=scale.interval(faithfulness_of, by_pair.double(), scale.clean, scale.corrupted),
         live_mlps=None if mlps is None else int(mlps.sum()),
     )

@@ -114,6 +114,12 @@ TERMS = {
         "One choice of mask and thresholds, searched by estimates and measured on prompts of its own. What trials "
         "share is measured once, so a later one costs little. One that has no prospect is not searched."
     ),
+    "precision": (
+        "Of the heads, or edges, that were found, the share that the circuit they are held against has too. Edges are "
+        "the same if sender, receiver and input are."
+    ),
+    "recall": "Of the heads, or edges, of the circuit they are held against, the share that was found.",
+    "Jaccard": "Of all heads, or edges, that either of two circuits has, the share that both have.",
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
         "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."

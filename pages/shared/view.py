@@ -33,6 +33,7 @@ DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
 ABLATIONS = tuple(kind.value for kind in Ablation)
 SUBJECTS = ("run", "file", *(f"key{number}" for number in range(1, 10)))
+COMPARING = ("runs", "searches")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class View:
     ``pair_page`` say which pairs it shows else.
     ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number, with
     removed heads replaced as ``ablation`` says.
+    ``comparing``: the page Compare shows two runs, or all searches of the task, ``dense_too`` among all heads as well.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
@@ -107,6 +109,8 @@ class View:
     pair_page: int = 1
     subject: str = "run"
     ablation: str = Ablation.MEAN.value
+    comparing: str = "runs"
+    dense_too: bool = False
     step: int = 1
     left: str | None = None
     right: str | None = None

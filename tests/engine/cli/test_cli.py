@@ -126,7 +126,7 @@ def test_discover_then_verify(capsys, tmp_path):
     assert list(run["predicted"]) == list(run["cost"])
     capsys.readouterr()
     again = run_json(capsys, "verify", "--circuit", str(out))
-    for name in ("performance", "faithfulness", "sparsity", "n", "seed", "ablation"):
+    for name in ("performance", "faithfulness", "sparsity", "n", "seed", "ablation", "faithfulness_interval"):
         assert again["verification"][name] == pytest.approx(run["verification"][name])
     other = run_json(capsys, "verify", *TOY, "--heads", "0.1", "--ablation", "zero")
     assert other["verification"]["performance"] < again["verification"]["performance"]
