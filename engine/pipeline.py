@@ -201,9 +201,11 @@ def verify_on_fresh(
 def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tuple[Circuit, tuple[CostRow, ...]]:
     """The circuit ``discover`` finds, and what it took, without all that tells about it; raises Cancelled."""
     run = _Run(prepared, settings, watcher)
+    run.score()
     run.confine(None)
     run.search()
-    return run.circuit, (*(run.pruning.cost if run.pruning is not None else ()), *run.ledger.rows())
+    before = (*run.prepared.cost[len(prepared.cost) :], *(run.pruning.cost if run.pruning is not None else ()))
+    return run.circuit, (*before, *run.ledger.rows())
 
 
 class _Run:

@@ -97,8 +97,9 @@ def receipts(
     targets: Iterable[Target | Edge],
     watcher: Watcher,
     ablation: Ablation = Ablation.MEAN,
+    seed: int | None = None,
 ) -> Receipts:
-    """A receipt for each head or edge of ``targets``, in their order, on prompts of the run's report seed.
+    """A receipt for each head or edge of ``targets``, in their order, on prompts of ``seed`` (None: the report seed).
 
     Stopped, those that are done come back, marked not complete; stopped before the first, raises Cancelled. Raises
     HeadlightError for a target the model lacks, and where the fresh prompts leave effects without a unit.
@@ -109,8 +110,9 @@ def receipts(
     done: list[Receipt] = []
     with ledger.stage(STAGE):
         watcher.step(STAGE, 0, len(wanted))
-        activations, seed = fresh_activations(prepared, prepared.settings.report_seed, ledger)
-        desk = _Desk(prepared, circuit, activations, seed, ablation, ledger)
+        wished = prepared.settings.report_seed if seed is None else seed
+        activations, used = fresh_activations(prepared, wished, ledger)
+        desk = _Desk(prepared, circuit, activations, used, ablation, ledger)
         try:
             for target in wanted:
                 done.append(desk.receipt(target))
@@ -121,8 +123,8 @@ def receipts(
     return Receipts(
         receipts=tuple(done),
         n=len(activations.prompts),
-        seed=seed,
-        fresh=seed != prepared.settings.seed,
+        seed=used,
+        fresh=used != prepared.settings.seed,
         ablation=ablation,
         cost=ledger.rows(),
         complete=len(done) == len(wanted),

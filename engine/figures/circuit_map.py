@@ -5,6 +5,7 @@
 * Where MLPs are nodes, each is a square with its name, in a row of its own above the heads of its layer.
 * A bundle (engine/circuit_layers.py) is a square with the number of its heads; flows between bundles bow to the
   left into q and k, to the right into v and the logits.
+* Once it is known how often each head and edge is found again, their opacity says so, in five steps.
 * With an answer key, heads of the key have a thick rim, and those that were not found are hollow.
 * Clicks send ``[layer, head]`` of a head, ``[sender, receiver, input]`` of an edge, ``["layers", 3]`` of a bundle and
   ``["layers", 3, 7]`` of a flow: the layers to open.
@@ -21,13 +22,23 @@ import plotly.graph_objects as go
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.circuit_layers import Bundle, Flow, Overview, row_of, strength
 from engine.figures import theme
-from engine.figures.circuit_nodes import Look, Scale, add_node_legend, add_nodes
-from engine.figures.edges import Place, add_edge_targets, add_edges, add_legend, curves, deciding_edges, edge_data
+from engine.figures.circuit_nodes import Look, Scale, add_node_legend, add_nodes, found_again
+from engine.figures.edges import (
+    Place,
+    add_edge_targets,
+    add_edges,
+    add_legend,
+    curves,
+    deciding_edges,
+    edge_data,
+    shade_of,
+)
 from engine.figures.edges import edge_text as one_edge_text
 from engine.figures.graph import row_title
 from engine.figures.layout import place
 from engine.heads import Head
 from engine.nodes import Mlp
+from engine.overlap import name_of
 
 MOST_FLOWS = 120  # drawn between layers, strongest first
 
@@ -42,8 +53,11 @@ def circuit_map(overview: Overview, circuit: Circuit, look: Look) -> go.Figure:
     figure = theme.blank(look.dark, 82 + above + len(rows) * scale.row)
     points = curves(links, places, _bows(links, places))
     largest = max((strength(link) for link in overview.links), default=1.0) or 1.0
-    add_edges(figure, links, points, strength, largest, lambda link: _is_faded(link, look.selected))
-    add_edge_targets(figure, links, points, link_text, _link_data)
+    add_edges(
+        figure, links, points, strength, largest, lambda link: _is_faded(link, look.selected),
+        shade=lambda link: _shade(link, look),
+    )  # fmt: skip
+    add_edge_targets(figure, links, points, lambda link: _told(link, look), _link_data)
     add_nodes(figure, overview, circuit, places, scale, look)
     _add_logits(figure, places, look.dark)
     add_legend(figure, links, look.dark)
@@ -78,6 +92,19 @@ def link_text(link: Edge | Flow) -> str:
         f"<b>{_name(link.sender)} → {into}</b><br>{edges}, Σ|effect| {link.strength:.3f}, strongest "
         f"{link.strongest:.3f}<br>signed sum {link.effect:+.3f}"
     )
+
+
+def _told(link: Edge | Flow, look: Look) -> str:
+    if look.frequency is None or not isinstance(link, Edge) or name_of(link) not in look.frequency.edges:
+        return link_text(link)
+    return f"{link_text(link)}<br>{found_again(look.frequency.edges[name_of(link)], look.frequency.n)}"
+
+
+def _shade(link: Edge | Flow, look: Look) -> float:
+    """Opacity of a single edge by how often it was found; what lies between whole layers is not shaded."""
+    if look.frequency is None or not isinstance(link, Edge):
+        return 1.0
+    return shade_of(look.frequency.edges.get(name_of(link), 1.0))
 
 
 def _name(node: Hashable) -> str:

@@ -14,8 +14,9 @@ from engine.circuit import Circuit
 from engine.circuit_filter import neighbours
 from engine.circuit_layers import Bundle, Overview
 from engine.figures import theme
-from engine.figures.edges import Place
+from engine.figures.edges import Place, shade_of
 from engine.figures.graph import add_mlps, kind_of, sent_effects
+from engine.frequency import CircuitFrequency
 from engine.heads import Head
 from engine.nodes import Mlp, Node
 from engine.roles import Role
@@ -58,6 +59,7 @@ class Look:
     by_role: bool = False  # fill: role, else effect
     key_roles: Mapping[Head, str] | None = None
     missing: Collection[Head] = ()
+    frequency: CircuitFrequency | None = None  # how often each head and edge was found again: their opacity
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,18 @@ def _add_heads(
     limit = max((abs(value) for value in sent.values()), default=1.0) or 1.0
     near = neighbours(circuit, look.selected) | {look.selected} if look.selected in circuit.heads else set(heads)
     fills = [_fill(head, sent, limit, look) for head in heads]
-    marks = [_mark(head, look) for head in heads]
+    opacities = [_opacity(head, look) for head in heads]
+    seen = [theme.on_page(fill, opacity, look.dark) for fill, opacity in zip(fills, opacities, strict=True)]
+    colours, marks = [theme.text_on(colour) for colour in seen], [_mark(head, look) for head in heads]
     told = _told(circuit, sent, look)
     figure.add_scatter(
         x=[places[head][0] for head in heads], y=[places[head][1] for head in heads],
         mode="markers+text", name="heads", showlegend=False,
         text=[str(head) if scale.labelled or head == look.selected or head in look.pinned else "" for head in heads],
-        textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": [theme.text_on(fill) for fill in fills]},
+        textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": colours},
         marker={
             "size": [scale.node * mark.scale for mark in marks], "symbol": [mark.symbol for mark in marks],
-            "color": fills, "opacity": [1.0 if head in near else 0.35 for head in heads],
+            "color": fills, "opacity": [opacity if head in near else 0.35 for head, opacity in zip(heads, opacities, strict=True)],
             "line": {"width": [3.5 if look.key_roles is not None and head in look.key_roles else 1.2 for head in heads],
                      "color": theme.ink(look.dark) if look.key_roles is not None else theme.muted(look.dark)},
         },
@@ -142,6 +146,13 @@ def _add_colour_bar(figure: go.Figure, limit: float, dark: bool) -> None:
     )  # fmt: skip
 
 
+def _opacity(head: Head, look: Look) -> float:
+    """That of how often it was found; a selected head is always seen well."""
+    if look.frequency is None or head == look.selected:
+        return 1.0
+    return shade_of(look.frequency.heads.get(head, 1.0))
+
+
 def _fill(head: Head, sent: Mapping[Node, float], limit: float, look: Look) -> str:
     if not look.by_role:
         return theme.solid_colour(sent.get(head, 0.0) / limit, look.dark)
@@ -172,6 +183,8 @@ def _told(circuit: Circuit, sent: Mapping[Node, float], look: Look) -> Callable[
         lines.append(f"{EFFECT_NAME} {sent.get(node, 0.0):+.3f}<br>{out[node]} edges out, {into[node]} in")
         if isinstance(node, Head) and node in look.names:
             lines[0] += f" “{html.escape(look.names[node], quote=False)}”"
+        if isinstance(node, Head) and look.frequency is not None and node in look.frequency.heads:
+            lines.append(found_again(look.frequency.heads[node], look.frequency.n))
         return "<br>".join(lines)
 
     return told
@@ -181,6 +194,11 @@ def _about_head(head: Head, look: Look) -> list[str]:
     """Its roles, and what the answer key says of it."""
     lines = [f"behaves like: {', '.join(look.roles[head])}"] if head in look.roles else []
     return lines + ([_key_line(head, look.key_roles)] if look.key_roles is not None else [])
+
+
+def found_again(share: float, n: int) -> str:
+    """``found again in 9 of 12 runs (75 %)``."""
+    return f"found again in {round(share * n)} of {n} runs ({100 * share:.0f} %)"
 
 
 def _key_line(head: Head, key_roles: Mapping[Head, str]) -> str:
@@ -274,6 +292,11 @@ def add_node_legend(figure: go.Figure, overview: Overview, look: Look) -> None:
     if look.missing:
         hollow = {"symbol": "circle-open", "size": 11, "color": theme.muted(look.dark), "line": {"width": 2.5}}
         _legend_mark(figure, "in the key, not found", hollow)
+    if look.frequency is not None:
+        for shade in (1.0, 0.6, 0.2):
+            words = f"found in {'all' if shade == 1 else f'{100 * shade:.0f} %'} of {look.frequency.n} runs"
+            marker = {"symbol": "circle", "size": 11, "color": theme.ink(look.dark), "opacity": shade}
+            _legend_mark(figure, words, marker)
 
 
 def _legend_mark(figure: go.Figure, name: str, marker: dict[str, Any]) -> None:

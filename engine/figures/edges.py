@@ -20,6 +20,7 @@ WIDTHS = (1.0, 1.8, 2.8, 4.0, 5.5, 7.0)  # pixels, for strengths in equal parts 
 CURVE_POINTS = 14
 DASH = "5px,3px"
 FADED = 0.12
+SHADES = (0.2, 0.4, 0.6, 0.8, 1.0)  # opacities that shares are told apart by
 MOST_PLACED = 400  # edges that decide where nodes go: counting crossings grows with the square of them
 Place = Mapping[Hashable, tuple[float, float]]
 
@@ -85,22 +86,31 @@ def add_edges(
     largest: float,
     is_faded: Callable[[L], bool],
     faint: float = FADED,
+    shade: Callable[[L], float] = lambda link: 1.0,
 ) -> None:
-    """One trace for each (input, dash, width, faded) among the links; ``points`` as of ``curves``.
+    """One trace for each (input, dash, width, faded, shade) among the links; ``points`` as of ``curves``.
 
-    ``faint`` is the opacity of those faded.
+    ``faint`` is the opacity of those faded; that of others is multiplied by ``shade``, one of SHADES.
     """
-    groups: defaultdict[tuple[Input, bool, float, bool], list[int]] = defaultdict(list)
+    groups: defaultdict[tuple[Input, bool, float, bool, float], list[int]] = defaultdict(list)
     for number, link in enumerate(links):
-        groups[link.input, link.effect > 0, width_of(strength(link), largest), is_faded(link)].append(number)
-    for (entry, raises, width, faded), numbers in sorted(groups.items(), key=lambda item: (not item[0][3], item[0][2])):
+        width = width_of(strength(link), largest)
+        groups[link.input, link.effect > 0, width, is_faded(link), shade(link)].append(number)
+    for (entry, raises, width, faded, part), numbers in sorted(
+        groups.items(), key=lambda item: (not item[0][3], item[0][4], item[0][2])
+    ):
         x, y = (with_gaps(points[numbers, axis]) for axis in (0, 1))
         figure.add_scatter(
             x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, legendgroup=entry.value, name="edges",
             meta={"input": entry.value, "edges": len(numbers)},
-            line={"color": theme.fade(theme.INPUT_COLOURS[entry], faint if faded else 0.55 + 0.06 * width),
+            line={"color": theme.fade(theme.INPUT_COLOURS[entry], faint if faded else part * (0.55 + 0.06 * width)),
                   "width": width, "dash": DASH if raises else "solid", "shape": "spline"},
         )  # fmt: skip
+
+
+def shade_of(share: float) -> float:
+    """The opacity, one of SHADES, that stands for a share; full where nothing is known (NaN)."""
+    return next((shade for shade in SHADES if share <= shade), SHADES[-1])
 
 
 def with_gaps(rows: np.ndarray) -> np.ndarray:

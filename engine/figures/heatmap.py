@@ -77,12 +77,12 @@ def add_map(figure: go.Figure, scores: Tensor, name: str, dark: bool) -> None:
     )  # fmt: skip
 
 
-def add_rings(figure: go.Figure, kept: Tensor, dark: bool) -> None:
-    """A ring around each kept head."""
+def add_rings(figure: go.Figure, kept: Tensor, dark: bool, colour: str | None = None) -> None:
+    """A ring around each kept head, in ink unless ``colour`` says otherwise."""
     layers, heads = kept.nonzero(as_tuple=True)
     figure.add_scatter(
         x=heads.tolist(), y=layers.tolist(), mode="markers", hoverinfo="skip", name="kept",
-        marker={"symbol": "circle-open", "size": ring_size(kept.shape[0]), "color": theme.ink(dark),
+        marker={"symbol": "circle-open", "size": ring_size(kept.shape[0]), "color": colour or theme.ink(dark),
                 "line": {"width": 1.8}},
         unselected={"marker": {"opacity": 1}},
     )  # fmt: skip

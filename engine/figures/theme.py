@@ -76,6 +76,12 @@ def solid_colour(level: float, dark: bool) -> str:
     return _rgb(tuple(round(alpha * c + (1 - alpha) * b) for c, b in zip(colour, below, strict=True)))
 
 
+def on_page(colour: str, opacity: float, dark: bool) -> str:
+    """What an ``rgb(...)`` colour of this opacity looks like on the page."""
+    parts = (int(part) for part in colour[4:-1].split(","))
+    return _rgb(tuple(round(opacity * c + (1 - opacity) * b) for c, b in zip(parts, PAGE_COLOURS[dark], strict=True)))
+
+
 def text_on(colour: str) -> str:
     """Black or white, whichever reads better on an ``rgb(...)`` colour."""
     red, green, blue = (int(part) for part in colour[4:-1].split(","))

@@ -8,6 +8,7 @@ from engine.answer_keys import AnswerKey
 from engine.circuit import Circuit, Input
 from engine.circuit_filter import Filter, Sign
 from engine.circuit_layers import CROWDED_EDGES, CROWDED_HEADS, is_crowded
+from engine.frequency import CircuitFrequency
 from engine.heads import Head
 from pages.shared import edges, state
 from pages.shared.view import DEFAULT, View
@@ -16,7 +17,7 @@ SIGN_NAMES = {
     Sign.BOTH.value: "any", Sign.LOWERS.value: "patching lowers the metric", Sign.RAISES.value: "patching raises it",
 }  # fmt: skip
 MORE = ("sign", "span", "strongest")
-FILTERS = ("weakest", "inputs", "connected", *MORE)
+FILTERS = ("weakest", "inputs", "connected", "present", *MORE)
 
 
 def filter_of(view: View) -> Filter:
@@ -76,6 +77,16 @@ def _more(circuit: Circuit, view: View) -> None:
     st.button("Reset all filters", key="reset_filters", icon=":material/filter_list_off:", on_click=_reset)
 
 
+def _present(found: CircuitFrequency, view: View) -> None:
+    percent = round(100 * view.present)
+    state.show("present", percent)
+    st.slider(
+        f"Present in at least … of {found.n} runs", 0, 100, step=5, format="%d %%", width=240,
+        help="How often the search found it again on other prompts; opacity shows the same. See Verification.",
+        **state.bound("present", read=lambda value: value / 100),
+    )  # fmt: skip
+
+
 def _span(ends: tuple[int, int], last: int) -> str | None:
     return None if ends == (0, last) else f"{ends[0]}-{ends[1]}"
 
@@ -84,8 +95,10 @@ def _reset() -> None:
     state.change(**{name: getattr(DEFAULT, name) for name in FILTERS})
 
 
-def drawing(circuit: Circuit, view: View, keys: tuple[AnswerKey, ...]) -> None:
-    """How what is left is drawn."""
+def drawing(
+    circuit: Circuit, view: View, keys: tuple[AnswerKey, ...], found: CircuitFrequency | None = None
+) -> None:
+    """How what is left is drawn; ``found``: how often heads and edges were found again, if anybody asked."""
     with st.container(key="circuit_drawing", horizontal=True, vertical_alignment="bottom", gap="medium"):
         shown = "layers" if in_layers(view, circuit) else "heads"
         state.show("drawn", shown)
@@ -101,6 +114,8 @@ def drawing(circuit: Circuit, view: View, keys: tuple[AnswerKey, ...]) -> None:
         )  # fmt: skip
         if keys:
             _answer_key(view, keys)
+        if found is not None:
+            _present(found, view)
     if shown == "layers":
         _opened(circuit, view)
 

@@ -12,11 +12,12 @@ from engine.circuit_filter import filtered
 from engine.circuit_layers import Flow, Overview, by_layer, every_head
 from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links
 from engine.figures.circuit_nodes import Look
+from engine.frequency import CircuitFrequency
 from engine.heads import Head
 from engine.roles import Role
 from pages.circuit import filters
 from pages.circuit.shown import Shown, parse_or_none
-from pages.shared import edges, look, state
+from pages.shared import edges, found_again, look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.view import View
 
@@ -25,7 +26,7 @@ FIGURE = "headlight_circuit_map"
 
 def show(shown: Shown, view: View, roles: dict[Head, tuple[Role, ...]], key: AnswerKey | None) -> Any:
     """Draw it; the figure, for downloads."""
-    part = filtered(shown.circuit, filters.filter_of(view))
+    part = part_of(shown, view)
     looks = look_of(shown, view, part, roles, key, is_dark())
     overview = overview_of(part, view, looks)
     _told(shown.circuit, part, overview, looks)
@@ -37,6 +38,17 @@ def show(shown: Shown, view: View, roles: dict[Head, tuple[Role, ...]], key: Ans
         on_click=clicked,
     )  # fmt: skip
     return figure
+
+
+def frequency(shown: Shown, view: View) -> CircuitFrequency | None:
+    """How often the run's heads and edges were found again; None where nobody asked."""
+    return None if shown.found is None else found_again.frequency(shown.circuit, shown.found.settings, view)
+
+
+def part_of(shown: Shown, view: View) -> Circuit:
+    """What the filters leave of the circuit, that of presence first."""
+    present = found_again.present_part(shown.circuit, frequency(shown, view), view)
+    return filtered(present, filters.filter_of(view))
 
 
 def look_of(
@@ -54,6 +66,7 @@ def look_of(
         by_role=view.fill == "role",
         key_roles=key.roles if key is not None else None,
         missing=missing,
+        frequency=frequency(shown, view),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.circuit_filter import filtered
 from engine.figures.circuit_map import circuit_map
 from engine.heads import Head
 from engine.prepare import Prepared
@@ -12,7 +11,7 @@ from engine.roles import roles_of
 from engine.settings import Settings
 from pages.circuit import files, filters, key_view, map_view, roles_view, selection, tables_view
 from pages.circuit.shown import Shown, choose
-from pages.shared import background, circuit_facts, frame, head_card, look, search_run, state
+from pages.shared import background, circuit_facts, found_again, frame, head_card, look, rooms, search_run, state
 from pages.shared.glossary import term
 from pages.shared.view import View
 from pages.shared.work import result_of
@@ -63,7 +62,8 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
     with graph:
         look.step(None, "The graph", "")
         filters.show(shown.circuit, view)
-        filters.drawing(shown.circuit, view, key_view.keys_for(shown))
+        filters.drawing(shown.circuit, view, key_view.keys_for(shown), map_view.frequency(shown, view))
+        _stability(shown, view)
         left, right = st.columns([3.2, 1], gap="medium")
         with left:
             figure = map_view.show(shown, view, held, answer)
@@ -79,7 +79,7 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
     with away:
 
         def redraw(dark: bool) -> object:
-            part = filtered(shown.circuit, filters.filter_of(view))
+            part = map_view.part_of(shown, view)
             looks = map_view.look_of(shown, view, part, held, answer, dark)
             return circuit_map(map_view.overview_of(part, view, looks), part, looks)
 
@@ -95,6 +95,19 @@ def _ended(prepared: Prepared, settings: Settings, shown: Shown, view: View) -> 
         search_run.tell(job.snapshot())
     if shown.circuit.heads:
         circuit_facts.show(prepared, shown.found, with_keys=False)
+
+
+def _stability(shown: Shown, view: View) -> None:
+    """Where opacity comes from, and what became of a link's filter without it."""
+    if shown.found is None:
+        return
+    found = found_again.result(shown.found.settings, view)
+    if found is not None and found.overall.judged:
+        part = "" if found.complete else ", cancelled before the others"
+        look.note(f"Opacity: the share of {found.overall.n} runs on other prompts that found a head or edge{part}.")
+    elif view.present > 0:
+        look.note("Nobody has asked yet how often this circuit is found again, so nothing is left out for being rare.")
+        rooms.link("verification", "Ask on Verification")
 
 
 def _card(prepared: Prepared, settings: Settings, view: View, shown: Shown, found: dict) -> None:

@@ -10,7 +10,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from engine.ablation import Ablation
     from engine.circuit import Circuit
+    from engine.claim import Target
+    from engine.draws import Plan as DrawPlan
     from engine.evaluation.plan import Plan
     from engine.heads import Head
     from engine.prepare import Prepared
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
 KEPT_GLANCES = 60
 KEPT_JOBS = 6  # of a kind
-KEPT_OF = {"search": 16, "ready": 4}  # searches take long and little room; prompts that have run take much of it
+# Searches take long and little room, as do receipts; prompts that have run take much of it.
+KEPT_OF = {"search": 16, "ready": 4, "receipt": 60}
 LAST_CHUNK_SECONDS = 5.0
 
 
@@ -296,6 +299,51 @@ def start_edges(settings: Settings, circuit: Circuit, seed: int, ablation: Ablat
         ("edges", data, circuit, seed, ablation),
         lambda watcher: work.edges(behind, data, circuit, seed, ablation, watcher),
     )
+
+
+def stability_job(settings: Settings, plan: DrawPlan) -> Job | None:
+    return background().jobs.find(("stability", settings, plan))
+
+
+def stability_jobs(settings: Settings) -> list[Job]:
+    """All of these settings, whatever their plan, the one last used first."""
+    return [job for job in reversed(background().jobs.all()) if _begins(job, ("stability", settings))]
+
+
+def start_stability(settings: Settings, plan: DrawPlan) -> Job:
+    """The circuit found again on other prompts: as many searches. Result: Stability."""
+    behind = background()
+    return behind.jobs.submit(
+        ("stability", settings, plan), lambda watcher: work.stability(behind, settings, plan, watcher)
+    )
+
+
+def receipt_job(settings: Settings, circuit: Circuit, target: Target, ablation: Ablation, seed: int) -> Job | None:
+    return background().jobs.find(("receipt", _judging(settings), circuit, target, ablation, seed))
+
+
+def receipt_jobs(settings: Settings, circuit: Circuit) -> list[Job]:
+    """All of this circuit, the one last asked for first."""
+    found = [job for job in background().jobs.all() if _begins(job, ("receipt", _judging(settings), circuit))]
+    return sorted(found, key=lambda job: job.snapshot().started or float("inf"), reverse=True)
+
+
+def start_receipt(settings: Settings, circuit: Circuit, target: Target, ablation: Ablation, seed: int) -> Job:
+    """What one head or edge does on the prompts of ``seed``: seconds. Result: Receipts, of this one."""
+    behind, judging = background(), _judging(settings)
+    return behind.jobs.submit(
+        ("receipt", judging, circuit, target, ablation, seed),
+        lambda watcher: work.receipt(behind, judging, circuit, target, ablation, seed, watcher),
+    )
+
+
+def _judging(settings: Settings) -> Settings:
+    """What a verdict depends on besides its data: the smallest effect that counts."""
+    return replace(data_of(settings), min_effect=settings.min_effect)
+
+
+def _begins(job: Job, start: tuple[Hashable, ...]) -> bool:
+    return isinstance(job.key, tuple) and job.key[: len(start)] == start
 
 
 def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:

@@ -6,8 +6,10 @@ import streamlit as st
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.figures.edges import edge_text
-from pages.shared import look, state
+from pages.shared import look, rooms, state
 from pages.shared.view import INPUTS, View
+
+RECEIPT_HELP = "What it does on fresh prompts, beside a control, and whether that bears out the circuit."
 
 
 def name(sender: str, receiver: str, letter: str) -> str:
@@ -33,6 +35,11 @@ def tell(edge: Edge) -> None:
     """What an edge says, in a sentence."""
     plain = edge_text(edge).replace("<br>", ". ").replace("<b>", "").replace("</b>", "")
     look.note(f"{plain}. In units of clean − corrupted: −1 is as bad as the corrupted prompt.")
+
+
+def receipt(name: str) -> None:
+    """The way to measure it again, on fresh prompts."""
+    rooms.link("verification", "Get a receipt", help=RECEIPT_HELP, edge=name, receipt_of="edge")
 
 
 def filters(circuit: Circuit, view: View) -> None:

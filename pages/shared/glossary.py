@@ -120,6 +120,27 @@ TERMS = {
     ),
     "recall": "Of the heads, or edges, of the circuit they are held against, the share that was found.",
     "Jaccard": "Of all heads, or edges, that either of two circuits has, the share that both have.",
+    "dense path patching": (
+        "Path patching among all heads of the model, with no mask: what the accelerated search should find, too."
+    ),
+    "answer key": (
+        "Heads that somebody published, or that you name, for this model and task. One group’s result, by their own "
+        "method and prompts."
+    ),
+    "area under ROC": (
+        "Of the curve that shows, from the highest score down, the share of the reference’s heads against the share of "
+        "all others. 1: all of the reference comes first; 0.5: no better than chance."
+    ),
+    "resample": (
+        "As many prompt pairs as there are, drawn with replacement within each template: some pairs come twice, some "
+        "not at all."
+    ),
+    "coin flip": "A head found in between a quarter and three quarters of the runs.",
+    "causal receipt": (
+        "A head: its output alone is ablated in the whole model. An edge: path patching of that one path, exactly. In "
+        "units of clean − corrupted, with an interval over fresh prompts. The control, a head of the same layer that "
+        "writes about as strongly and is not in the circuit, gets the same."
+    ),
     "grid": (
         "16 pairs of thresholds: scale s of 1, 1.5, 2 or 2.5 with a smallest effect of 0.02, 0.01, 0.002 or 0.001. "
         "Taken is the smallest circuit that keeps 75 % of the performance with at most a quarter of all heads."

@@ -17,7 +17,7 @@ from engine.pruning import kept_count
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import Score
 from engine.sparsity_sweep import Pruning
-from pages.shared import background, head_attention, head_effects, head_output, look, score_views, state
+from pages.shared import background, edges, head_attention, head_effects, head_output, look, rooms, score_views, state
 from pages.shared.link import write_view
 from pages.shared.view import View
 
@@ -80,6 +80,9 @@ def _choose(prepared: Prepared, view: View, head: Head | None) -> None:
         _neighbour("Next head", ":material/arrow_forward:", names, at + 1)
         if head is not None:
             _link(view)
+            rooms.link(
+                "verification", "Get a receipt", help=edges.RECEIPT_HELP, head=str(head), receipt_of="head"
+            )
 
 
 def _neighbour(label: str, icon: str, names: list[str], at: int | None) -> None:

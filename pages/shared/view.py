@@ -11,6 +11,7 @@ from typing import Any
 from engine.ablation import Ablation
 from engine.circuit_filter import Sign
 from engine.cliffs import FIXED_SPARSITY
+from engine.draws import MOST, Kind
 from engine.pruning import KEEPERS
 from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Score, Settings
 from engine.tasks.own import is_own
@@ -32,8 +33,13 @@ SIGNS = tuple(sign.value for sign in Sign)
 DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
 ABLATIONS = tuple(kind.value for kind in Ablation)
-SUBJECTS = ("run", "file", *(f"key{number}" for number in range(1, 10)))
+KEYS = tuple(f"key{number}" for number in range(1, 10))
+SUBJECTS = ("run", "file", *KEYS)
 COMPARING = ("runs", "searches")
+REFERENCES = ("auto", "dense", "circuit", *KEYS)
+RUNS_OF = ("all", *(kind.name.lower() for kind in Kind))
+RECEIPTS_OF = ("auto", "head", "edge")
+MOST_DRAWS = MOST
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,11 @@ class View:
     settings are asked for; ``trial`` is the number of the one looked at, None for the one taken.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
-    ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number, with
-    removed heads replaced as ``ablation`` says.
+    ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number,
+    with removed heads replaced as ``ablation`` says. ``reference`` is what scores are held against: the dense run, an
+    answer key, the circuit itself, or the first of these there is. ``resamples``, ``seeds`` and ``templates`` say how
+    often the circuit is found again, ``runs_of`` which of those runs count. What less than the share ``present`` of
+    all of them found is left out of the graph. ``receipt_of``: whether the head or the edge gets a receipt.
     ``comparing``: the page Compare shows two runs, or all searches of the task, ``dense_too`` among all heads as well.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
@@ -111,6 +120,13 @@ class View:
     ablation: str = Ablation.MEAN.value
     comparing: str = "runs"
     dense_too: bool = False
+    reference: str = "auto"
+    resamples: int = 5
+    seeds: int = 3
+    templates: bool = True
+    runs_of: str = "all"
+    present: float = 0.0
+    receipt_of: str = "auto"
     step: int = 1
     left: str | None = None
     right: str | None = None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.ablation import Ablation
     from engine.attribution import Measured
     from engine.circuit import Circuit
+    from engine.claim import Target
+    from engine.draws import Plan as DrawPlan
     from engine.edge_evaluation import EdgeEvaluation
     from engine.enough import Enough
     from engine.evaluation.evaluate import Evaluation
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from engine.pilot import Pilot
     from engine.pipeline import Discovery
     from engine.prepare import Prepared
+    from engine.receipt import Receipts
     from engine.roles import Behaviour
     from engine.scores.kinds import Source
     from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.stability import Stability
     from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
@@ -186,3 +190,20 @@ def edges(
     from engine.edge_evaluation import evaluate_edges
 
     return evaluate_edges(ready(behind, settings, watcher), circuit, seed, watcher, ablation)
+
+
+def stability(behind: Background, settings: Settings, plan: DrawPlan, watcher: Watcher) -> Stability:
+    from engine import stability as again
+
+    prepared = replace(ready(behind, settings, watcher), settings=settings)
+    return again.stability(prepared, settings, plan, watcher)
+
+
+def receipt(
+    behind: Background, settings: Settings, circuit: Circuit, target: Target, ablation: Ablation, seed: int,
+    watcher: Watcher,
+) -> Receipts:  # fmt: skip
+    from engine.receipt import receipts
+
+    prepared = replace(ready(behind, settings, watcher), settings=settings)  # for the smallest effect that counts
+    return receipts(prepared, circuit, [target], watcher, ablation, seed)

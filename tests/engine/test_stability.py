@@ -20,7 +20,7 @@ from engine.pipeline import discover, find_again
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
 from engine.record import dumps, parse_circuit
-from engine.settings import Method, Settings
+from engine.settings import Method, Score, Settings
 from engine.stability import STAGE, _Bench, frequency_of, stability
 from engine.subset import subset_prompts
 
@@ -80,13 +80,18 @@ def test_each_run_is_a_whole_run_on_its_prompts(toy_model, prepared, found):
 
 
 @pytest.mark.parametrize(
-    "change", [{"method": Method.DENSE, "sparsity": None}, {"sparsity": None}, {"grid": True}, {"sparsity": 0.9}]
-)
+    "change",
+    [
+        {"method": Method.DENSE, "sparsity": None}, {"sparsity": None}, {"grid": True}, {"sparsity": 0.9},
+        {"score": Score.POSITION_ATTRIBUTION},
+    ],
+)  # fmt: skip
 def test_finding_again_finds_what_discover_finds(toy_model, prepared, change):
     settings = replace(SETTINGS, **change)
     circuit, cost = find_again(prepared, settings, Watcher())
     assert circuit == discover(toy_model, settings, Watcher(), prepared).circuit
-    assert cost[0].flops > 0
+    assert cost and all(row.flops > 0 for row in cost)
+    assert ("attribution" in {row.stage for row in cost}) == (settings.score is Score.POSITION_ATTRIBUTION)
     assert len(circuit.heads) == (1 if settings.sparsity == 0.9 else 2)  # a mask of one head finds one
 
 

@@ -20,7 +20,8 @@ FULL = View(
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
     subject="key2", ablation="resample", comparing="searches", dense_too=True,
     top_edges=40, tolerance=0.05, step=12, left="0123abcd", right="file-89efcdab", flap_sparsity=0.71, trials=60,
-    trial=17,
+    trial=17, reference="key3", resamples=7, seeds=0, templates=False, runs_of="template", present=0.5,
+    receipt_of="edge",
 )  # fmt: skip
 
 
