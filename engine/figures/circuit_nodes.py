@@ -113,7 +113,8 @@ def _add_heads(
         textfont={"size": max(8, min(13, round(scale.node / 2.9))), "color": colours},
         marker={
             "size": [scale.node * mark.scale for mark in marks], "symbol": [mark.symbol for mark in marks],
-            "color": fills, "opacity": [opacity if head in near else 0.35 for head, opacity in zip(heads, opacities, strict=True)],
+            "color": fills,
+            "opacity": [opacity if head in near else 0.35 for head, opacity in zip(heads, opacities, strict=True)],
             "line": {"width": [3.5 if look.key_roles is not None and head in look.key_roles else 1.2 for head in heads],
                      "color": theme.ink(look.dark) if look.key_roles is not None else theme.muted(look.dark)},
         },

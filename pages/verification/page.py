@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
 from pages.shared import frame, self_tests, state
-from pages.verification import alone_section, chance_section, edges_section, needed_section, size_section, subject
+from pages.verification import (
+    agreement_section,
+    alone_section,
+    chance_section,
+    edges_section,
+    needed_section,
+    receipt_section,
+    size_section,
+    stability_section,
+    subject,
+)
 
 LEAD = "A drawing of a circuit convinces whether it is true or not. Here it has to prove itself, on fresh prompts."
-
-# Each has show(prepared, settings, circuit, found).
-LATER = ("agreement_section", "stability_section", "receipt_section")
 
 
 def show() -> None:
@@ -32,9 +36,8 @@ def show() -> None:
         chance_section.show(found)
         size_section.show(found)
     edges_section.show(prepared, settings, chosen, view)
-    for name in LATER:
-        if find_spec(f"pages.verification.{name}") is not None:
-            import_module(f"pages.verification.{name}").show(prepared, settings, chosen.circuit, chosen.found)
+    for section in (agreement_section, stability_section, receipt_section):
+        section.show(prepared, settings, chosen.circuit, chosen.found)
 
 
 show()
