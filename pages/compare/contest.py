@@ -14,7 +14,7 @@ from engine.prepare import Prepared
 from engine.wiring import receiver_of
 from pages.compare import contest_best, contest_costs, contest_lines, contest_pictures
 from pages.compare.entries import Entry, Line, entries_of, lines_of, names_of, standard_of
-from pages.shared import background, frame, look, rooms, state
+from pages.shared import background, frame, look, rooms, runs, state
 from pages.shared.glossary import term
 from pages.shared.view import View, run_fields
 from pages.shared.work import result_of
@@ -154,7 +154,7 @@ def _actions(prepared: Prepared, view: View, line: Line) -> None:
         for room in CIRCUIT_ROOMS:
             rooms.link(room, **run_fields(settings))
         if settings != standard_of(view) and _standard(view) is not None:
-            sides = {"left": Entry("", standard_of(view)).id, "right": name}
+            sides = {"left": runs.id_of(standard_of(view)), "right": name}
             rooms.link("compare", "Beside dense", comparing="runs", **sides)
     if line.live and line.job is not None and line.shot is not None:
         st.button(
