@@ -58,8 +58,9 @@ def _add_score(commands) -> None:
 
 def _add_effects(commands) -> None:
     effects = _stage(commands, "effects", "exact path-patching effects of many heads on one receiver")
-    effects.add_argument("--receiver", default="logits", help="logits (default), or a head's input such as 23.3.q")
-    effects.add_argument("--senders", default="all", help="all, or heads such as 23.0,22.1 (default: all)")
+    effects.add_argument("--receiver", default="logits", help="logits (default), a head's input such as 23.3.q, or m23")
+    effects.add_argument("--senders", default="all", help="all, or heads (and MLPs) such as 23.0,m22 (default: all)")
+    _mlps_option(effects)
     _memory_option(effects)
     effects.add_argument("--reference", action="store_true", help="use the slow hooked implementation, the oracle")
 
@@ -93,6 +94,7 @@ def _add_discover(commands) -> None:
     discover.add_argument(
         "--min-effect", type=float, default=0.01, metavar="F", help="smallest effect that counts (default: 0.01)"
     )
+    _mlps_option(discover)
     discover.add_argument(
         "--grid", action="store_true", help="try 16 pairs of these two thresholds and take the best circuit"
     )
@@ -120,7 +122,9 @@ def _add_verify(commands) -> None:
     verify = _stage(commands, "verify", "how much of the model a set of heads keeps", from_file=True)
     heads = verify.add_mutually_exclusive_group(required=True)
     heads.add_argument("--circuit", type=Path, metavar="FILE", help="a run written by discover")
-    heads.add_argument("--heads", metavar="HEADS", help="heads such as 9.6,10.0")
+    heads.add_argument(
+        "--heads", metavar="HEADS", help="heads such as 9.6,10.0; with MLPs such as m9, other MLPs are ablated too"
+    )
     _ablation_option(verify)
 
 
@@ -203,6 +207,13 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
     _output_option(stage)
     return stage
+
+
+def _mlps_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--mlps", action="store_true",
+        help="MLPs are nodes too, written m9: they send and receive, and no path runs through them unseen",
+    )
 
 
 def _scores_option(stage: argparse.ArgumentParser) -> None:

@@ -84,6 +84,8 @@ def check_tuned(settings: Settings, trials: int) -> None:
             f"Expected path patching, got {settings.algorithm.value}: automatic settings choose the thresholds that "
             "only path patching has. Take the algorithm path_patching."
         )
+    if settings.mlps:
+        raise HeadlightError("Automatic settings choose among heads. Leave MLPs as nodes out.")
     if not 1 <= trials <= MOST_TRIALS:
         raise HeadlightError(f"Expected 1 to {MOST_TRIALS:,} trials, got {trials:,}. Ask for {DEFAULT_TRIALS}.")
 

@@ -19,7 +19,7 @@ SCORES = (*(score.value for score in Score), "difference")
 AMONG = ("auto", "ringed", "all")
 ALGORITHMS = tuple(algorithm.value for algorithm in Algorithm)
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
-INPUTS = ("q", "k", "v", "logits")
+INPUTS = ("q", "k", "v", "mlp", "logits")
 MAPS = ("both", "one")
 MEASURES = ("rank", "score")
 COLOURS = ("list", "layer")
@@ -33,6 +33,7 @@ DRAWN = ("auto", "layers", "heads")
 FILLS = ("role", "effect")
 ABLATIONS = tuple(kind.value for kind in Ablation)
 SUBJECTS = ("run", "file", *(f"key{number}" for number in range(1, 10)))
+COMPARING = ("runs", "searches")
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class View:
     """One state of the app.
 
     ``sparsity`` is where the slider of the score map stands. ``among`` says which heads a search may use: the
-    union chosen automatically, the ringed heads of the map, or all. ``algorithm``, ``mode`` and ``grid`` are those of
-    Settings; what the algorithm has no use for waits, and with the grid the two thresholds do.
+    union chosen automatically, the ringed heads of the map, or all. ``algorithm``, ``mode``, ``grid`` and ``mlps`` are
+    those of Settings; what the algorithm has no use for waits, and with the grid the two thresholds do.
     ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
     On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
@@ -58,6 +59,7 @@ class View:
     ``pair_page`` say which pairs it shows else.
     ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number, with
     removed heads replaced as ``ablation`` says.
+    ``comparing``: the page Compare shows two runs, or all searches of the task, ``dense_too`` among all heads as well.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
@@ -76,6 +78,7 @@ class View:
     grid: bool = False
     threshold_scale: float = Settings.threshold_scale
     min_effect: float = Settings.min_effect
+    mlps: bool = False
     head: str | None = None
     edge: str | None = None
     weakest: float = 0.0
@@ -106,6 +109,8 @@ class View:
     pair_page: int = 1
     subject: str = "run"
     ablation: str = Ablation.MEAN.value
+    comparing: str = "runs"
+    dense_too: bool = False
     step: int = 1
     left: str | None = None
     right: str | None = None
@@ -135,6 +140,7 @@ class View:
             grid=grid,
             threshold_scale=self.threshold_scale if thresholds else Settings.threshold_scale,
             min_effect=self.min_effect if thresholds else Settings.min_effect,
+            mlps=self.mlps and patching,
         )
 
     def tuned(self) -> Settings:
@@ -188,6 +194,7 @@ def _algorithm_fields(settings: Settings) -> dict[str, Any]:
     changes["mode"] = settings.mode.value
     if settings.algorithm is Algorithm.ACDC:
         return changes | {"tolerance": settings.tolerance}
+    changes["mlps"] = settings.mlps
     if settings.grid:
         return changes | {"grid": True}
     return changes | {

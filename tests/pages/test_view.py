@@ -18,7 +18,7 @@ FULL = View(
     pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
-    subject="key2", ablation="resample",
+    subject="key2", ablation="resample", comparing="searches", dense_too=True,
     top_edges=40, tolerance=0.05, step=12, left="0123abcd", right="file-89efcdab", flap_sparsity=0.71, trials=60,
     trial=17,
 )  # fmt: skip
@@ -51,6 +51,8 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("step", "0"),
         ("step", "last"),
         ("left", "0123abc"),
+        ("comparing", "models"),
+        ("dense_too", "yes"),
         ("right", "file-0123ABCD"),
         ("right", "../../etc"),
         ("pairs", "0"),
