@@ -16,6 +16,8 @@ from engine.circuit_file import circuit_record
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.pipeline import Discovery
+from engine.prepare import prepare
+from engine.progress import Watcher
 from engine.self_tests import SelfTest, SelfTests
 from engine.settings import Settings
 from pages.shared import self_tests, work
@@ -151,6 +153,25 @@ def test_one_pair_has_numbers_without_intervals(open_app: OpenApp) -> None:
     assert "One pair has no interval" in page and "one pair has no interval" in page and not app.exception
     assert page.count("How sure this is cannot be told.") == 2 and "<b>Yes.</b>" not in page
     assert "inside the noise" not in page  # nothing is judged
+
+
+def test_where_corruption_changes_nothing_shares_are_undefined_and_said_to_be(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = work.ready
+
+    def unchanged(*arguments: Any) -> Any:
+        found = ready(*arguments)
+        pairs = tuple(replace(pair, corrupted_tokens=pair.clean_tokens) for pair in found.prompts.pairs)
+        return prepare(found.model, found.settings, Watcher(), replace(found.prompts, pairs=pairs))
+
+    monkeypatch.setattr(work, "ready", unchanged)
+    app = upload(run_until(open_app("verification"), offered), "mine.json", FILE)
+    app = run_until(app, judged)
+    page = texts(app)
+    assert "The metric is the same on clean and corrupted prompts" in page and not app.exception and not app.error
+    assert page.count("This cannot be told.") == 4 and "Shares are undefined here" in page
+    assert "undefined: it would be a ratio to nothing" in page and "nan" not in page.lower()
 
 
 def test_a_long_evaluation_waits_for_a_button(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
