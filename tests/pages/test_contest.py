@@ -171,7 +171,8 @@ def test_the_searches_of_a_view(open_app: OpenApp) -> None:
     assert entries[2].about == ("inside the C-FLAP mask at sparsity 0.50", "screened, tolerance 0.03")
     every = entries_of(replace(view, among="all", dense_too=True, grid=True))
     assert [entry.settings.method.value for entry in every] == ["app", "dense"] * 4
-    assert every[0].settings.sparsity is None and every[0].about[1] == every[1].about[1] == "screened, grid of thresholds"
+    assert every[0].settings.sparsity is None
+    assert every[0].about[1] == every[1].about[1] == "screened, grid of thresholds"
 
 
 def test_names_tell_apart_what_has_one_title() -> None:
