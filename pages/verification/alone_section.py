@@ -35,7 +35,7 @@ def show(prepared: Prepared, settings: Settings, subject: Subject, view: View) -
         "evaluate", "Running the circuit alone, without each head, and beside random ones", "Evaluate the circuit",
         background.evaluation_job(settings, circuit, seed, plan),
         lambda: background.start_evaluation(settings, circuit, seed, plan),
-        lambda: evaluation_seconds(prepared, circuit, seed, plan),
+        (background.data_of(settings), circuit, seed, plan), lambda: evaluation_seconds(prepared, circuit, seed, plan),
     )  # fmt: skip
     if not isinstance(found, Evaluation):
         return None

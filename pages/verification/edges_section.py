@@ -27,7 +27,7 @@ def show(prepared: Prepared, settings: Settings, subject: Subject, view: View) -
         "edges", "Running the circuit’s edges alone, and without each", "Verify the edges",
         background.edges_job(settings, circuit, seed, ablation),
         lambda: background.start_edges(settings, circuit, seed, ablation),
-        lambda: edges_seconds(prepared, circuit),
+        (background.data_of(settings), circuit), lambda: edges_seconds(prepared, circuit),
     )  # fmt: skip
     if isinstance(found, EdgeEvaluation):
         _draw(found)

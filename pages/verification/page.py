@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pages.shared import frame, self_tests, state
+from engine.prepare import Prepared
+from engine.settings import Settings
+from pages.shared import frame, look, self_tests, state
+from pages.shared.view import View
 from pages.verification import (
     agreement_section,
     alone_section,
@@ -14,6 +17,7 @@ from pages.verification import (
     stability_section,
     subject,
 )
+from pages.verification.subject import Subject
 
 LEAD = "A drawing of a circuit convinces whether it is true or not. Here it has to prove itself, on fresh prompts."
 
@@ -30,14 +34,24 @@ def show() -> None:
         return
     if chosen.found is not None:
         self_tests.badge(chosen.found.self_tests)
+    if chosen.circuit.mlps:
+        look.empty(
+            "This circuit has MLPs as nodes",
+            "What stands here asks about heads with every MLP live. Search again without MLPs as nodes to verify it.",
+        )
+    else:
+        _evaluated(prepared, settings, chosen, view)
+    for section in (agreement_section, stability_section, receipt_section):
+        section.show(prepared, settings, chosen.circuit, chosen.found)
+
+
+def _evaluated(prepared: Prepared, settings: Settings, chosen: Subject, view: View) -> None:
     found = alone_section.show(prepared, settings, chosen, view)
     if found is not None:
         needed_section.show(found)
         chance_section.show(found)
         size_section.show(found)
     edges_section.show(prepared, settings, chosen, view)
-    for section in (agreement_section, stability_section, receipt_section):
-        section.show(prepared, settings, chosen.circuit, chosen.found)
 
 
 show()

@@ -15,6 +15,7 @@ from engine.evaluation.bootstrap import Interval
 from engine.evaluation.evaluate import EDGE_MINIMALITY, FRESH
 from engine.evaluation.minimality import Standing
 from engine.heads import Head, mask_of
+from engine.nodes import Mlp
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
 from engine.settings import Settings
@@ -101,7 +102,7 @@ def test_prompts_that_corruption_does_not_change_leave_shares_undefined(toy_mode
 def test_about_what_was_predicted_is_booked(tiny_deep_models, kind):
     model = tiny_deep_models(kind)
     prepared = prepare(model, Settings(model="tiny", task="ioi"), Watcher(), random_prompts(n=4))
-    heads = (Head(0, 1), Head(2, 0), Head(3, 2), Head(5, 1))
+    heads = (Head(0, 1), Head(2, 0), Head(3, 2), Head(5, 1))  # 22 edges to take out, of which 11 are counted
     circuit = Circuit(heads, all_edges(heads), model.n_layers, model.n_heads)
     booked = sum(row.flops for row in evaluate_edges(prepared, circuit, 1, Watcher(), draws=20).cost)
     assert 0.6 < edges_flops(prepared, circuit) / booked < 1.7
@@ -110,6 +111,8 @@ def test_about_what_was_predicted_is_booked(tiny_deep_models, kind):
 def test_circuits_without_edges_and_of_other_models_are_refused(prepared):
     with pytest.raises(HeadlightError, match="heads alone"):
         evaluate_edges(prepared, replace(KNOWN, edges=()), 1, Watcher())
+    with pytest.raises(HeadlightError, match="MLPs as nodes"):
+        evaluate_edges(prepared, replace(KNOWN, mlps=(Mlp(0),)), 1, Watcher())
     with pytest.raises(HeadlightError, match="3 layers"):
         evaluate_edges(prepared, replace(KNOWN, n_layers=3), 1, Watcher())
 

@@ -15,6 +15,7 @@ from engine.circuit import Circuit, Edge, Input
 from engine.circuit_file import circuit_record
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.nodes import Mlp
 from engine.pipeline import Discovery
 from engine.prepare import prepare
 from engine.progress import Watcher
@@ -239,6 +240,23 @@ def test_the_part_a_cancelled_search_found_is_judged_as_that(
     page = texts(app)
     assert "Its search was cancelled." in page and "In part." in page and not app.exception
     assert "self-tests passed" not in str([each.proto.popover.label for each in app.get("popover")])
+
+
+def test_a_circuit_with_mlps_as_nodes_is_not_taken_for_one_of_heads(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = work.search
+
+    def with_mlps(*arguments: Any) -> Discovery:
+        run = search(*arguments)
+        edge = Edge(Mlp(0), INDUCTION, Input.V, -0.1)
+        return replace(run, circuit=replace(run.circuit, mlps=(Mlp(0),), edges=(*run.circuit.edges, edge)))
+
+    monkeypatch.setattr(work, "search", with_mlps)
+    app = run_until(open_app("verification"), offered)
+    app.button("start_search").click().run()
+    app = run_until(app, lambda app: "This circuit has MLPs as nodes" in texts(app))
+    assert not app.exception and not app.error and "task alone" not in texts(app)
 
 
 def test_a_badge_names_what_failed() -> None:
