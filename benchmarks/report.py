@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import exact, interface, masks, scaling, search
+from benchmarks import algorithms, exact, interface, masks, scaling, search
+from benchmarks.algorithm_tables import algorithms_sections
 from benchmarks.mask_tables import masks_sections
 from benchmarks.tables import exact_sections, interface_sections, scaling_sections, search_sections
 from engine.models.loading import usable_cores
@@ -41,6 +42,7 @@ PARTS = {
     "exact": Part(exact.measure, (exact.Comparison, exact.PassTwo, exact.SweepRate), exact_sections, 2),
     "search": Part(search.measure, (search.Search, search.ModesCompared, search.LeftOut), search_sections, 1),
     "masks": Part(masks.measure, (masks.Recall, search.LeftOut), masks_sections, 1, masks.publish),
+    "algorithms": Part(algorithms.measure, (algorithms.Contest, search.LeftOut), algorithms_sections, 1),
     "interface": Part(interface.measure, (interface.Wait, interface.Drag), interface_sections, 5),
     "scaling": Part(scaling.measure, (scaling.Scaling,), scaling_sections, 3),
 }

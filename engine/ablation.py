@@ -1,10 +1,13 @@
 """The model with every head outside a mask ablated (METHOD sections 2.4 and 2.9).
 
-Kept heads run live on the clean prompt, MLPs are always live, every other head's z is replaced:
+Kept heads run live on the clean prompt, MLPs are live, every other head's z is replaced:
 
 * mean      by its mean over the corrupted prompts of the same template group, position by position
 * resample  by its value on the pair's own corrupted prompt
 * zero      by zero
+
+A mask with the MLPs' column (engine/nodes.py) ablates the MLPs it does not keep too, what they add to the stream
+being replaced in the same way. That is another, harder test than ablating heads alone.
 
 Nothing is computed twice: a mask that agrees with the one before it up to some layer resumes there,
 and above the highest kept head only the end position is carried, since nothing reads the others.
@@ -26,11 +29,12 @@ from engine.cost import Ledger, hooked_flops, mlp_flops, output_flops, unembed_f
 from engine.hooked import ablated_logits
 from engine.models.model import Model
 from engine.models.parts import Parts
+from engine.nodes import has_mlps, with_mlps
 from engine.tasks.prompts import PromptPair
 
 
 class Ablation(StrEnum):
-    """What stands in for the z of a removed head."""
+    """What stands in for the z of a removed head, or for the output of a removed MLP."""
 
     MEAN = "mean"
     RESAMPLE = "resample"
@@ -45,17 +49,27 @@ class Ablator:
     """Evaluates keep masks on one prompt set; masks in a nested order share most of the work."""
 
     def __init__(self, model: Model, activations: Activations, ledger: Ledger, kind: Ablation = Ablation.MEAN) -> None:
-        self.kind, self._activations = kind, activations
-        pairs = zip(activations.batches, stand_ins(activations.batches, kind), strict=True)
+        self.kind, self._activations, self._n_heads = kind, activations, model.n_heads
+        pairs = zip(activations.batches, _all_stand_ins(activations.batches, kind), strict=True)
         self._runs = [_run_of(model, item, stand_in, ledger) for item, stand_in in pairs]
+        self._mlps_known = all(item.mlps is not None for item in activations.batches)
 
     @torch.no_grad()
     def by_pair(self, keep: Tensor) -> Tensor:
-        """Metric of each pair, ``[pair]``, with only the heads of ``keep [layer head]`` live."""
+        """Metric of each pair, ``[pair]``, with only the heads of ``keep [layer head]`` live.
+
+        ``keep`` may have the MLPs' column, if ``activations`` were captured with ``mlps=True``.
+        """
+        keep = self._checked(keep)
         values = torch.empty(len(self._activations.prompts), dtype=torch.float64)
         for item, run in zip(self._activations.batches, self._runs, strict=True):
             values[list(item.batch.indices)] = run.metric(keep).double().cpu()
         return values
+
+    def split(self, keep: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The heads ``[layer head]`` of a mask, and its MLPs ``[layer]``, None if it has no column for them."""
+        heads = keep[:, : self._n_heads]
+        return heads, keep[:, -1] if has_mlps(keep, self._n_heads) else None
 
     def metric(self, keep: Tensor) -> float:
         """Mean of ``by_pair``."""
@@ -68,6 +82,7 @@ class Ablator:
         A few pairs at a time: all logits of a few hundred would be the largest tensor of the run.
         """
         order, values = [], []
+        keeps = [self._checked(keep) for keep in keeps]
         for item, run in zip(self._activations.batches, self._runs, strict=True):
             ends = [run.end(keep) for keep in keeps]
             for first in range(0, len(item.batch.pairs), UNEMBEDDED_TOGETHER):
@@ -77,23 +92,52 @@ class Ablator:
             order += item.batch.indices
         return torch.cat(values)[torch.tensor(order).argsort()]
 
+    def _checked(self, keep: Tensor) -> Tensor:
+        """The mask with the MLPs' column."""
+        keep = with_live_mlps(keep, self._n_heads)
+        if not (self._mlps_known or keep[:, -1].all()):
+            raise ValueError("To ablate MLPs, capture activations with mlps=True")
+        return keep
+
+
+@dataclass(frozen=True, eq=False)
+class _StandIn:
+    """What replaces z, and what an MLP adds to the stream, in one batch; the latter where it was captured."""
+
+    z: Tensor  # [layer batch pos head d_head]
+    mlp: Tensor | None  # [layer batch pos d_model]
+
+
+def _all_stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[_StandIn]:
+    z = stand_ins(items, kind)
+    written = [item.mlps.corrupted for item in items if item.mlps is not None]
+    if len(written) < len(items):
+        return [_StandIn(each, None) for each in z]
+    mlps = _replacements(items, written, kind)
+    return [_StandIn(of_heads, of_mlps) for of_heads, of_mlps in zip(z, mlps, strict=True)]
+
 
 def stand_ins(items: Sequence[BatchActivations], kind: Ablation) -> list[Tensor]:
     """What replaces z in each batch: ``[layer batch pos head d_head]``."""
+    return _replacements(items, [item.corrupted_z for item in items], kind)
+
+
+def _replacements(items: Sequence[BatchActivations], corrupted: Sequence[Tensor], kind: Ablation) -> list[Tensor]:
+    """What replaces values whose ``corrupted [layer batch ...]`` ones these are, in each batch."""
     if kind is Ablation.ZERO:
-        return [torch.zeros_like(item.corrupted_z) for item in items]
+        return [torch.zeros_like(each) for each in corrupted]
     if kind is Ablation.RESAMPLE:
-        return [item.corrupted_z for item in items]
-    means = _group_means(items)
+        return list(corrupted)
+    means = _group_means(items, corrupted)
     return [torch.stack([means[key] for key in _groups(item)], dim=1) for item in items]
 
 
-def _group_means(items: Sequence[BatchActivations]) -> dict[tuple[int, int], Tensor]:
-    """Mean corrupted z ``[layer pos head d_head]`` of each length and template group, whichever batches it fills."""
+def _group_means(items: Sequence[BatchActivations], corrupted: Sequence[Tensor]) -> dict[tuple[int, int], Tensor]:
+    """Mean ``[layer pos ...]`` of each length and template group, whichever batches it fills."""
     members: dict[tuple[int, int], list[Tensor]] = {}
-    for item in items:
+    for item, values in zip(items, corrupted, strict=True):
         for row, key in enumerate(_groups(item)):
-            members.setdefault(key, []).append(item.corrupted_z[:, row])
+            members.setdefault(key, []).append(values[:, row])
     return {key: torch.stack(rows).mean(dim=0) for key, rows in members.items()}
 
 
@@ -106,23 +150,29 @@ def masked_flops(model: Model, activations: Activations, keep: Tensor, last: Ten
     """What evaluating ``keep [layer head]`` after the mask ``last`` will take; see ``_AblatedRun.metric``."""
     if not model.fast:
         return hooked_flops(model, activations.prompts)
+    keep, last = with_live_mlps(keep, model.n_heads), None if last is None else with_live_mlps(last, model.n_heads)
     start, top, total = _resume_at(keep, last), _top(keep), 0.0
     for item in activations.batches:
         pairs, length = item.batch.clean.shape
         for index in range(start, model.n_layers):
             layer = model.parts.layers[index]
             rows = pairs * (length if index < top else 1)
-            total += output_flops(layer, rows, model.n_heads) + mlp_flops(layer, rows)
-            if keep[index].any():
+            total += output_flops(layer, rows, model.n_heads) + (mlp_flops(layer, rows) if keep[index, -1] else 0.0)
+            if keep[index, :-1].any():
                 total += z_flops(layer, pairs * length, pairs * length, length)
         tokens = model.vocab_size if item.readout.tokens is None else len(item.readout.tokens)
         total += unembed_flops(model.parts, pairs, tokens)
     return total
 
 
+def with_live_mlps(keep: Tensor, n_heads: int) -> Tensor:
+    """The mask with the MLPs' column; all of them kept if it has none."""
+    return keep if has_mlps(keep, n_heads) else with_mlps(keep, keep.new_ones(len(keep)))
+
+
 def _top(keep: Tensor) -> int:
-    """The highest layer with a kept head, -1 if there is none."""
-    layers = keep.any(dim=1).nonzero()
+    """The highest layer with a kept head in a mask ``[layer column]``, -1 if there is none."""
+    layers = keep[:, :-1].any(dim=1).nonzero()
     return int(layers[-1]) if len(layers) else -1
 
 
@@ -136,7 +186,8 @@ def _resume_at(keep: Tensor, last: Tensor | None) -> int:
 
 
 class _Run(Protocol):
-    """One batch under any mask: its metric ``[batch]``, or what its logits are read from, then ``[batch vocab]``."""
+    """One batch under any mask ``[layer column]``: its metric ``[batch]``, or what its logits are read from, then
+    ``[batch vocab]``."""
 
     def metric(self, keep: Tensor) -> Tensor: ...
 
@@ -145,10 +196,10 @@ class _Run(Protocol):
     def logits(self, end: Tensor) -> Tensor: ...
 
 
-def _run_of(model: Model, item: BatchActivations, stand_in: Tensor, ledger: Ledger) -> _Run:
+def _run_of(model: Model, item: BatchActivations, stand_in: _StandIn, ledger: Ledger) -> _Run:
     if model.fast:
         return _AblatedRun(model.parts, item, stand_in, ledger)
-    return _HookedRun(model, item, stand_in, ledger)
+    return _HookedRun(model, item, stand_in.z, ledger)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +218,7 @@ class _HookedRun:
         pairs, length = self.item.batch.clean.shape
         self.ledger.add(pairs * self.model.counted_flops(length))
         tokens = self.item.batch.clean.to(self.model.device)
-        return ablated_logits(self.model, tokens, keep, self.stand_in)
+        return ablated_logits(self.model, tokens, keep[:, :-1], self.stand_in)
 
     def logits(self, end: Tensor) -> Tensor:
         return end
@@ -179,7 +230,7 @@ class _AblatedRun:
 
     parts: Parts
     item: BatchActivations
-    stand_in: Tensor
+    stand_in: _StandIn
     ledger: Ledger
     _last: Tensor | None = None
     _streams: list[Tensor] = field(default_factory=list)  # into each layer; end position only above _top
@@ -210,17 +261,21 @@ class _AblatedRun:
 
     def _through(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
         """``resid [batch pos d_model]`` through one layer; all positions only while a later head is live."""
-        layer = self.parts.layers[index]
+        layer, heads, mlp = self.parts.layers[index], keep[:-1], bool(keep[-1])
         length = self.item.batch.clean.shape[1]
-        z = self.stand_in[index]
+        z = self.stand_in.z[index]
         wanted = slice(None) if index < self._top else slice(length - 1, length)
-        if keep.any():
-            z = torch.where(keep.to(z.device)[:, None], self._live_z(index, resid), z)
+        if heads.any():
+            z = torch.where(heads.to(z.device)[:, None], self._live_z(index, resid), z)
         if resid.shape[1] == length:
             resid = resid[:, wanted]
         rows = resid[..., 0].numel()
-        self.ledger.add(output_flops(layer, rows, len(keep)) + mlp_flops(layer, rows))
-        return layer.output(resid, layer.attention_output(z[:, wanted]))
+        self.ledger.add(output_flops(layer, rows, len(heads)) + (mlp_flops(layer, rows) if mlp else 0.0))
+        attn_out = layer.attention_output(z[:, wanted])
+        if mlp:
+            return layer.output(resid, attn_out)
+        assert self.stand_in.mlp is not None
+        return resid + layer.attention_written(attn_out) + self.stand_in.mlp[index][:, wanted]
 
     def _live_z(self, index: int, resid: Tensor) -> Tensor:
         layer = self.parts.layers[index]

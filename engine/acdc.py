@@ -41,7 +41,8 @@ from engine.patching.effects import LOGITS_STAGE, PASS_TWO, Tick, check_effect_u
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import Screening
 from engine.progress import Watcher
-from engine.search import MARGIN, SearchResult, SearchStep, WalkProgress, circuit_of, search_cost
+from engine.search import MARGIN, SearchResult, SearchStep, circuit_of, search_cost
+from engine.search_stops import Stop, WalkProgress
 from engine.settings import Mode
 from engine.wiring import NOBODY, Senders, Wiring, kv_receivers
 
@@ -76,10 +77,10 @@ def acdc(
     try:
         for layer in range(model.n_layers, 0, -1):
             with ledger.stage(LOGITS_STAGE if layer == model.n_layers else PASS_TWO):
-                walk.visit(layer, progress.within(layer))
+                walk.visit(layer, progress.within(Stop(layer)))
             watcher.found(walk.circuit())
             watcher.walked(tuple(walk.steps))
-            progress.leave(layer)
+            progress.leave(Stop(layer))
         complete = True
     except Cancelled:
         pass  # the layers finished are the result
@@ -216,7 +217,8 @@ class _Walk:
         if layer == self._model.n_layers:
             self._estimates.settle_logits(drawing)
         else:
-            heads = [receiver.head for receiver in receivers if receiver.input is Input.Q and receiver.head is not None]
+            queries = (receiver.head for receiver in receivers if receiver.input is Input.Q)
+            heads = [head for head in queries if isinstance(head, Head)]
             self._estimates.settle(drawing, heads)
 
     def _step(

@@ -2,7 +2,8 @@
 
 1. Clean: each layer's residual streams, q, k, v and z, because path patching freezes z at clean,
    restarts layers from the clean stream and attends to clean keys and values.
-2. Corrupted: z alone, which is what a patch inserts (METHOD section 2.7).
+2. Corrupted: z alone, which is what a patch inserts (METHOD section 2.7). Where MLPs are nodes, also what each
+   MLP writes in either run.
 3. The metric of both runs, pair by pair; and what the probabilities of answer and distractor are read from,
    which nothing but showing the pairs needs.
 
@@ -20,7 +21,8 @@ from engine.errors import HeadlightError
 from engine.hooked import recorded_z
 from engine.metrics import Readout, end_probabilities
 from engine.models.model import Model
-from engine.models.parts import Parts
+from engine.models.parts import Layer, Parts
+from engine.scores.contrastive_flap import prompt_energies
 from engine.tasks.prompts import PromptBatch, Prompts
 
 UNEMBEDDED_TOGETHER = 32  # pairs: all logits of a few hundred would be the largest tensor of the run
@@ -45,6 +47,15 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
+class MlpRuns:
+    """What the MLPs of both runs do; ``corrupted_energy`` is what scores need of their hidden channels."""
+
+    clean: Tensor  # [layer batch pos d_model] what each MLP adds to the stream
+    corrupted: Tensor  # [layer batch pos d_model]
+    corrupted_energy: tuple[Tensor, ...]  # by layer, [batch channel] sum over positions of squares, float64
+
+
+@dataclass(frozen=True, eq=False)
 class BatchActivations:
     """Both runs of the pairs of one token length."""
 
@@ -57,6 +68,7 @@ class BatchActivations:
     run: Run | None  # of the clean prompts; None where hooks recorded z alone
     corrupted_end: Tensor | None = None  # [batch d_model] last stream at the end position, of the fast path
     probabilities: Tensor | None = None  # [batch run 2] of a hooked run, whose logits are all there anyway
+    mlps: MlpRuns | None = None  # only where MLPs are nodes
 
     @property
     def clean(self) -> Run:
@@ -64,6 +76,13 @@ class BatchActivations:
         if self.run is None:
             raise ValueError("Expected a model whose parts are known; hooks recorded z alone")
         return self.run
+
+    @property
+    def mlp_runs(self) -> MlpRuns:
+        """What the MLPs do, for a run in which they are nodes."""
+        if self.mlps is None:
+            raise ValueError("Expected activations captured with mlps=True")
+        return self.mlps
 
     @property
     def first(self) -> int:
@@ -116,18 +135,31 @@ class Activations:
 
 
 @torch.no_grad()
-def capture(model: Model, prompts: Prompts, max_rows: int | None = None) -> Activations:
+def capture(model: Model, prompts: Prompts, max_rows: int | None = None, mlps: bool = False) -> Activations:
     """Run every pair, clean and corrupted; raises HeadlightError if a prompt is too long or unknown to it.
 
     ``max_rows`` (pair x position) run together, all of one length if None; everything that follows keeps to it.
+    ``mlps``: keep what MLPs write too, for a run in which they are nodes. Needs a model whose parts are known.
     """
     _check_prompts(model, prompts)
-    one = _capture_batch if model.fast else _hooked_batch
+    if mlps:
+        check_mlps(model)
     batches = []
     for batch in prompts.batches(max_rows):
         readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
-        batches.append(one(model, readout, batch))
+        one = _capture_batch(model, readout, batch, mlps) if model.fast else _hooked_batch(model, readout, batch)
+        batches.append(one)
     return Activations(prompts, tuple(batches))
+
+
+def check_mlps(model: Model) -> None:
+    """Raise HeadlightError unless the MLPs of ``model`` can be nodes."""
+    if not model.fast:
+        raise HeadlightError(
+            f"MLPs cannot be nodes in {model.name}: that needs the parts of the model, and those of this "
+            f"{model.config.model_type} model are not known to the fast path. Run it without MLPs as nodes, or choose "
+            "another architecture."
+        )
 
 
 def _check_prompts(model: Model, prompts: Prompts) -> None:
@@ -160,11 +192,12 @@ def _hooked_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchAc
     )
 
 
-def _capture_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchActivations:
+def _capture_batch(model: Model, readout: Readout, batch: PromptBatch, mlps: bool) -> BatchActivations:
     """Clean and corrupted prompts run as one batch: larger matmuls."""
     pairs = len(batch.pairs)
     tokens = torch.cat((batch.clean, batch.corrupted)).to(model.device)
-    both = run(model.parts, tokens, pairs)
+    recorder = _MlpRecorder(pairs) if mlps else None
+    both = run(model.parts, tokens, pairs, recorder)
     metric = read_metric(model.parts, readout.repeated(2), both.resid_final[:, -1])
     clean = replace(both, resid_final=both.resid_final[:pairs].clone(), z=both.z[:, :pairs])
     return BatchActivations(
@@ -176,10 +209,32 @@ def _capture_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchA
         corrupted_metric=metric[pairs:],
         run=clean,
         corrupted_end=both.resid_final[pairs:, -1].clone(),
+        mlps=recorder.runs() if recorder is not None else None,
     )
 
 
-def run(parts: Parts, tokens: Tensor, keep: int | None = None) -> Run:
+class _MlpRecorder:
+    """Takes each layer of a forward of clean and corrupted prompts and keeps what its MLP does."""
+
+    def __init__(self, pairs: int) -> None:
+        self._pairs = pairs
+        self._written: list[Tensor] = []
+        self._energies: list[Tensor] = []
+
+    def through(self, layer: Layer, resid: Tensor, attn_out: Tensor) -> Tensor:
+        """The stream out of ``layer``, as ``Layer.output`` gives it."""
+        read = layer.mlp_reads(resid, attn_out)
+        hidden = layer.mlp_hidden(read)
+        self._energies.append(prompt_energies(hidden[self._pairs :]))
+        self._written.append(layer.mlp_written_of(hidden))
+        return resid + layer.attention_written(attn_out) + self._written[-1]
+
+    def runs(self) -> MlpRuns:
+        written = torch.stack(self._written)
+        return MlpRuns(written[:, : self._pairs], written[:, self._pairs :], tuple(self._energies))
+
+
+def run(parts: Parts, tokens: Tensor, keep: int | None = None, recorder: _MlpRecorder | None = None) -> Run:
     """A plain forward of ``tokens [batch pos]`` that keeps what patching needs.
 
     ``keep``: of the first so many prompts alone (all if None), but for z and the final stream.
@@ -195,7 +250,7 @@ def run(parts: Parts, tokens: Tensor, keep: int | None = None) -> Run:
         for name, value in zip(kept, (resid, attn_out, q, k, v), strict=True):
             kept[name].append(value[:keep])
         zs.append(z)
-        resid = layer.output(resid, attn_out)
+        resid = layer.output(resid, attn_out) if recorder is None else recorder.through(layer, resid, attn_out)
     return Run(resid_final=resid, z=torch.stack(zs), **{name: torch.stack(values) for name, values in kept.items()})
 
 

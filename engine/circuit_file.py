@@ -16,6 +16,7 @@ from typing import Any
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.nodes import Mlp, Node, depth_of
 from engine.record import SCHEMA, circuit_json
 from engine.settings import Settings
 
@@ -67,17 +68,17 @@ def circuit_in(record: Json) -> CircuitFile:
         raise HeadlightError(f"The file holds no circuit. {WAY_ON}")
     n_layers, n_heads = _shape(record)
     heads = tuple(sorted({_head(name, n_layers, n_heads) for name in _list(circuit, "heads")}))
+    mlps = tuple(sorted({_mlp(name, n_layers) for name in _list(circuit, "mlps")})) if "mlps" in circuit else ()
     edges = _list(circuit, "edges")
     if len(edges) > MAX_EDGES:
         raise HeadlightError(f"The file has {len(edges):,} edges; at most {MAX_EDGES:,} can be read.")
-    known = frozenset(heads)
+    known, nodes = frozenset(heads), frozenset((*heads, *mlps))
+    read = tuple(_edge(edge, i, nodes, n_layers, n_heads) for i, edge in enumerate(edges, 1))
     return CircuitFile(
         model=_text(record, "model"),
         task=_text(record, "task"),
         seed=_seed(record.get("settings")),
-        circuit=Circuit(
-            heads, tuple(_edge(edge, i, known, n_layers, n_heads) for i, edge in enumerate(edges, 1)), n_layers, n_heads
-        ),
+        circuit=Circuit(heads, read, n_layers, n_heads, mlps),
         names=_names(record.get("names"), known, n_layers, n_heads),
         roles=_names(record.get("roles"), known, n_layers, n_heads),
     )
@@ -120,29 +121,46 @@ def _shape(record: Json) -> tuple[int, int]:
     return numbers[0], numbers[1]  # pyright: ignore[reportReturnType]
 
 
-def _edge(edge: Any, number: int, known: frozenset[Head], n_layers: int, n_heads: int) -> Edge:
+def _edge(edge: Any, number: int, known: frozenset[Node], n_layers: int, n_heads: int) -> Edge:
     where = f"Edge {number}"
     if not isinstance(edge, dict):
         raise HeadlightError(f"{where} is {_short(edge)}; expected sender, receiver, input and effect.")
     sender = _end(edge.get("sender"), where, known, n_layers, n_heads)
     to_logits = edge.get("receiver") == LOGITS_NODE
     receiver = None if to_logits else _end(edge.get("receiver"), where, known, n_layers, n_heads)
-    letters = [each.value for each in Input if (each is Input.LOGITS) == to_logits]
+    letters = [each.value for each in _inputs_of(receiver)]
     entry, effect = edge.get("input"), edge.get("effect")
     if entry not in letters:
         raise HeadlightError(f"{where} enters its receiver by {_short(entry)}; expected {' or '.join(letters)}.")
-    if receiver is not None and receiver.layer <= sender.layer:
+    if receiver is not None and depth_of(receiver) <= depth_of(sender):
         raise HeadlightError(f"{where} goes from {sender} to {receiver}; expected a receiver in a higher layer.")
     if not isinstance(effect, int | float) or isinstance(effect, bool) or not math.isfinite(effect):
         raise HeadlightError(f"{where} has the effect {_short(effect)}; expected a number.")
     return Edge(sender, receiver, Input(entry), float(effect), edge.get("shared") is True)
 
 
-def _end(name: Any, where: str, known: frozenset[Head], n_layers: int, n_heads: int) -> Head:
-    head = _head(name, n_layers, n_heads)
-    if head not in known:
-        raise HeadlightError(f"{where} names head {head}, which is not among the heads of the circuit.")
-    return head
+def _inputs_of(receiver: Node | None) -> tuple[Input, ...]:
+    if receiver is None:
+        return (Input.LOGITS,)
+    return (Input.MLP,) if isinstance(receiver, Mlp) else (Input.Q, Input.K, Input.V)
+
+
+def _end(name: Any, where: str, known: frozenset[Node], n_layers: int, n_heads: int) -> Node:
+    is_mlp = isinstance(name, str) and name.startswith("m")
+    node = _mlp(name, n_layers) if is_mlp else _head(name, n_layers, n_heads)
+    if node not in known:
+        kind, kinds = ("MLP", "MLPs") if is_mlp else ("head", "heads")
+        raise HeadlightError(f"{where} names {kind} {node}, which is not among the {kinds} of the circuit.")
+    return node
+
+
+def _mlp(name: Any, n_layers: int) -> Mlp:
+    if not isinstance(name, str) or len(name) > 9:
+        raise HeadlightError(f"Expected an MLP written m and its layer such as m9, got {_short(name)}.")
+    mlp = Mlp.parse(name)
+    if mlp.layer >= n_layers:
+        raise HeadlightError(f"The file names MLP {mlp}, but its model has layers 0 to {n_layers - 1}.")
+    return mlp
 
 
 def _head(name: Any, n_layers: int, n_heads: int) -> Head:

@@ -1,6 +1,7 @@
 """A crowded circuit seen from further off: the heads of a layer as one bundle, their edges as flows.
 
-1. Every layer is a bundle, except layers that are opened, heads that stand apart, and bundles of one.
+1. Every layer is a bundle, except layers that are opened, heads that stand apart, and bundles of one. An MLP is
+   never in a bundle.
 2. Edges with the same ends and input become one flow: the signed sum of their effects, the sum and the largest
    of their |effect|. Edges between two single heads stay as they are.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from engine.circuit import Circuit, Edge, Input
 from engine.heads import Head
+from engine.nodes import Mlp, depth_of
 
 CROWDED_HEADS = 60
 CROWDED_EDGES = 250
@@ -26,7 +28,7 @@ class Bundle:
     heads: tuple[Head, ...]
 
 
-Node = Head | Bundle
+Node = Head | Mlp | Bundle
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,16 @@ class Overview:
 
 def is_crowded(circuit: Circuit) -> bool:
     """Whether drawing every head would be a tangle."""
-    return len(circuit.heads) > CROWDED_HEADS or len(circuit.edges) > CROWDED_EDGES
+    return len(circuit.nodes) > CROWDED_HEADS or len(circuit.edges) > CROWDED_EDGES
 
 
 def every_head(circuit: Circuit) -> Overview:
     """Nothing bundled. Edges whose ends are not in the circuit (yet) are left out."""
-    heads = set(circuit.heads)
+    nodes = set(circuit.nodes)
     edges = (
-        edge for edge in circuit.edges if edge.sender in heads and (edge.receiver is None or edge.receiver in heads)
+        edge for edge in circuit.edges if edge.sender in nodes and (edge.receiver is None or edge.receiver in nodes)
     )
-    return Overview(circuit.heads, tuple(edges))
+    return Overview(circuit.nodes, tuple(edges))
 
 
 def by_layer(circuit: Circuit, opened: Collection[int] = (), apart: Collection[Head] = ()) -> Overview:
@@ -70,7 +72,7 @@ def by_layer(circuit: Circuit, opened: Collection[int] = (), apart: Collection[H
     for head in circuit.heads:
         if head.layer not in opened and head not in apart:
             together[head.layer].append(head)
-    node_of: dict[Head, Node] = {head: head for head in circuit.heads}
+    node_of: dict[Head | Mlp, Node] = {node: node for node in circuit.nodes}
     for layer, heads in together.items():
         if len(heads) > 1:
             node_of |= dict.fromkeys(heads, Bundle(layer, tuple(heads)))
@@ -80,7 +82,7 @@ def by_layer(circuit: Circuit, opened: Collection[int] = (), apart: Collection[H
         receiver = None if edge.receiver is None else node_of[edge.receiver]
         groups[node_of[edge.sender], receiver, edge.input].append(edge)
     links = tuple(_link(*ends, edges) for ends, edges in groups.items())
-    return Overview(tuple(dict.fromkeys(node_of[head] for head in circuit.heads)), links)
+    return Overview(tuple(dict.fromkeys(node_of[node] for node in circuit.nodes)), links)
 
 
 def strength(link: Edge | Flow) -> float:
@@ -92,8 +94,13 @@ def layer_of(node: Node) -> int:
     return node.layer
 
 
+def row_of(node: Node) -> float:
+    """Nodes of one row have the same; higher rows have more. A layer's MLP is above its heads, which send to it."""
+    return node.layer if isinstance(node, Bundle) else depth_of(node)
+
+
 def _link(sender: Node, receiver: Node | None, entry: Input, edges: list[Edge]) -> Edge | Flow:
-    if isinstance(sender, Head) and not isinstance(receiver, Bundle):
+    if not isinstance(sender, Bundle) and not isinstance(receiver, Bundle):
         return edges[0]
     sizes = [abs(edge.effect) for edge in edges]
     return Flow(sender, receiver, entry, sum(edge.effect for edge in edges), sum(sizes), max(sizes), len(edges))

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from engine.ablation import Ablation
 from engine.errors import HeadlightError
+from engine.evaluation.bootstrap import Interval
 from engine.heads import Head
 from engine.overlap import EdgeName, Overlap, edge_overlap, head_overlap
 from engine.pipeline import Discovery
+from engine.self_check import STAGE as SELF_CHECK
 from engine.settings import Algorithm, Method
 
 
@@ -31,9 +33,10 @@ class Nearness:
 @dataclass(frozen=True)
 class ContestRow:
     """One run. ``performance`` in percent, ``faithfulness`` a ratio, both on ``n`` pairs of ``seed`` with all other
-    heads ablated; NaN, and None for how, where a run was stopped before. ``heads`` and ``edges`` are None where there
-    is nothing to hold it against. ``gigaflops`` and ``seconds`` are of the whole run, pruning and verification
-    included."""
+    heads ablated; NaN, and None for how, where a run was stopped before. ``interval``: of the faithfulness, over the
+    pairs. ``heads`` and ``edges`` are None where there is nothing to hold it against. ``gigaflops`` and ``seconds``
+    are of the whole run, pruning and verification included, but for the self-check, which whoever comes first to a
+    model does for all."""
 
     algorithm: Algorithm
     method: Method
@@ -42,6 +45,7 @@ class ContestRow:
     edge_count: int
     performance: float
     faithfulness: float
+    interval: Interval | None
     n: int
     seed: int | None
     ablation: Ablation | None
@@ -66,6 +70,7 @@ def compare_algorithms(found: Sequence[Discovery], against: Discovery | None) ->
 
 def _row(run: Discovery, against: Discovery | None) -> ContestRow:
     circuit, checked = run.circuit, run.verification
+    booked = [row for row in run.cost if row.stage != SELF_CHECK]
     return ContestRow(
         algorithm=run.settings.algorithm,
         method=run.settings.method,
@@ -74,13 +79,14 @@ def _row(run: Discovery, against: Discovery | None) -> ContestRow:
         edge_count=len(circuit.edges),
         performance=math.nan if checked is None else checked.performance,
         faithfulness=math.nan if checked is None else checked.faithfulness,
+        interval=None if checked is None else checked.interval,
         n=0 if checked is None else checked.n,
         seed=None if checked is None else checked.seed,
         ablation=None if checked is None else checked.ablation,
         heads=None if against is None else _nearness(head_overlap(circuit, against.circuit)),
         edges=None if against is None else _nearness(edge_overlap(circuit, against.circuit)),
-        gigaflops=sum(row.flops for row in run.cost) / 1e9,
-        seconds=sum(row.seconds for row in run.cost),
+        gigaflops=sum(row.flops for row in booked) / 1e9,
+        seconds=sum(row.seconds for row in booked),
         complete=run.complete,
     )
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from engine.ablation import Ablation, Ablator
-from engine.circuit import Circuit, Edge
+from engine.circuit import Circuit, Edge, check_heads_alone
 from engine.cost import CostRow, Ledger, head_flops, hooked_flops, mlp_flops, pass_flops
 from engine.edge_nodes import Drawing, Nodes, Stream
 from engine.edge_run import EdgeAblator, EdgeVerification, edge_contributions, verify_edges
@@ -32,7 +33,17 @@ from engine.progress import Watcher
 from engine.wiring import Wiring, reached, receiver_of, wiring_of
 
 EDGES_ALONE = "edges alone"
+COUNTED = 16  # edges taken out that an estimate looks at
 SAME = 0.02  # of faithfulness: a difference that no reader would act on
+
+
+class Gap(StrEnum):
+    """What lies between a circuit's edges and its heads."""
+
+    NONE = "nothing to speak of flows along edges that it does not list"
+    MISSING = "part of what its heads do flows along edges that it does not list"
+    AGAINST = "the edges that it does not list pull the metric down"
+    UNKNOWN = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +65,23 @@ class EdgeEvaluation:
     cost: tuple[CostRow, ...]
 
     @property
+    def standing(self) -> Gap:
+        """By the interval, and large enough to matter."""
+        gap = self.difference
+        if not gap.known:
+            return Gap.UNKNOWN
+        if gap.high < 0 and gap.value < -SAME:
+            return Gap.MISSING
+        return Gap.AGAINST if gap.low > 0 and gap.value > SAME else Gap.NONE
+
+    @property
     def words(self) -> str:
         """What the difference means, in a sentence or two."""
-        both = f"{self.edges.faithfulness.words()} by its edges alone, {self.heads.faithfulness.words()} by its heads"
         if not self.difference.defined:
             return self.edges.note
-        gap = self.difference
-        if gap.known and gap.low > 0 and gap.value > SAME:
-            return (
-                f"Faithfulness is {both}: the edges left out work against the answer, so with them the same heads do "
-                "worse."
-            )
-        if gap.known and gap.high < 0 and gap.value < -SAME:
-            return (
-                f"Faithfulness is {both}: part of what its heads do flows along edges that the circuit does not list."
-            )
-        if not gap.known:
-            return f"Faithfulness is {both}. How sure the difference is cannot be told: {gap.note}."
-        return f"Faithfulness is {both}: nothing to speak of flows along edges that the circuit does not list."
+        both = f"{self.edges.faithfulness.words()} by its edges alone, {self.heads.faithfulness.words()} by its heads"
+        meaning = self.standing.value or f"how sure the difference is cannot be told, {self.difference.note}"
+        return f"Faithfulness is {both}: {meaning}."
 
 
 def evaluate_edges(
@@ -84,7 +94,7 @@ def evaluate_edges(
 ) -> EdgeEvaluation:
     """Evaluate the edges of ``circuit``, found on the prompts of ``prepared``, on those of ``seed``.
 
-    Raises HeadlightError for a circuit of another shape or without edges, Cancelled if stopped.
+    Raises HeadlightError for a circuit of another shape, with MLPs as nodes or without edges, Cancelled if stopped.
     """
     check_edges(prepared, circuit)
     model = prepared.model
@@ -121,8 +131,9 @@ def evaluate_edges(
 
 
 def check_edges(prepared: Prepared, circuit: Circuit) -> None:
-    """Raises HeadlightError unless it has edges, and could be one of the model."""
+    """Raises HeadlightError unless it has edges between heads alone, and could be one of the model."""
     check_shape(circuit, prepared.model)
+    check_heads_alone(circuit, "An evaluation of edges")
     if not circuit.edges:
         raise HeadlightError(
             "Expected a circuit with edges, got one that names heads alone. Search for one with edges."
@@ -136,26 +147,36 @@ def edges_seconds(prepared: Prepared, circuit: Circuit) -> float:
 
 
 def edges_flops(prepared: Prepared, circuit: Circuit) -> float:
-    """About what ``evaluate_edges`` will book: fresh prompts, the heads alone, and the streams of all edge sets."""
+    """About what ``evaluate_edges`` will book: fresh prompts, the heads alone, and the streams of all edge sets.
+
+    Of many edges some are counted for all.
+    """
     model = prepared.model
-    wirings = _wirings(circuit.edges, prepared)
+    whole, without, every = _wirings(circuit.edges, prepared)
+    times = every / len(without)
     around = 3 * pass_flops(model, prepared.prompts)
     if not model.fast:
-        passes = sum(4 * len(reached(wiring, model.group).heads) + 1 for wiring in wirings)
-        return around + passes * hooked_flops(model, prepared.prompts)
+        one, others = _forwards([whole], model.group), _forwards(without, model.group)
+        return around + (2 * one + times * others) * hooked_flops(model, prepared.prompts)
     nodes = Nodes(model.n_layers, model.group)
-    finals = [Drawing(nodes, wiring).final for wiring in wirings]
-    together = nodes.behind(finals[1:])
-    return around + sum(_node_flops(prepared, nodes, number) for number in (*nodes.behind(finals[:1]), *together))
+    own = nodes.behind([Drawing(nodes, whole).final])
+    added = nodes.behind([Drawing(nodes, wiring).final for wiring in without], own)
+    of_own, of_added = (sum(_node_flops(prepared, nodes, number) for number in some) for some in (own, added))
+    return around + 2 * of_own + times * of_added
 
 
-def _wirings(edges: Sequence[Edge], prepared: Prepared) -> list[Wiring]:
-    """The whole, for the edges alone and again for the contributions, and without each."""
+def _wirings(edges: Sequence[Edge], prepared: Prepared) -> tuple[Wiring, list[Wiring], int]:
+    """The whole, that without one edge for a few of them, and how many there are to take out."""
     group = prepared.model.group
     whole = wiring_of(edges, prepared.model.shape)
-    named = {(receiver_of(edge, group), edge.sender) for edge in edges}
-    without = [whole.hearing(receiver, whole.heard_by(receiver) - {sender}) for receiver, sender in named]
-    return [whole, whole, *without]
+    named = sorted({(receiver_of(edge, group), edge.sender) for edge in edges}, key=str)
+    few = named[:: -(-len(named) // COUNTED)]
+    return whole, [whole.hearing(to, whole.heard_by(to) - {sender}) for to, sender in few], len(named)
+
+
+def _forwards(wirings: Sequence[Wiring], group: int) -> int:
+    """Hooked forwards: one for each of q, k, v and z of a head, one for the logits (engine/edge_reference.py)."""
+    return sum(4 * len(reached(wiring, group).heads) + 1 for wiring in wirings)
 
 
 def _node_flops(prepared: Prepared, nodes: Nodes, number: int) -> float:

@@ -27,13 +27,15 @@ from engine.algorithms import points_of
 from engine.attribution import source_flops
 from engine.cost import CostRow, hooked_flops, pass_flops
 from engine.grid import GRID
-from engine.heads import Head, heads_of, mask_of
+from engine.heads import Head
+from engine.nodes import Node, heads_among, node_mask, nodes_of
 from engine.patching.effects import ATTRIBUTION, LOGITS_STAGE, PASS_TWO, SENDER_SWEEP
 from engine.patching.flops import (
     acdc_flops,
     attribution_flops,
     attribution_passes,
     hooked_passes,
+    node_patching_flops,
     path_patching_flops,
 )
 from engine.patching.receiver import LOGITS
@@ -109,8 +111,9 @@ class Estimate:
 
 
 def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pilot | None = None) -> Estimate:
-    """Cost of ``discover`` with path patching inside ``keep [layer head]``; close with a ``pilot``, rough without."""
-    senders = heads_of(keep)
+    """Cost of ``discover`` with path patching inside ``keep`` (pipeline's ``keep_of``); close with a ``pilot``, rough
+    without."""
+    senders = nodes_of(keep, prepared.model.n_heads)
     if pilot is not None:
         likely, recomputed = dict.fromkeys(pilot.receivers, 1.0), pilot.recomputed
     else:
@@ -122,10 +125,10 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
         stages[SPARSITY_SWEEP] = sparsity_sweep_flops(prepared)
     if pilot is not None:
         stages[LOOK_AHEAD] = pilot.cost.flops
-    if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations)):
+    if prepared.model.fast and (check := check_flops(prepared.model, prepared.activations, settings.mlps)):
         stages[SELF_CHECK] = check
     stages[SELF_TESTS] = self_tests_flops(prepared.model, prepared.activations)
-    trials = {GRID_STAGE: _grid_trials(prepared, len(senders), pilot)} if settings.grid else {}
+    trials = {GRID_STAGE: _grid_trials(prepared, len(senders), pilot, settings.mlps)} if settings.grid else {}
     stages |= _search_flops(prepared, senders, likely, settings, recomputed) | trials
     stages[VERIFICATION] = 3 * pass_flops(prepared.model, prepared.prompts)  # two to capture, one ablated
     most = _search_flops(prepared, senders, dict.fromkeys(senders, 1.0), settings, 1.0) | trials
@@ -138,27 +141,34 @@ def estimate_run(prepared: Prepared, keep: Tensor, settings: Settings, pilot: Pi
 
 
 def _search_flops(
-    prepared: Prepared, senders: Sequence[Head], receivers: Mapping[Head, float], settings: Settings, recomputed: float
+    prepared: Prepared, senders: Sequence[Node], receivers: Mapping[Node, float], settings: Settings, recomputed: float
 ) -> dict[str, float]:
     """``search_flops`` of whichever algorithm searches; ACDC through hooks is guessed as path patching is."""
     model, items = prepared.model, prepared.activations.batches
     if settings.algorithm in ATTRIBUTING:
-        return attribution_flops(model, items, senders, points_of(settings.algorithm))
+        return attribution_flops(model, items, heads_among(senders), points_of(settings.algorithm))
     if settings.algorithm is Algorithm.ACDC and model.fast:
-        return acdc_flops(model, items, senders, receivers, settings.mode, recomputed)
-    return search_flops(prepared, senders, receivers, settings.mode, recomputed)
+        return acdc_flops(model, items, heads_among(senders), _of_heads(receivers), settings.mode, recomputed)
+    return search_flops(prepared, senders, receivers, settings.mode, recomputed, settings.mlps)
 
 
 def _plain_passes(
-    prepared: Prepared, senders: Sequence[Head], receivers: Mapping[Head, float], settings: Settings
+    prepared: Prepared, senders: Sequence[Node], receivers: Mapping[Node, float], settings: Settings
 ) -> float:
     """Hooked forwards without shortcuts."""
+    if settings.mlps:
+        return hooked_passes(prepared.model, senders, receivers, mlps=True)
+    heads = heads_among(senders)
     if settings.algorithm in ATTRIBUTING:
-        return attribution_passes(prepared.model, senders, points_of(settings.algorithm))
-    return hooked_passes(prepared.model, senders, receivers)
+        return attribution_passes(prepared.model, heads, points_of(settings.algorithm))
+    return hooked_passes(prepared.model, heads, _of_heads(receivers))
 
 
-def _likely_share(senders: Sequence[Head], settings: Settings, keep: Tensor) -> float:
+def _of_heads(receivers: Mapping[Node, float]) -> dict[Head, float]:
+    return {node: chance for node, chance in receivers.items() if isinstance(node, Head)}
+
+
+def _likely_share(senders: Sequence[Node], settings: Settings, keep: Tensor) -> float:
     """Of the candidates, those a search visits."""
     return GRID_SHARE if settings.grid else min(LIKELY_SHARE, LIKELY_MOST * keep.numel() / max(1, len(senders)))
 
@@ -173,23 +183,35 @@ def likely_recomputed(settings: Settings) -> float:
 
 
 def search_flops(
-    prepared: Prepared, senders: Sequence[Head], receivers: Mapping[Head, float], mode: Mode, recomputed: float
+    prepared: Prepared,
+    senders: Sequence[Node],
+    receivers: Mapping[Node, float],
+    mode: Mode,
+    recomputed: float,
+    mlps: bool = False,
 ) -> dict[str, float]:
     """By stage: path patching from ``senders``. ``receivers``: how likely each is visited; ``recomputed``: the share of
-    paths a screened search measures exactly after estimating them."""
-    model = prepared.model
+    paths a screened search measures exactly after estimating them; ``mlps``: they are nodes."""
+    model, items = prepared.model, prepared.activations.batches
+    if mlps:
+        return node_patching_flops(model, items, senders, receivers, mode, recomputed)
+    heads = _of_heads(receivers)
     if not model.fast:
         logits = reference_passes(LOGITS, len(senders))
-        others = hooked_passes(model, senders, receivers) - logits
+        others = hooked_passes(model, senders, heads) - logits
         one = hooked_flops(model, prepared.prompts)
         return {LOGITS_STAGE: logits * one, PASS_TWO: others * one}
-    return path_patching_flops(model, prepared.activations.batches, senders, receivers, mode, recomputed)
+    return path_patching_flops(model, items, heads_among(senders), heads, mode, recomputed)
 
 
-def dense_flops(prepared: Prepared, receivers: Sequence[Head], mode: Mode, recomputed: float) -> float:
-    """What dense path patching would take if it visited the same ``receivers`` with all heads as senders."""
-    everyone = heads_of(torch.ones_like(prepared.scores.flap, dtype=torch.bool))
-    return sum(search_flops(prepared, everyone, dict.fromkeys(receivers, 1.0), mode, recomputed).values())
+def dense_flops(
+    prepared: Prepared, receivers: Sequence[Node], mode: Mode, recomputed: float, mlps: bool = False
+) -> float:
+    """What dense path patching would take if it visited the same ``receivers`` with all heads as senders; all MLPs too
+    where they are nodes."""
+    model = prepared.model
+    everyone = nodes_of(torch.ones(model.n_layers, model.n_heads + mlps, dtype=torch.bool), model.n_heads)
+    return sum(search_flops(prepared, everyone, dict.fromkeys(receivers, 1.0), mode, recomputed, mlps).values())
 
 
 def sparsity_sweep_flops(prepared: Prepared) -> float:
@@ -204,13 +226,14 @@ def sparsity_sweep_flops(prepared: Prepared) -> float:
     return total
 
 
-def _grid_trials(prepared: Prepared, senders: int, pilot: Pilot | None) -> float:
+def _grid_trials(prepared: Prepared, senders: int, pilot: Pilot | None, mlps: bool) -> float:
     """Each different circuit of the grid ablated once; few candidates make few."""
     model, total, last = prepared.model, 0.0, None
     if pilot is None:
         return min(len(GRID), senders) * pass_flops(model, prepared.prompts)
-    for heads in pilot.circuits:
-        mask = mask_of(heads, model.n_layers, model.n_heads)
+    for nodes in pilot.circuits:
+        mask = node_mask(nodes, model.n_layers, model.n_heads)
+        mask = mask if mlps else mask[:, :-1]
         total += masked_flops(model, prepared.activations, mask, last)
         last = mask
     return total

@@ -15,6 +15,6 @@ def fresh_activations(prepared: Prepared, seed: int, ledger: Ledger) -> tuple[Ac
     if prepared.custom or seed == prepared.settings.seed:
         return prepared.activations, prepared.settings.seed
     prompts = task_prompts(prepared.model, prepared.settings, seed)
-    activations = capture(prepared.model, prompts, prepared.memory.rows)
+    activations = capture(prepared.model, prompts, prepared.memory.rows, prepared.mlp_scores is not None)
     ledger.add(2 * pass_flops(prepared.model, prompts))
     return activations, seed

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from engine.heads import Head
+from engine.nodes import Node
 from engine.pareto import smallest_good_enough
 from engine.search import SearchResult, Thresholds
 from engine.settings import Algorithm, Settings
@@ -24,7 +24,7 @@ from engine.settings import Algorithm, Settings
 SCALES = (1.0, 1.5, 2.0, 2.5)
 MIN_EFFECTS = (0.02, 0.01, 0.002, 0.001)
 # Performance (percent) of a set of heads.
-Evaluate = Callable[[tuple[Head, ...]], float]
+Evaluate = Callable[[tuple[Node, ...]], float]
 GRID = tuple(Thresholds(scale, min_effect) for scale, min_effect in product(SCALES, MIN_EFFECTS))
 
 
@@ -37,7 +37,7 @@ def thresholds_of(settings: Settings) -> tuple[Thresholds, ...]:
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One pair of thresholds: its circuit's heads, edges, and performance in percent on the search's prompts.
+    """One pair of thresholds: its circuit's nodes, edges, and performance in percent on the search's prompts.
 
     ``estimated``: who is in the circuit was decided by estimates alone; its performance is measured all the same.
     """
@@ -76,8 +76,8 @@ def with_exact(grid: Grid, result: SearchResult, evaluate: Evaluate, total_heads
 
 
 def _point(thresholds: Thresholds, result: SearchResult, evaluate: Evaluate, estimated: bool) -> GridPoint:
-    heads = result.circuit.heads
-    return GridPoint(thresholds, len(heads), len(result.circuit.edges), evaluate(heads), estimated)
+    nodes = result.circuit.nodes
+    return GridPoint(thresholds, len(nodes), len(result.circuit.edges), evaluate(nodes), estimated)
 
 
 def _chosen(points: Sequence[GridPoint], total_heads: int) -> Grid:

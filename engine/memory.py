@@ -34,9 +34,12 @@ class MemoryPlan:
     streams: float
 
 
-def plan_memory(model: Model, prompts: Prompts, budget: float | None = None, rows: int = ROWS) -> MemoryPlan:
+def plan_memory(
+    model: Model, prompts: Prompts, budget: float | None = None, rows: int = ROWS, mlps: bool = False
+) -> MemoryPlan:
     """Cut the work on ``prompts`` to ``budget`` bytes (None: a share of what is free).
 
+    ``mlps``: they are nodes, so what they write is kept too.
     Raises HeadlightError, with the smallest budget that works, if not even one sender of one pair fits.
     A model that runs by hooks alone cannot be cut, and takes what its forward passes take.
     """
@@ -46,7 +49,8 @@ def plan_memory(model: Model, prompts: Prompts, budget: float | None = None, row
         return MemoryPlan(rows, rows, 0.0)
     longest = max(len(pair.clean_tokens) for pair in prompts.pairs)
     row, gradient_row = row_bytes(model, longest), gradient_row_bytes(model, longest)
-    kept = kept_bytes(model, sum(len(pair.clean_tokens) for pair in prompts.pairs))
+    positions = sum(len(pair.clean_tokens) for pair in prompts.pairs)
+    kept = kept_bytes(model, positions) + (mlp_bytes(model, positions) if mlps else 0.0)
     smallest = kept + longest * max(row, gradient_row)
     if total < smallest:
         raise HeadlightError(
@@ -80,6 +84,12 @@ def kept_bytes(model: Model, positions: int) -> float:
     ablation = 1.5 * z + model.d_model  # what replaces z, made of group means; streams into each layer
     own = model.dtype.itemsize * positions * model.n_layers * (ablation + z)  # and gradients of z
     return own + 2 * activation_bytes(model, positions)
+
+
+def mlp_bytes(model: Model, positions: int) -> float:
+    """What MLPs as nodes add to ``kept_bytes``: their outputs, clean and corrupted, in both captures; what replaces
+    them, made of group means; the gradients of the streams they write to."""
+    return model.dtype.itemsize * positions * model.n_layers * model.d_model * (2 * 2 + 1.5 + 1)
 
 
 def activation_bytes(model: Model, positions: int) -> float:

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 from engine.circuit import Circuit, Edge
 from engine.heads import Head
+from engine.nodes import Node
 
 Member = TypeVar("Member", bound=Hashable)
-EdgeName = tuple[Head, Head | None, str]
+EdgeName = tuple[Node, Node | None, str]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Overlap(Generic[Member]):
     def jaccard(self) -> float:
         """Of all, the share in both."""
         return _share(len(self.common), len(self.common) + len(self.only_first) + len(self.only_second))
+
+
+def node_overlap(first: Circuit, second: Circuit) -> Overlap[Node]:
+    """Heads, and MLPs where they are nodes."""
+    return overlap(first.nodes, second.nodes)
 
 
 def head_overlap(first: Circuit, second: Circuit) -> Overlap[Head]:

@@ -15,8 +15,9 @@ from torch import Tensor
 from engine.activations import capture, clearest_pairs
 from engine.cost import CostRow, Ledger, pass_flops, together
 from engine.grid import thresholds_of
-from engine.heads import Head, heads_of
-from engine.patching.effects import Decides, Effects, PathPatching, Tick, layer_of
+from engine.nodes import Node, nodes_of
+from engine.patching.effects import Decides, Effects, PathPatching, Tick
+from engine.patching.mlp_nodes import NodePatching, ScreenedNodes, depths_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import ScreenedPatching
 from engine.prepare import Prepared
@@ -31,12 +32,12 @@ WORTHWHILE = 8  # pairs: with fewer, looking ahead is a large part of the run it
 
 @dataclass(frozen=True)
 class Pilot:
-    """Heads a search will probably visit, the share of its estimated paths it will probably recompute, and
+    """Nodes a search will probably visit, the share of its estimated paths it will probably recompute, and
     the circuits it will come to: one, or the different ones of a grid."""
 
-    receivers: tuple[Head, ...]
+    receivers: tuple[Node, ...]
     recomputed: float
-    circuits: tuple[tuple[Head, ...], ...]
+    circuits: tuple[tuple[Node, ...], ...]
     cost: CostRow
 
 
@@ -48,24 +49,31 @@ def is_worthwhile(prepared: Prepared, settings: Settings) -> bool:
 
 
 def look_ahead(prepared: Prepared, keep: Tensor, settings: Settings, watcher: Watcher) -> Pilot:
-    """Search among the heads of ``keep [layer head]`` on the clearest pairs; raises Cancelled."""
+    """Search among the nodes of ``keep`` (pipeline's ``keep_of``) on the clearest pairs; raises Cancelled."""
     model = prepared.model
     ledger = Ledger(pass_flops(model, prepared.prompts), watcher.spend, watcher.now)
     with ledger.stage(STAGE):
         prompts = clearest_pairs(prepared.activations, PAIRS)
-        activations = capture(model, prompts, prepared.memory.rows)
+        activations = capture(model, prompts, prepared.memory.rows, settings.mlps)
         ledger.add(2 * pass_flops(model, prompts))
-        screened = ScreenedPatching(PathPatching(model, activations, heads_of(keep), ledger, prepared.memory))
+        senders = nodes_of(keep, model.n_heads)
+        if settings.mlps:
+            screened = ScreenedNodes(NodePatching(model, activations, senders, ledger, prepared.memory))
+        else:
+            screened = ScreenedPatching(PathPatching(model, activations, senders, ledger, prepared.memory))
         counted = _Counting(screened, settings)
         shape = (model.n_layers, model.n_heads, model.group)
-        results = search_all(counted.measure, *shape, thresholds_of(settings), Preliminary(watcher, STAGE))
+        depths = depths_of(model.parts) if settings.mlps else None
+        results = search_all(
+            counted.measure, *shape, thresholds_of(settings), Preliminary(watcher, STAGE), mlp_depths=depths
+        )
     watcher.check()  # a search that was stopped returns what it had
     cost = together(ledger.rows(), STAGE, [row.stage for row in ledger.rows()])
-    visited = {head for result in results for head in result.circuit.heads}
+    visited = {node for result in results for node in result.circuit.nodes}
     return Pilot(
         receivers=tuple(sorted(visited)),
         recomputed=counted.deciding / max(1, screened.screening.estimated),
-        circuits=tuple(dict.fromkeys(result.circuit.heads for result in results)),
+        circuits=tuple(dict.fromkeys(result.circuit.nodes for result in results)),
         cost=cost,
     )
 
@@ -88,4 +96,4 @@ class _Counting:
         if not self._settings.grid:
             return decides(receiver, f)
         usual = Thresholds(Settings.threshold_scale, Settings.min_effect)
-        return deciding_senders(f, layer_of([receiver]), usual)
+        return deciding_senders(f, self._screened.depth([receiver]), usual)

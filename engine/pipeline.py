@@ -1,14 +1,15 @@
 """Accelerated Path Patching from prompts to a verified circuit (METHOD section 2).
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores; by backward passes if the mask asks for it
-2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense
+2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense; MLPs
+   too where they are nodes (engine/candidates.py)
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
 5. self-tests: what must hold whatever is found; a failure is part of the result
 6. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
    or another algorithm in its place (engine/algorithms.py)
-7. verification: the circuit's heads alone, on fresh prompts
+7. verification: the circuit's heads alone, on fresh prompts; where MLPs are nodes, other MLPs are ablated too
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
+from engine.mlp_scores import MlpScores
 from engine.models.model import Model
+from engine.nodes import Mlp, Node, heads_among, node_mask, nodes_of, with_mlps
 from engine.patching.effects import PathPatching
+from engine.patching.mlp_nodes import NodePatching, ScreenedNodes, depths_of
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
-from engine.prepare import Prepared, prepare
+from engine.prepare import Prepared, prepare, prepare_mlps
 from engine.progress import Preliminary, Watcher
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import Source
@@ -74,7 +78,7 @@ class Discovery:
     prompts: Prompts
     baseline: Baseline
     scores: HeadScores
-    keep: Tensor  # [layer head]
+    keep: Tensor  # [layer head], with a last column for MLPs where they are nodes
     pruning: Pruning | None
     check: SelfCheck | None
     self_tests: SelfTests | None
@@ -87,6 +91,7 @@ class Discovery:
     cost: tuple[CostRow, ...]
     complete: bool
     tuning: Tuning | None = None
+    mlp_scores: MlpScores | None = None  # where MLPs are nodes
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -113,7 +118,8 @@ def discover(
     raises Cancelled. Raises HeadlightError for an algorithm that cannot search this model.
     """
     check_algorithm(model, settings.algorithm)
-    run = _Run(prepared or prepare(model, settings, watcher), settings, watcher, tuning)
+    prepared = prepared or prepare(model, settings, watcher)
+    run = _Run(prepare_mlps(prepared, watcher) if settings.mlps else prepared, settings, watcher, tuning)
     try:
         run.spent_before(cost_of(run.prepared, settings))
         run.score()
@@ -129,7 +135,13 @@ def discover(
 
 
 def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """Keep mask ``[layer head]`` the search is confined to."""
+    """Keep mask ``[layer head]`` the search is confined to; ``[layer column]`` where MLPs are nodes."""
+    keep = _heads_kept(prepared, settings, pruning)
+    return with_mlps(keep, _mlps_kept(prepared, settings, pruning)) if settings.mlps else keep
+
+
+def _heads_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
+    """``[layer head]``"""
     if settings.method is Method.DENSE:
         return torch.ones_like(prepared.scores.flap, dtype=torch.bool)
     if settings.sparsity is not None:
@@ -139,23 +151,50 @@ def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> 
     return pruning.taken(settings.union).mask
 
 
+def _mlps_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
+    """``[layer]``: by their own scores, at the sparsities that heads are kept at."""
+    if prepared.mlp_scores is None:
+        raise ValueError("Expected a run prepared with MLPs as nodes")
+    if settings.method is Method.DENSE:
+        return torch.ones(prepared.model.n_layers, dtype=torch.bool)
+    if settings.sparsity is not None:
+        return prepared.mlp_scores.keep(settings.score, settings.sparsity)
+    if pruning is None:
+        raise ValueError("An automatic sparsity needs the sparsity sweep first")
+    union = pruning.taken(settings.union)
+    return prepared.mlp_scores.keep_either(union.flap_cliff.sparsity, union.contrastive_cliff.sparsity)
+
+
 def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
     """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
 
-    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it.
+    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it; before MLPs
+    are scored, all of them are likely.
     """
+    if settings.mlps and prepared.mlp_scores is None:
+        heads = likely_keep(prepared, replace(settings, mlps=False), pruning)
+        return with_mlps(heads, heads.new_ones(len(heads)))
     if settings.score_source is not Source.RUNS and not prepared.scores.has(settings.score):
         return keep_of(prepared, replace(settings, score=Score.CONTRASTIVE_FLAP), pruning)
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
-        return prepared.scores.keep(Score.MERGED, FIXED_SPARSITY)
+        fixed = replace(settings, score=Score.MERGED, sparsity=FIXED_SPARSITY, union=None)
+        return keep_of(prepared, fixed, None)
     return keep_of(prepared, settings, pruning)
 
 
-def verify_on_fresh(prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger) -> Verification:
-    """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own."""
+def verify_on_fresh(
+    prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger, mlps: Iterable[Mlp] | None = None
+) -> Verification:
+    """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own.
+
+    ``mlps``: those that stay live, of a run in which they are nodes; all of them if None.
+    """
     model = prepared.model
     activations, seed = fresh_activations(prepared, seed, ledger)
-    keep = mask_of(heads, model.n_layers, model.n_heads)
+    if mlps is not None:
+        keep = node_mask((*heads, *mlps), model.n_layers, model.n_heads)
+    else:
+        keep = mask_of(heads, model.n_layers, model.n_heads)
     return verify(activations, Ablator(model, activations, ledger), keep, seed)
 
 
@@ -178,7 +217,8 @@ class _Run:
         self.prepared, self.settings, self.watcher, self.tuning = prepared, settings, watcher, tuning
         self.model, self.activations = prepared.model, prepared.activations
         self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
-        self.keep = torch.zeros_like(prepared.scores.flap, dtype=torch.bool)
+        columns = self.model.n_heads + settings.mlps
+        self.keep = torch.zeros(self.model.n_layers, columns, dtype=torch.bool)
         self.pruning: Pruning | None = None
         self.fast_path: SelfCheck | None = None
         self.self_tests: SelfTests | None = None
@@ -220,11 +260,13 @@ class _Run:
         """Once for each model; what an earlier run found holds for this one."""
         if not self.model.fast:
             return
-        self.fast_path = known_check(self.model)
+        self.fast_path = known_check(self.model, self.settings.mlps)
         if self.fast_path is None:
             self.watcher.step(SELF_CHECK, 0, 1)
             with self.ledger.stage(SELF_CHECK):
-                self.fast_path = self_check(self.model, self.activations, self.watcher.check)
+                self.fast_path = self_check(
+                    self.model, self.activations, self.watcher.check, self.settings.mlps
+                )
                 self.ledger.add(self.fast_path.flops)
 
     def test_itself(self) -> None:
@@ -274,14 +316,17 @@ class _Run:
         self.watcher.step(VERIFICATION, 0, 1)
         with self.ledger.stage(VERIFICATION):
             self.verification = verify_on_fresh(
-                self.prepared, self.circuit.heads, self.settings.report_seed, self.ledger
-            )
+                self.prepared, self.circuit.heads, self.settings.report_seed, self.ledger,
+                self.circuit.mlps if self.settings.mlps else None,
+            )  # fmt: skip
         self.watcher.report(VERIFICATION, 1, 1)
 
     def discovery(self, complete: bool) -> Discovery:
         pruning = self.pruning.cost if self.pruning is not None else ()
         pilot = (self.pilot.cost,) if self.pilot is not None else ()
-        tuning = self.tuning.cost if self.tuning is not None else ()
+        prepared = cost_of(self.prepared, self.settings)
+        booked = [row.stage for row in prepared]  # a score that tuning measured is not booked again
+        tuning = [row for row in self.tuning.cost if row.stage not in booked] if self.tuning is not None else []
         return Discovery(
             settings=self.settings,
             prompts=self.prepared.prompts,
@@ -297,8 +342,9 @@ class _Run:
             screening=self.screening,
             grid=self.grid,
             predicted=self.predicted,
-            cost=(*cost_of(self.prepared, self.settings), *tuning, *pruning, *pilot, *self.ledger.rows()),
+            cost=(*prepared, *tuning, *pruning, *pilot, *self.ledger.rows()),
             complete=complete,
+            mlp_scores=self.prepared.mlp_scores if self.settings.mlps else None,
             tuning=self.tuning,
         )
 
@@ -306,7 +352,7 @@ class _Run:
         model = self.model
         return search_all(
             measure, model.n_layers, model.n_heads, model.group, thresholds, watcher,
-            lambda: search_cost(self.ledger.rows()),
+            lambda: search_cost(self.ledger.rows()), depths_of(model.parts) if self.settings.mlps else None,
         )  # fmt: skip
 
     def _take(self, result: SearchResult, screening: Screening | None) -> None:
@@ -315,12 +361,14 @@ class _Run:
             raise Cancelled(SEARCH)
 
     def _performances(self) -> Evaluate:
-        """Of a circuit on the prompts it was found on, in percent; measured once for each set of heads."""
+        """Of a circuit on the prompts it was found on, in percent; measured once for each set of nodes."""
         ablator = Ablator(self.model, self.activations, self.ledger)
 
         @cache
-        def evaluate(heads: tuple[Head, ...]) -> float:
-            keep = mask_of(heads, self.model.n_layers, self.model.n_heads)
+        def evaluate(nodes: tuple[Node, ...]) -> float:
+            keep = node_mask(nodes, self.model.n_layers, self.model.n_heads)
+            if not self.settings.mlps:
+                keep = keep[:, :-1]
             with self.ledger.stage(GRID_STAGE):
                 return performance(ablator.metric(keep), self.activations.clean)
 
@@ -328,9 +376,12 @@ class _Run:
 
     def _patching(self) -> Patching:
         """How this run measures effects: a model whose parts are not known has one way only."""
-        senders = heads_of(self.keep)
+        senders = nodes_of(self.keep, self.model.n_heads)
+        if self.settings.mlps:
+            nodes = NodePatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
+            return ScreenedNodes(nodes) if self.settings.mode is Mode.SCREENED else nodes
         if not self.model.fast:
-            return ReferencePatching(self.model, self.activations, senders, self.ledger)
+            return ReferencePatching(self.model, self.activations, heads_among(senders), self.ledger)
         exact = PathPatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
         return ScreenedPatching(exact) if self.settings.mode is Mode.SCREENED else exact
 

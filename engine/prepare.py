@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.activations import Activations, capture, pair_probabilities, run
+from engine.activations import Activations, capture, check_mlps, pair_probabilities, run
 from engine.baseline import Baseline, measure_baseline
-from engine.cost import CostRow, Ledger, pass_flops
+from engine.cost import CostRow, Ledger, pass_flops, together
 from engine.hooked import end_logits
 from engine.memory import MemoryPlan, plan_memory
+from engine.mlp_scores import MlpScores, score_mlps
 from engine.models.model import Model
 from engine.progress import Watcher
 from engine.scores import contrastive_flap_scores, flap_scores, output_difference_scores
@@ -28,7 +29,10 @@ CALIBRATION = Source.RUNS.value
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A model with one prompt set run through it; ``custom`` prompts are all there are of their task."""
+    """A model with one prompt set run through it; ``custom`` prompts are all there are of their task.
+
+    ``mlp_scores`` is None unless MLPs are nodes; then ``activations`` hold what MLPs write.
+    """
 
     model: Model
     settings: Settings
@@ -41,6 +45,7 @@ class Prepared:
     flops_per_second: float  # this machine's matmul rate on the model's own shapes
     cost: tuple[CostRow, ...]
     probabilities: Tensor  # [pair run 2] of answers and distractors after the clean and the corrupted prompt
+    mlp_scores: MlpScores | None = None
 
 
 def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts | None = None) -> Prepared:
@@ -51,14 +56,15 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
     if custom:
         settings = replace(settings, pairs=len(prompts))
     watcher.step(CALIBRATION, 0, 2)
-    memory = plan_memory(model, prompts, settings.memory_budget)
+    memory = plan_memory(model, prompts, settings.memory_budget, mlps=settings.mlps)
     warm_up(model, prompts)
     ledger = Ledger(pass_flops(model, prompts), now=watcher.now)
     with ledger.stage(CALIBRATION):
-        activations = capture(model, prompts, memory.rows)
+        activations = capture(model, prompts, memory.rows, settings.mlps)
         ledger.add(2 * ledger.flops_per_pass)
         watcher.step(CALIBRATION, 1, 2)
         scores = score_heads(model, activations)
+        mlp_scores = score_mlps(model, activations, ledger) if settings.mlps else None
     watcher.step(CALIBRATION, 2, 2)
     return Prepared(
         model=model,
@@ -72,6 +78,31 @@ def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts
         flops_per_second=_rate(model, memory, ledger.rows()[0]),
         cost=ledger.rows(),
         probabilities=pair_probabilities(model, activations),
+        mlp_scores=mlp_scores,
+    )
+
+
+def prepare_mlps(prepared: Prepared, watcher: Watcher) -> Prepared:
+    """The same with MLPs as nodes: their outputs captured, their scores. Raises HeadlightError where they cannot be."""
+    if prepared.mlp_scores is not None:
+        return prepared
+    model, prompts = prepared.model, prepared.prompts
+    check_mlps(model)
+    watcher.step(CALIBRATION, 0, 1)
+    memory = plan_memory(model, prompts, prepared.settings.memory_budget, mlps=True)
+    ledger = Ledger(pass_flops(model, prompts), watcher.spend, watcher.now)
+    with ledger.stage(CALIBRATION):
+        activations = capture(model, prompts, prepared.memory.rows, mlps=True)
+        ledger.add(2 * ledger.flops_per_pass)
+        scores = score_mlps(model, activations, ledger)
+    watcher.step(CALIBRATION, 1, 1)
+    return replace(
+        prepared,
+        settings=replace(prepared.settings, mlps=True),
+        activations=activations,
+        mlp_scores=scores,
+        memory=replace(prepared.memory, streams=min(prepared.memory.streams, memory.streams)),
+        cost=(together((*prepared.cost, *ledger.rows()), CALIBRATION, (CALIBRATION,)),),
     )
 
 

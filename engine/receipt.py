@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
-from engine.circuit import Circuit, Edge
+from engine.circuit import Circuit, Edge, check_heads_alone
 from engine.claim import Claim, Target, Verdict, claim_of, control_of, receiver_of, target_name, verdict_of
 from engine.cost import CostRow, Ledger, hooked_flops, pass_flops
 from engine.errors import Cancelled, HeadlightError
@@ -29,6 +29,7 @@ from engine.evaluation.bootstrap import Interval, paired_bootstrap
 from engine.fresh import fresh_activations
 from engine.heads import Head, check_head, mask_of
 from engine.models.model import Model
+from engine.nodes import heads_among
 from engine.overlap import name_of
 from engine.patching.by_pair import PairedPatching
 from engine.patching.effects import check_effect_unit
@@ -103,6 +104,7 @@ def receipts(
     Stopped, those that are done come back, marked not complete; stopped before the first, raises Cancelled. Raises
     HeadlightError for a target the model lacks, and where the fresh prompts leave effects without a unit.
     """
+    check_heads_alone(circuit, "A receipt")
     wanted = [_checked(target, prepared.model) for target in targets]
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     done: list[Receipt] = []
@@ -161,7 +163,7 @@ class _Desk:
         self.ablator = Ablator(self.model, activations, ledger, ablation)
 
     def receipt(self, target: Target) -> Receipt:
-        own = target if isinstance(target, Head) else target[0]
+        own = _ends(target)[0]
         norms = output_norms(self.model, self.activations, own.layer, self.ledger)
         control = control_of(norms, target, self.circuit)
         shares = self._shares(target, [own] if control is None else [own, control])
@@ -217,10 +219,20 @@ def _larger(change: Tensor, control: Tensor, clean: Tensor, corrupted: Tensor) -
     return _f(change, clean, corrupted).abs() - _f(control, clean, corrupted).abs()
 
 
+def _ends(target: Target) -> tuple[Head, ...]:
+    """The heads it is about, the sender first; raises HeadlightError for an edge of an MLP."""
+    if isinstance(target, Head):
+        return (target,)
+    heads = heads_among(end for end in target[:2] if end is not None)
+    if len(heads) < sum(end is not None for end in target[:2]):
+        raise HeadlightError(f"Expected an edge between heads, got {target_name(target)}. An MLP has no receipt.")
+    return heads
+
+
 def _checked(target: Target | Edge, model: Model) -> Target:
     """The head, or the edge's name, if the model has it and the edge leads upwards."""
     found = name_of(target) if isinstance(target, Edge) else target
-    heads = [found] if isinstance(found, Head) else [head for head in found[:2] if head is not None]
+    heads = list(_ends(found))
     for head in heads:
         check_head(head, model.n_layers, model.n_heads)
     if len(heads) == 2 and heads[0].layer >= heads[1].layer:

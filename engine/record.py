@@ -1,6 +1,8 @@
 """A run as JSON, schema ``headlight/1``: what the command line writes and the app offers to download.
 
 Matrices are nested lists ``[layer][head]``; null means not measured. Heads are written ``"23.3"``.
+In a run whose settings say ``"mlps": true`` the mask and the effects have a last column for the layer's MLP, written
+``"m23"``, and the circuit has a list of MLPs.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.cost import CostRow
 from engine.errors import HeadlightError
 from engine.grid import Grid
-from engine.heads import Head, check_head, heads_of
+from engine.heads import Head, check_head
+from engine.mlp_scores import MlpScores
 from engine.models.model import Model
+from engine.nodes import Node, check_node, mlps_among, nodes_of, parse_node
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.scores.head_scores import HeadScores
@@ -63,6 +67,8 @@ def discovery_json(model: Model, found: Discovery) -> Json:
     """A whole run of ``discover``."""
     record = run_json(model, found.settings, found.prompts, found.baseline)
     record |= {"complete": found.complete, "scores": scores_json(found.scores), "keep": found.keep.tolist()}
+    if found.mlp_scores is not None:
+        record["mlp_scores"] = mlp_scores_json(found.mlp_scores)
     if found.pruning is not None:
         record["sweep"] = sweep_json(found.pruning)
     record["path_patching"] = "fast" if model.fast else "reference"
@@ -104,6 +110,11 @@ def scores_json(scores: HeadScores) -> Json:
     return {score.value: matrix(scores.of(score)) for score in scores.available()}
 
 
+def mlp_scores_json(scores: MlpScores) -> Json:
+    """One number a layer."""
+    return {"flap": scores.flap.tolist(), "contrastive_flap": scores.contrastive_flap.tolist()}
+
+
 def sweep_json(pruning: Pruning) -> Json:
     """Both curves with their cliffs, the nine unions, and the one chosen."""
     merges = [
@@ -139,7 +150,7 @@ def step_json(step: SearchStep) -> Json:
         "effects": matrix(step.effects),
         # First-order only: their numbers are estimates, all others exact. An important sender is never one, but for
         # EAP, which has nothing else.
-        "estimated": [str(head) for head in heads_of(step.estimated)],
+        "estimated": [str(node) for node in nodes_of(step.estimated, step.n_heads)],
         "thresholds": [_number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],
         # By path patching, from its start until all receivers of the step's layer were measured: they are at once.
@@ -177,6 +188,7 @@ def grid_json(grid: Grid) -> Json:
 def circuit_json(circuit: Circuit) -> Json:
     return {
         "heads": [str(head) for head in circuit.heads],
+        **({"mlps": [str(mlp) for mlp in circuit.mlps]} if circuit.mlps else {}),
         "edges": [
             {
                 "sender": str(edge.sender),
@@ -191,7 +203,10 @@ def circuit_json(circuit: Circuit) -> Json:
 
 
 def verification_json(verification: Verification) -> Json:
-    return {name: _number(value) for name, value in asdict(verification).items()}
+    content = asdict(verification)
+    interval = content.pop("interval")
+    ends = [_number(interval[end]) for end in ("low", "high")]
+    return {name: _number(value) for name, value in content.items()} | {"faithfulness_interval": ends}
 
 
 def cost_json(rows: Sequence[CostRow]) -> Json:
@@ -221,6 +236,7 @@ class SavedCircuit:
     task: str
     settings: Json
     heads: tuple[str, ...]
+    mlps: tuple[str, ...] | None  # those of a run in which they are nodes
 
 
 def read_saved_circuit(path: Path) -> SavedCircuit:
@@ -236,7 +252,9 @@ def read_saved_circuit(path: Path) -> SavedCircuit:
         raise HeadlightError(f"Expected a file with schema {SCHEMA}, got {found!r} in {path}.")
     try:
         heads = tuple(str(head) for head in record["circuit"]["heads"])
-        return SavedCircuit(record["model"], record["task"], dict(record["settings"]), heads)
+        settings = dict(record["settings"])
+        mlps = tuple(str(mlp) for mlp in record["circuit"].get("mlps", ())) if settings.get("mlps") else None
+        return SavedCircuit(record["model"], record["task"], settings, heads, mlps)
     except (KeyError, TypeError) as error:
         raise HeadlightError(f"{path} holds no circuit: {error}. Give a file that discover wrote.") from error
 
@@ -264,15 +282,21 @@ def parse_heads(names: Sequence[str], n_layers: int, n_heads: int) -> tuple[Head
     return tuple(sorted({check_head(Head.parse(name), n_layers, n_heads) for name in names}))
 
 
+def parse_nodes(names: Sequence[str], n_layers: int, n_heads: int) -> tuple[Node, ...]:
+    """Heads and MLPs by name, each once, in order; raises HeadlightError for one the model lacks."""
+    return tuple(sorted({check_node(parse_node(name), n_layers, n_heads) for name in names}))
+
+
 def parse_circuit(record: Json, n_layers: int, n_heads: int) -> Circuit:
-    """The inverse of ``circuit_json``; raises HeadlightError for a head the model lacks."""
+    """The inverse of ``circuit_json``; raises HeadlightError for a head or an MLP the model lacks."""
     edges = []
     for edge in record["edges"]:
-        receiver = None if edge["receiver"] == LOGITS_NODE else Head.parse(edge["receiver"])
+        receiver = None if edge["receiver"] == LOGITS_NODE else parse_node(edge["receiver"])
         edges.append(
-            Edge(Head.parse(edge["sender"]), receiver, Input(edge["input"]), edge["effect"], edge.get("shared", False))
+            Edge(parse_node(edge["sender"]), receiver, Input(edge["input"]), edge["effect"], edge.get("shared", False))
         )
-    return Circuit(parse_heads(record["heads"], n_layers, n_heads), tuple(edges), n_layers, n_heads)
+    mlps = mlps_among(parse_nodes(record.get("mlps", ()), n_layers, n_heads))
+    return Circuit(parse_heads(record["heads"], n_layers, n_heads), tuple(edges), n_layers, n_heads, mlps)
 
 
 def dumps(record: Json) -> str:

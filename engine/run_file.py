@@ -37,6 +37,7 @@ def read_run(content: bytes) -> RunSummary:
     shape = file.circuit.n_layers, file.circuit.n_heads
     baseline, scores = record.part("baseline"), record.part("scores")
     settings = record.part("settings").plain()
+    columns = shape[0], shape[1] + (settings.get("mlps") is True)  # the last is the MLPs'
     return RunSummary(
         model=file.model,
         task=file.task,
@@ -46,14 +47,14 @@ def read_run(content: bytes) -> RunSummary:
         accuracy=baseline.number("accuracy"),
         n=baseline.whole("n", 1, 10**9),
         scores={name: scores.matrix(name, shape) for name in _score_names(scores)},
-        candidates=int(record.matrix("keep", shape).sum()),
+        candidates=int(record.matrix("keep", columns).sum()),
         circuit=file.circuit,
         thresholds=_thresholds(record, settings),
         checked=_checked(record.part("verification")) if "verification" in raw else None,
         work=_work(record.part("cost"), lambda stage: True),
         search=_work(record.part("cost"), SEARCH_STAGES.__contains__),
         complete=record.flag("complete"),
-        effects=record.matrix("effects", shape) if raw.get("effects") is not None else None,
+        effects=record.matrix("effects", columns)[:, : shape[1]] if raw.get("effects") is not None else None,
     )
 
 

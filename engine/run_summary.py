@@ -89,7 +89,7 @@ def summary_of(found: Discovery) -> RunSummary:
         work=Work.of(found.cost),
         search=Work.of([search_cost(found.cost)]),
         complete=found.complete,
-        effects=found.steps[0].effects if found.steps else None,
+        effects=found.steps[0].effects[:, : found.circuit.n_heads] if found.steps else None,
     )
 
 

@@ -4,6 +4,7 @@
 2. From the last layer down: measure the senders of each circuit head's q, k and v; important ones
    join. Senders lie below their receiver, so all heads of a layer are known when it is reached, and
    the result is that of the paper's queue.
+   Where MLPs are nodes, a layer's MLP is reached before its heads: they may send to it.
 3. k and v belong to a KV head. It is measured once for its group and its edges are listed for every
    query head of the group in the circuit.
 
@@ -22,21 +23,22 @@ from torch import Tensor
 from engine.circuit import Circuit, Edge, Input
 from engine.cost import CostRow, together
 from engine.errors import Cancelled
-from engine.heads import Head, heads_of
+from engine.heads import Head
+from engine.nodes import Mlp, Node, heads_among, mlps_among, nodes_of
 from engine.patching.effects import PATCHING_STAGES, Decides, Effects, Tick
 from engine.patching.receiver import LOGITS, Receiver
 from engine.progress import Watcher
+from engine.search_stops import STAGE, Stop, WalkProgress, stop_of, stops_of
 
 # The published code does not let the grid change the first step's scale.
 LOGITS_THRESHOLD_SCALE = 2.0
 GRID_STAGE = "grid"
-STAGE = "path patching"  # as progress names it; the ledger has its parts
 
 # An estimate is not trusted to decide from this share of its threshold on: what a first-order estimate
 # misses grows with the effect.
 MARGIN = 0.5
 
-# (receivers of one layer, or the logits alone; whose exact effect decides; called with the share done)
+# (inputs of heads of one layer, one MLP, or the logits alone; whose exact effect decides; called with the share done)
 Measure = Callable[[Sequence[Receiver], Decides, Tick], list[Effects]]
 
 
@@ -52,25 +54,32 @@ class Thresholds:
 class SearchStep:
     """One receiver searched: who was measured and who was important.
 
-    ``receivers`` are the circuit heads it stands for: none for the logits, several for a shared k or
+    ``receivers`` are the circuit heads (or the MLP) it stands for: none for the logits, several for a shared k or
     v. ``thresholds [layer]`` is the smallest |f| that counts for a sender of that layer, infinite
     where no sender can; with other algorithms the tolerance of ACDC, the weakest score EAP took. ``spent`` is what
     the search had taken once the step was measured. The receivers of a layer are measured together, so its steps
-    all carry what stood booked after the whole layer; None where nobody kept a ledger.
+    all carry what stood booked after the whole layer; None where nobody kept a ledger. ``mlps``: matrices have a last
+    column for MLPs (engine/nodes.py).
     """
 
-    receivers: tuple[Head, ...]
+    receivers: tuple[Node, ...]
     input: Input
     effects: Tensor  # [layer head], NaN = not measured
     estimated: Tensor  # [layer head], True where the effect is first-order only
     thresholds: Tensor
-    important: tuple[Head, ...]
+    important: tuple[Node, ...]
     spent: CostRow | None = None
+    mlps: bool = False
 
     @property
     def shared(self) -> bool:
         """Whether one KV head stands for several query heads of the circuit."""
         return self.input in (Input.K, Input.V) and len(self.receivers) > 1
+
+    @property
+    def n_heads(self) -> int:
+        """Heads a layer."""
+        return self.effects.shape[1] - self.mlps
 
     @property
     def edges(self) -> list[Edge]:
@@ -92,9 +101,10 @@ class SearchResult:
 
 
 def circuit_of(edges: Iterable[Edge], n_layers: int, n_heads: int) -> Circuit:
-    """The circuit of the edges found: each of its heads sends one of them."""
+    """The circuit of the edges found: each of its nodes sends one of them."""
     ordered = sorted(edges, key=lambda edge: (edge.receiver or Head(n_layers, 0), edge.input, edge.sender))
-    return Circuit(tuple(sorted({edge.sender for edge in ordered})), tuple(ordered), n_layers, n_heads)
+    nodes = sorted({edge.sender for edge in ordered})
+    return Circuit(heads_among(nodes), tuple(ordered), n_layers, n_heads, mlps_among(nodes))
 
 
 def search_cost(rows: Iterable[CostRow]) -> CostRow:
@@ -102,28 +112,37 @@ def search_cost(rows: Iterable[CostRow]) -> CostRow:
     return together(rows, STAGE, (*PATCHING_STAGES, GRID_STAGE))
 
 
-def layer_thresholds(effects: Tensor, top: int, thresholds: Thresholds) -> Tensor:
+def layer_thresholds(effects: Tensor, top: float, thresholds: Thresholds) -> Tensor:
     """Smallest |f| of an important sender, by its layer: ``[layer]``, infinite where none can be.
 
     ``effects [layer head]``; only the layers below ``top`` are the matrix M of the rule, in which heads
     not measured count as 0:  |M_lh| > |mean M| + (s + 2 / sqrt(n_l)) · std M,  n_l entries in layers 0…l.
+    ``top`` is a depth (engine/nodes.py): half a layer more takes in the heads of the MLP's own layer.
     """
-    below = effects[:top].nan_to_num().double()
+    rows = [row.nan_to_num().double() for row in _rows_below(effects, top)]
     limit = torch.full((effects.shape[0],), math.inf, dtype=torch.float64)
-    if not below.numel() or below.abs().max() <= thresholds.min_effect:
+    if not rows or max(row.abs().max() for row in rows) <= thresholds.min_effect:
         return limit
-    counts = torch.arange(1, top + 1, dtype=torch.float64) * effects.shape[1]
+    below = torch.cat(rows)
+    counts = torch.tensor([len(row) for row in rows], dtype=torch.float64).cumsum(0)
     spread = below.std() if below.numel() > 1 else torch.tensor(0.0)
-    limit[:top] = below.mean().abs() + (thresholds.scale + 2 / counts.sqrt()) * spread
+    limit[: len(rows)] = below.mean().abs() + (thresholds.scale + 2 / counts.sqrt()) * spread
     return limit
 
 
-def important_senders(effects: Tensor, limits: Tensor) -> tuple[Head, ...]:
-    """The heads whose |f| exceeds the limit of their layer, in layer order."""
-    return heads_of(effects.nan_to_num().abs().double() > limits[:, None])
+def _rows_below(effects: Tensor, top: float) -> list[Tensor]:
+    """Of each layer the effects of the nodes that lie below the depth ``top``."""
+    whole = int(top)
+    return [*effects[:whole], *([effects[whole, :-1]] if top > whole else [])]
 
 
-def deciding_senders(effects: Tensor, top: int, thresholds: Thresholds) -> Tensor:
+def important_senders(effects: Tensor, limits: Tensor, n_heads: int | None = None) -> tuple[Node, ...]:
+    """The nodes whose |f| exceeds the limit of their layer, in order; all are heads where ``n_heads`` is None."""
+    important = effects.nan_to_num().abs().double() > limits[:, None]
+    return nodes_of(important, effects.shape[1] if n_heads is None else n_heads)
+
+
+def deciding_senders(effects: Tensor, top: float, thresholds: Thresholds) -> Tensor:
     """Senders ``[layer head]`` whose effect is above the threshold or at least half of it.
 
     Where no effect exceeds the smallest that counts, that is the threshold.
@@ -131,7 +150,7 @@ def deciding_senders(effects: Tensor, top: int, thresholds: Thresholds) -> Tenso
     size = effects.nan_to_num().abs().double()
     limits = layer_thresholds(effects, top, thresholds)
     if limits.isinf().all():
-        limits[:top] = thresholds.min_effect
+        limits[: math.ceil(top)] = thresholds.min_effect
     return (size >= MARGIN * limits[:, None]) & ~effects.isnan()
 
 
@@ -150,26 +169,28 @@ def search_all(
     settings: Sequence[Thresholds],
     watcher: Watcher,
     spent: Callable[[], CostRow | None] = lambda: None,
+    mlp_depths: Sequence[float] | None = None,
 ) -> list[SearchResult]:
     """One walk for each of ``settings``, side by side: effects do not depend on thresholds (SPEED item 9).
 
     A receiver that several walks reach is measured once. The watcher is shown the first walk's circuit.
-    ``spent`` tells what has been booked so far; it is asked after every layer.
+    ``spent`` tells what has been booked so far; it is asked after every layer. ``mlp_depths``: where each layer's
+    MLP reads (engine/nodes.py), if MLPs are nodes.
     """
-    walks = [_Walk(n_layers, n_heads, group, thresholds) for thresholds in settings]
+    walks = [_Walk(n_layers, n_heads, group, thresholds, mlp_depths) for thresholds in settings]
     progress = WalkProgress(n_layers, watcher)
     complete = False
     try:
-        for layer in range(n_layers, 0, -1):
-            wanted = sorted({receiver for walk in walks for receiver in walk.receivers_in(layer)})
+        for stop in stops_of(n_layers, mlp_depths):
+            wanted = sorted({receiver for walk in walks for receiver in walk.receivers_at(stop)})
             if wanted:
-                measured = measure(wanted, _decides(walks), progress.within(layer))
+                measured = measure(wanted, _decides(walks), progress.within(stop))
                 booked = spent()
                 for walk in walks:
-                    walk.take(layer, dict(zip(wanted, measured, strict=True)), booked)
+                    walk.take(stop, dict(zip(wanted, measured, strict=True)), booked)
                 watcher.found(walks[0].circuit())
                 watcher.walked(tuple(walks[0].steps))
-            progress.leave(layer)
+            progress.leave(stop)
         complete = True
     except Cancelled:
         pass  # what was found is the result
@@ -180,54 +201,68 @@ def _decides(walks: Sequence[_Walk]) -> Decides:
     """A sender's exact effect is needed if it decides in any walk that reaches the receiver."""
 
     def decides(receiver: Receiver, effects: Tensor) -> Tensor:
-        asking = [walk for walk in walks if receiver in walk.receivers_in(walk.top(receiver))]
+        asking = [walk for walk in walks if receiver in walk.receivers_at(stop_of(receiver, walk.n_layers))]
         return torch.stack([walk.deciding(receiver, effects) for walk in asking]).any(dim=0)
 
     return decides
 
 
 class _Walk:
-    """What one walk has found so far. The logits are the receiver "in layer" n_layers."""
+    """What one walk has found so far."""
 
-    def __init__(self, n_layers: int, n_heads: int, group: int, thresholds: Thresholds) -> None:
+    def __init__(
+        self, n_layers: int, n_heads: int, group: int, thresholds: Thresholds, mlp_depths: Sequence[float] | None
+    ) -> None:
         self.thresholds, self.n_layers, self.n_heads, self.group = thresholds, n_layers, n_heads, group
-        self.heads: set[Head] = set()
+        self.mlp_depths = mlp_depths
+        self.nodes: set[Node] = set()
         self.edges: list[Edge] = []
         self.steps: list[SearchStep] = []
 
-    def receivers_in(self, layer: int) -> dict[Receiver, tuple[Head, ...]]:
-        """q of each circuit head, then k and v of each KV head, with the circuit heads each stands for."""
+    def receivers_at(self, stop: Stop) -> dict[Receiver, tuple[Node, ...]]:
+        """The MLP, or q of each circuit head, then k and v of each KV head, with the circuit nodes each stands for."""
+        layer = stop.layer
         if layer == self.n_layers:
             return {LOGITS: ()}
-        heads = sorted(head for head in self.heads if head.layer == layer)
-        found = {Receiver(Input.Q, head): (head,) for head in heads}
+        if stop.mlp:
+            return {Receiver(Input.MLP, mlp): (mlp,) for mlp in mlps_among(self.nodes) if mlp.layer == layer}
+        heads = sorted(head for head in heads_among(self.nodes) if head.layer == layer)
+        found: dict[Receiver, tuple[Node, ...]] = {Receiver(Input.Q, head): (head,) for head in heads}
         for kv in sorted({head.index // self.group for head in heads}):
             members = tuple(head for head in heads if head.index // self.group == kv)
             name = Head(layer, kv * self.group)
             found |= {Receiver(letter, name): members for letter in (Input.K, Input.V)}
         return found
 
-    def top(self, receiver: Receiver) -> int:
-        return self.n_layers if receiver.head is None else receiver.head.layer
+    def top(self, receiver: Receiver) -> float:
+        """The depth at which it reads."""
+        if receiver.head is None:
+            return self.n_layers
+        if self.mlp_depths is not None and isinstance(receiver.head, Mlp):
+            return self.mlp_depths[receiver.head.layer]
+        return receiver.head.layer
 
     def deciding(self, receiver: Receiver, effects: Tensor) -> Tensor:
         return deciding_senders(effects, self.top(receiver), self._rule(receiver))
 
-    def take(self, layer: int, measured: dict[Receiver, Effects], spent: CostRow | None) -> None:
-        """Take in the important senders of this layer's receivers."""
-        for receiver, heads in self.receivers_in(layer).items():
-            self._step(receiver, heads, measured[receiver], spent)
+    def take(self, stop: Stop, measured: dict[Receiver, Effects], spent: CostRow | None) -> None:
+        """Take in the important senders of this stop's receivers."""
+        for receiver, nodes in self.receivers_at(stop).items():
+            self._step(receiver, nodes, measured[receiver], spent)
 
     def circuit(self) -> Circuit:
         return circuit_of(self.edges, self.n_layers, self.n_heads)
 
     def _step(
-        self, receiver: Receiver, receivers: tuple[Head, ...], measured: Effects, spent: CostRow | None
+        self, receiver: Receiver, receivers: tuple[Node, ...], measured: Effects, spent: CostRow | None
     ) -> None:
         limits = layer_thresholds(measured.f, self.top(receiver), self._rule(receiver))
-        important = important_senders(measured.f, limits)
-        self.heads.update(important)
-        step = SearchStep(receivers, receiver.input, measured.f, measured.estimated, limits, important, spent)
+        important = important_senders(measured.f, limits, self.n_heads)
+        self.nodes.update(important)
+        step = SearchStep(
+            receivers, receiver.input, measured.f, measured.estimated, limits, important, spent,
+            mlps=self.mlp_depths is not None,
+        )  # fmt: skip
         self.edges += step.edges
         self.steps.append(step)
 
@@ -235,22 +270,3 @@ class _Walk:
         if receiver.head is None:
             return Thresholds(LOGITS_THRESHOLD_SCALE, self.thresholds.min_effect)
         return self.thresholds
-
-
-class WalkProgress:
-    """Share of the walk done: what each layer is expected to take, and how far within it."""
-
-    def __init__(self, n_layers: int, watcher: Watcher) -> None:
-        self._watcher, self._walked = watcher, 0.0
-        cost = [below * (n_layers - below) for below in range(n_layers)]
-        cost.append(max(1, round(0.05 * sum(cost))))  # the logits
-        self._share = {layer: sum(cost[layer:]) / sum(cost) for layer in range(n_layers + 1)}
-
-    def within(self, layer: int) -> Tick:
-        ahead = self._share[layer] - self._walked
-        return lambda share: self._watcher.step(STAGE, self._walked + share * ahead, 1)
-
-    def leave(self, layer: int) -> None:
-        """All receivers of ``layer`` are searched."""
-        self._walked = self._share[layer]
-        self._watcher.step(STAGE, self._walked, 1)

@@ -57,7 +57,8 @@ class Settings:
     ``union`` names (engine/merge.py). ``flap_sparsity`` is FLAP's own for merged masks, where it differs from
     ``sparsity``, which then is Contrastive-FLAP's alone.
     ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
-    ``min_effect``; all three belong to path patching. Of the other algorithms acdc has its ``tolerance``, in units of
+    ``min_effect``; all three belong to path patching, and so do ``mlps``, MLPs as nodes too
+    (engine/patching/mlp_nodes.py). Of the other algorithms acdc has its ``tolerance``, in units of
     f, eap and eap_ig the ``top_edges`` they take; ``mode`` is of path patching and acdc.
     ``memory_budget`` is in bytes (None: a share of what is free) and never changes a result.
     """
@@ -83,6 +84,7 @@ class Settings:
     device: str = "cpu"
     dtype: str = "auto"
     memory_budget: float | None = None
+    mlps: bool = False
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
@@ -113,6 +115,11 @@ class Settings:
             raise HeadlightError(
                 f"Expected no grid with {self.algorithm.value}, got one: it tries thresholds, which only path patching "
                 "has. Leave the grid out."
+            )
+        if self.mlps and self.algorithm is not Algorithm.PATH_PATCHING:
+            raise HeadlightError(
+                f"Expected heads alone with {self.algorithm.value}, got MLPs as nodes too, which only path patching "
+                "knows. Leave them out, or choose path_patching."
             )
 
     @property

@@ -90,6 +90,8 @@ def stability(prepared: Prepared, settings: Settings, plan: Plan, watcher: Watch
     Stopped, the runs done by then come back, marked not complete; stopped before the first, raises Cancelled. Raises
     HeadlightError if nothing is left to do, or no run could be done.
     """
+    if settings.mlps:
+        raise HeadlightError("Stability is about circuits of heads. Ask for it without MLPs as nodes.")
     draws, notes = draws_of(prepared, settings, plan)
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     done: list[Refind] = []

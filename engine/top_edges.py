@@ -99,6 +99,7 @@ def _place(receiver: Receiver) -> Place:
     """Where a receiver stands in the search: logits, then layers downwards, q of all heads before k and v of each."""
     if receiver.head is None:
         return LOGITS_PLACE
+    assert isinstance(receiver.head, Head)
     return -receiver.head.layer, receiver.input is not Input.Q, receiver.head, receiver.input
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate, groupby
 
-from engine.circuit import LOGITS_NODE, Circuit, Edge
-from engine.heads import Head
+from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
+from engine.nodes import Mlp, Node
 from engine.search import SearchStep, circuit_of
 
 
@@ -37,7 +37,8 @@ class Station:
     """One step on the way.
 
     ``number`` counts from 1; ``together`` are the numbers of the first and last step measured with this one.
-    ``heads`` and ``edges`` count what had been found at its end, ``new_heads`` and ``new_edges`` are its own part.
+    ``heads`` and ``edges`` count what had been found at its end, ``new_heads`` and ``new_edges`` are its own part;
+    where MLPs are nodes, they are among the heads here.
     ``exact`` and ``estimated`` count the paths measured until here, each by its kind in the end.
     """
 
@@ -45,7 +46,7 @@ class Station:
     step: SearchStep
     heads: int
     edges: int
-    new_heads: tuple[Head, ...]
+    new_heads: tuple[Node, ...]
     new_edges: tuple[Edge, ...]
     exact: int
     estimated: int
@@ -53,7 +54,9 @@ class Station:
 
     @property
     def receiver(self) -> str:
-        """``logits``, ``9.6.q``, or ``9.6+9.7.k`` where a KV head stands for several."""
+        """``logits``, ``m9``, ``9.6.q``, or ``9.6+9.7.k`` where a KV head stands for several."""
+        if self.step.input is Input.MLP:
+            return str(self.step.receivers[0])
         heads = "+".join(map(str, self.step.receivers))
         return f"{heads}.{self.step.input.value}" if heads else LOGITS_NODE
 
@@ -82,7 +85,7 @@ def trail_of(steps: Sequence[SearchStep]) -> tuple[Station, ...]:
     measured = [int((~step.effects.isnan()).sum()) for step in steps]
     estimated, paths = list(accumulate(guessed)), list(accumulate(measured))
     stations: list[Station] = []
-    known: set[Head] = set()
+    known: set[Node] = set()
     edges = 0
     for at, (step, together) in enumerate(zip(steps, _together(steps), strict=True)):
         new = tuple(head for head in step.important if head not in known)
@@ -102,9 +105,9 @@ def circuit_until(trail: Sequence[Station], number: int, n_layers: int, n_heads:
     return circuit_of((edge for station in trail[:number] for edge in station.new_edges), n_layers, n_heads)
 
 
-def searched_at(trail: Sequence[Station]) -> dict[Head, int]:
+def searched_at(trail: Sequence[Station]) -> dict[Node, int]:
     """The number of the first step in which each head was a receiver, in the order of the search."""
-    numbers: dict[Head, int] = {}
+    numbers: dict[Node, int] = {}
     for station in trail:
         for head in station.step.receivers:
             numbers.setdefault(head, station.number)
@@ -112,10 +115,17 @@ def searched_at(trail: Sequence[Station]) -> dict[Head, int]:
 
 
 def _together(steps: Sequence[SearchStep]) -> list[tuple[int, int]]:
-    """For each step the numbers of the first and last step of its layer; the logits are alone."""
+    """For each step the numbers of the first and last step of its layer; the logits and MLPs are alone."""
     spans, first = [], 1
-    for _, group in groupby(steps, key=lambda step: step.receivers[0].layer if step.receivers else None):
+    for _, group in groupby(steps, key=_measured_as):
         size = len(list(group))
         spans += [(first, first + size - 1)] * size
         first += size
     return spans
+
+
+def _measured_as(step: SearchStep) -> tuple[int, bool] | None:
+    """The same for steps that were measured together."""
+    if not step.receivers:
+        return None
+    return step.receivers[0].layer, isinstance(step.receivers[0], Mlp)

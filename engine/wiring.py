@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from engine.circuit import Edge, Input
+from engine.circuit import Edge, Input, heads_of_edge
 from engine.errors import HeadlightError
 from engine.heads import Head, check_head
 from engine.models.shape import Shape
@@ -56,11 +56,12 @@ def kv_receivers(head: Head, group: int) -> tuple[Receiver, Receiver]:
 
 def receiver_of(edge: Edge, group: int) -> Receiver:
     """Where an edge ends, a KV head named by the first query head of its ``group``."""
-    if edge.receiver is None:
+    receiver = heads_of_edge(edge)[1]
+    if receiver is None:
         return LOGITS
     if edge.input is Input.Q:
-        return Receiver(Input.Q, edge.receiver)
-    key, value = kv_receivers(edge.receiver, group)
+        return Receiver(Input.Q, receiver)
+    key, value = kv_receivers(receiver, group)
     return key if edge.input is Input.K else value
 
 
@@ -70,7 +71,7 @@ def wiring_of(edges: Iterable[Edge], shape: Shape) -> Wiring:
     for edge in edges:
         _check(edge, shape)
         receiver = receiver_of(edge, shape.n_heads // shape.n_kv_heads)
-        senders[receiver] = senders.get(receiver, NOBODY) | {edge.sender}
+        senders[receiver] = senders.get(receiver, NOBODY) | {heads_of_edge(edge)[0]}
     return Wiring(senders)
 
 
@@ -102,7 +103,7 @@ def reached(wiring: Wiring, group: int) -> Reached:
 
 
 def _check(edge: Edge, shape: Shape) -> None:
-    for head in (edge.sender, edge.receiver):
+    for head in heads_of_edge(edge):
         if head is not None:
             check_head(head, shape.n_layers, shape.n_heads)
     if (edge.receiver is None) != (edge.input is Input.LOGITS):

@@ -58,8 +58,9 @@ def _add_score(commands) -> None:
 
 def _add_effects(commands) -> None:
     effects = _stage(commands, "effects", "exact path-patching effects of many heads on one receiver")
-    effects.add_argument("--receiver", default="logits", help="logits (default), or a head's input such as 23.3.q")
-    effects.add_argument("--senders", default="all", help="all, or heads such as 23.0,22.1 (default: all)")
+    effects.add_argument("--receiver", default="logits", help="logits (default), a head's input such as 23.3.q, or m23")
+    effects.add_argument("--senders", default="all", help="all, or heads (and MLPs) such as 23.0,m22 (default: all)")
+    _mlps_option(effects)
     _memory_option(effects)
     effects.add_argument("--reference", action="store_true", help="use the slow hooked implementation, the oracle")
 
@@ -93,6 +94,7 @@ def _add_discover(commands) -> None:
     discover.add_argument(
         "--min-effect", type=float, default=0.01, metavar="F", help="smallest effect that counts (default: 0.01)"
     )
+    _mlps_option(discover)
     discover.add_argument(
         "--grid", action="store_true", help="try 16 pairs of these two thresholds and take the best circuit"
     )
@@ -100,6 +102,7 @@ def _add_discover(commands) -> None:
         "--tune", type=int, metavar="N",
         help="choose score, sparsities and both thresholds automatically, by N trials such as 40: see the command tune",
     )
+    _scores_option(discover)
     _memory_option(discover)
 
 
@@ -110,6 +113,7 @@ def _add_tune(commands) -> None:
         "was stopped",
     )  # fmt: skip
     tune.add_argument("--trials", type=int, default=40, metavar="N", help="in all, with those kept (default: 40)")
+    _scores_option(tune)
     _mode_option(tune)
     _memory_option(tune)
 
@@ -118,7 +122,9 @@ def _add_verify(commands) -> None:
     verify = _stage(commands, "verify", "how much of the model a set of heads keeps", from_file=True)
     heads = verify.add_mutually_exclusive_group(required=True)
     heads.add_argument("--circuit", type=Path, metavar="FILE", help="a run written by discover")
-    heads.add_argument("--heads", metavar="HEADS", help="heads such as 9.6,10.0")
+    heads.add_argument(
+        "--heads", metavar="HEADS", help="heads such as 9.6,10.0; with MLPs such as m9, other MLPs are ablated too"
+    )
     _ablation_option(verify)
 
 
@@ -203,6 +209,20 @@ def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argp
     return stage
 
 
+def _mlps_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--mlps", action="store_true",
+        help="MLPs are nodes too, written m9: they send and receive, and no path runs through them unseen",
+    )
+
+
+def _scores_option(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument(
+        "--scores", type=_scores, metavar="SCORE,…",
+        help="head scores that trials may choose from (default: those that take no backward pass)",
+    )
+
+
 def _mode_option(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
         "--mode", choices=("exact", "screened"), default="screened",
@@ -241,6 +261,14 @@ def _sparsity(text: str) -> str | float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected auto or a number from 0 to below 1, got {text!r}") from None
+
+
+def _scores(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in SCORES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(SCORES)}, got {unknown[0]!r}")
+    return names
 
 
 def _bytes(text: str) -> float:

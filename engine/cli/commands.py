@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.algorithms import check_algorithm
 from engine.attribution import with_score
+from engine.circuit import Circuit, Input
 from engine.circuit_file import read_circuit
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops
@@ -22,10 +27,12 @@ from engine.evaluation.evaluate import evaluate as evaluate_circuit
 from engine.evaluation.plan import Plan
 from engine.evaluation.words import summary
 from engine.evaluation_file import evaluation_json
-from engine.heads import Head, mask_of
 from engine.models.loading import load_model
 from engine.models.model import Model
-from engine.patching.effects import PathPatching
+from engine.nodes import Node, depth_of, heads_among, mlps_among, node_mask, nodes_of
+from engine.patching.effects import PathPatching, Tick
+from engine.patching.mlp_nodes import NodePatching
+from engine.patching.mlp_reference import booked_reference, receiver_depth
 from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
 from engine.pipeline import Discovery, keep_of
@@ -39,7 +46,8 @@ from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import read_table
 from engine.tuning.results import Tuning
-from engine.tuning.tune import check_tuned
+from engine.tuning.space import Space
+from engine.tuning.tune import check_tuned, with_scores
 from engine.tuning.tune import tune as find_settings
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
@@ -67,7 +75,7 @@ def effects(options: argparse.Namespace, console: Console) -> None:
     settings, out = _settings(options), output(options)
     model = load(settings, console)
     receiver = Receiver.parse(options.receiver, model.n_layers, model.n_heads)
-    senders = _senders(options.senders, model, receiver)
+    senders = _senders(options.senders, model, receiver, settings.mlps)
     prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
 
@@ -76,18 +84,28 @@ def effects(options: argparse.Namespace, console: Console) -> None:
 
     reference = options.reference or not model.fast
     if not reference:
-        self_check(model, prepared.activations)
-    if reference:
-        patching = ReferencePatching(model, prepared.activations, senders, ledger)
-    else:
-        patching = PathPatching(model, prepared.activations, senders, ledger, prepared.memory)
-    values = patching.effects(receiver, tick)
+        self_check(model, prepared.activations, mlps=settings.mlps)
+    values = _measured(prepared, receiver, senders, ledger, reference, tick)
     result = _run_json(prepared)
     result["settings"] |= {
-        "receiver": str(receiver), "senders": [str(head) for head in senders], "reference": reference,
+        "receiver": str(receiver), "senders": [str(node) for node in senders], "reference": reference,
     }
     cost = record.cost_json((*prepared.cost, *ledger.rows()))
     write(result | {"effects": record.matrix(values), "cost": cost}, out)
+
+
+def _measured(
+    prepared: Prepared, receiver: Receiver, senders: Sequence[Node], ledger: Ledger, reference: bool, tick: Tick
+) -> Tensor:
+    """f of the senders on the receiver: ``[layer head]``, or ``[layer column]`` where MLPs are nodes."""
+    model, activations = prepared.model, prepared.activations
+    if prepared.settings.mlps:
+        if reference:
+            return booked_reference(model, activations, receiver, senders, ledger, tick)
+        return NodePatching(model, activations, senders, ledger, prepared.memory).effects(receiver, tick)
+    if reference:
+        return ReferencePatching(model, activations, heads_among(senders), ledger).effects(receiver, tick)
+    return PathPatching(model, activations, senders, ledger, prepared.memory).effects(receiver, tick)
 
 
 def discover(options: argparse.Namespace, console: Console) -> None:
@@ -102,7 +120,7 @@ def discover(options: argparse.Namespace, console: Console) -> None:
         console.announce(f"warning: {prepared.baseline.verdict}")
     tuning, settings = None, prepared.settings
     if options.tune is not None:
-        tuning = _tuned(prepared, options.tune, console)
+        prepared, tuning = _tuned(prepared, options, options.tune, console)
         if not tuning.complete:  # without the choice there is nothing to find
             write(_tuning_json(prepared, tuning), out)
             return
@@ -123,11 +141,16 @@ def tune(options: argparse.Namespace, console: Console) -> None:
     prepared = _prepare(options, settings, console)
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
-    write(_tuning_json(prepared, _tuned(prepared, options.trials, console)), out)
+    write(_tuning_json(*_tuned(prepared, options, options.trials, console)), out)
 
 
-def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
-    tuning = find_settings(prepared, prepared.settings, trials, console)
+def _tuned(
+    prepared: Prepared, options: argparse.Namespace, trials: int, console: Console
+) -> tuple[Prepared, Tuning]:
+    """The trials, and what was prepared with the scores they chose from."""
+    space = Space() if options.scores is None else Space(tuple(Score(name) for name in options.scores))
+    prepared = with_scores(prepared, space, console)
+    tuning = find_settings(prepared, prepared.settings, trials, console, space)
     chosen = tuning.chosen
     console.announce(
         f"{len(tuning.trials)} trials, {tuning.kept} of them kept from before, {tuning.pruned} pruned. Taken is number "
@@ -136,7 +159,7 @@ def _tuned(prepared: Prepared, trials: int, console: Console) -> Tuning:
     )
     if not tuning.complete:
         console.announce("Interrupted. These trials are kept: the same command goes on from here.")
-    return tuning
+    return prepared, tuning
 
 
 def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:
@@ -165,22 +188,28 @@ def _tested(done: SelfTests) -> str:
 
 
 def verify(options: argparse.Namespace, console: Console) -> None:
-    """Performance and faithfulness of given heads, all others ablated."""
+    """Performance and faithfulness of given heads, all others ablated.
+
+    Other MLPs too, where the run had them as nodes or some are named.
+    """
     saved = None
     if options.circuit is not None:
         saved = record.read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
     settings, out = _settings(options), output(options)
     model = load(settings, console)
-    names = saved.heads if saved is not None else _names(options.heads)
-    heads = record.parse_heads(names, model.n_layers, model.n_heads)
+    names = (*saved.heads, *(saved.mlps or ())) if saved is not None else _names(options.heads)
+    nodes = record.parse_nodes(names, model.n_layers, model.n_heads)
+    mlps = bool(mlps_among(nodes)) or (saved is not None and saved.mlps is not None)
+    settings = replace(settings, mlps=mlps)
     prepared = prepare(model, settings, console, rows_of(options, settings, model))
     ledger = Ledger(pass_flops(model, prepared.prompts))
     with ledger.stage(VERIFICATION):
         ablator = Ablator(model, prepared.activations, ledger, Ablation(options.ablation))
-        keep = mask_of(heads, model.n_layers, model.n_heads)
+        keep = node_mask(nodes, model.n_layers, model.n_heads)
+        keep = keep if mlps else keep[:, :-1]
         result = verify_heads(prepared.activations, ablator, keep, settings.seed)
-    circuit = {"heads": [str(head) for head in heads], "edges": []}
+    circuit = record.circuit_json(Circuit(heads_among(nodes), (), model.n_layers, model.n_heads, mlps_among(nodes)))
     write(
         _run_json(prepared)
         | {"keep": keep.tolist(), "circuit": circuit, "verification": record.verification_json(result)}
@@ -228,6 +257,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         "top_edges": getattr(options, "top_edges", None),
         "tolerance": getattr(options, "tolerance", None),
         "grid": getattr(options, "grid", None),
+        "mlps": getattr(options, "mlps", None),
         "memory_budget": getattr(options, "memory_budget", None),
         "threshold_scale": getattr(options, "threshold_scale", None),
         "min_effect": getattr(options, "min_effect", None),
@@ -262,16 +292,19 @@ def _prepare(options: argparse.Namespace, settings: Settings, console: Console) 
     return prepare(model, settings, console, rows_of(options, settings, model))
 
 
-def _senders(text: str, model: Model, receiver: Receiver) -> tuple[Head, ...]:
-    """All heads below the receiver, or the named ones, all of which must lie below it."""
-    top = model.n_layers if receiver.head is None else receiver.head.layer
+def _senders(text: str, model: Model, receiver: Receiver, mlps: bool) -> tuple[Node, ...]:
+    """All nodes below the receiver, or the named ones, all of which must lie below it."""
+    named = () if text == "all" else record.parse_nodes(_names(text), model.n_layers, model.n_heads)
+    if not mlps and (mlps_among(named) or receiver.input is Input.MLP):
+        raise HeadlightError("MLPs send and receive only where they are nodes. Add --mlps, or name heads alone.")
+    top = receiver_depth(model, receiver)
     if text == "all":
-        return tuple(Head(layer, index) for layer in range(top) for index in range(model.n_heads))
-    heads = record.parse_heads(_names(text), model.n_layers, model.n_heads)
-    above = [str(head) for head in heads if head.layer >= top]
+        everyone = torch.ones(model.n_layers, model.n_heads + mlps, dtype=torch.bool)
+        return tuple(node for node in nodes_of(everyone, model.n_heads) if depth_of(node) < top)
+    above = [str(node) for node in named if depth_of(node) >= top]
     if above:
         raise HeadlightError(f"Senders must lie in a layer below the receiver {receiver}, got {', '.join(above)}.")
-    return heads
+    return named
 
 
 def _names(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
-from engine.circuit import Circuit, Edge
+from engine.circuit import Circuit, Edge, check_heads_alone
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import HeadlightError
 from engine.evaluation.accuracy import Accuracy, measure_accuracy
@@ -112,9 +112,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate ``circuit``, found on the prompts of ``prepared``, on those of ``seed``.
 
-    Raises HeadlightError if the circuit is one of a model of another shape, Cancelled if stopped.
+    Raises HeadlightError if the circuit is one of a model of another shape or has MLPs as nodes, Cancelled if stopped.
     """
     check_shape(circuit, prepared.model)
+    check_heads_alone(circuit, "An evaluation")
     work = _Work(prepared, circuit, seed, watcher, plan or Plan())
     faithfulness, performance = work.alone()
     accuracy, kl, probabilities = work.predictions()

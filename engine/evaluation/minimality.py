@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from engine.circuit import Edge, Input
+from engine.circuit import Edge, Input, heads_of_edge
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.faithfulness import faithfulness_of
 from engine.evaluation.scale import Scale
@@ -126,9 +126,10 @@ def judge(share: Interval, noise: float = NOISE) -> Standing:
 
 def wire(edge: Edge, group: int) -> tuple[Head, Head | None, Input]:
     """What one edge is inside the model: k and v belong to a KV head, named here by its number."""
-    if edge.receiver is None or edge.input not in (Input.K, Input.V):
-        return edge.sender, edge.receiver, edge.input
-    return edge.sender, Head(edge.receiver.layer, edge.receiver.index // group), edge.input
+    sender, receiver = heads_of_edge(edge)
+    if receiver is None or edge.input not in (Input.K, Input.V):
+        return sender, receiver, edge.input
+    return sender, Head(receiver.layer, receiver.index // group), edge.input
 
 
 def _contribution(member: Member, change: Tensor, scale: Scale) -> Contribution[Member]:

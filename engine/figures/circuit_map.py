@@ -2,6 +2,7 @@
 
 * Rows are layers, upward, with the logits on top; sizes and gaps follow the widest row (``Scale``).
 * A head's shape is its first role, its fill that role or the summed effect of its outgoing edges.
+* Where MLPs are nodes, each is a square with its name, in a row of its own above the heads of its layer.
 * A bundle (engine/circuit_layers.py) is a square with the number of its heads; flows between bundles bow to the
   left into q and k, to the right into v and the logits.
 * Once it is known how often each head and edge is found again, their opacity says so, in five steps.
@@ -19,7 +20,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
-from engine.circuit_layers import Bundle, Flow, Overview, layer_of, strength
+from engine.circuit_layers import Bundle, Flow, Overview, row_of, strength
 from engine.figures import theme
 from engine.figures.circuit_nodes import Look, Scale, add_node_legend, add_nodes, found_again
 from engine.figures.edges import (
@@ -33,8 +34,10 @@ from engine.figures.edges import (
     shade_of,
 )
 from engine.figures.edges import edge_text as one_edge_text
+from engine.figures.graph import row_title
 from engine.figures.layout import place
 from engine.heads import Head
+from engine.nodes import Mlp
 from engine.overlap import name_of
 
 MOST_FLOWS = 120  # drawn between layers, strongest first
@@ -82,6 +85,8 @@ def link_text(link: Edge | Flow) -> str:
     if isinstance(link, Edge):
         return one_edge_text(link)
     into = "the logits" if link.receiver is None else f"{_name(link.receiver)}, {link.input.value}"
+    if isinstance(link.receiver, Mlp):
+        into = f"MLP {link.receiver}"
     edges = "1 edge" if link.count == 1 else f"{link.count} edges"
     return (
         f"<b>{_name(link.sender)} → {into}</b><br>{edges}, Σ|effect| {link.strength:.3f}, strongest "
@@ -108,10 +113,10 @@ def _name(node: Hashable) -> str:
 
 def _rows(overview: Overview, missing: Collection[Head]) -> list[list[Hashable]]:
     """Rows of nodes from the lowest layer that has any up to the logits."""
-    by_layer: defaultdict[int, list[Hashable]] = defaultdict(list)
+    by_row: defaultdict[float, list[Hashable]] = defaultdict(list)
     for node in (*overview.nodes, *missing):
-        by_layer[layer_of(node)].append(node)
-    return [*(by_layer[layer] for layer in sorted(by_layer)), [LOGITS_NODE]]
+        by_row[row_of(node)].append(node)
+    return [*(by_row[row] for row in sorted(by_row)), [LOGITS_NODE]]
 
 
 def _bows(links: list[Edge | Flow], places: Place) -> list[float] | None:
@@ -153,7 +158,7 @@ def _place_axes(figure: go.Figure, rows: list[list[Hashable]], places: Place, po
         [float(points[:, 0].min()), float(points[:, 0].max())] if len(points) else []
     )
     room = max(0.8, 0.04 * (max(xs) - min(xs)))
-    layers = [f"layer {layer_of(row[0])}" for row in rows[:-1] if isinstance(row[0], Head | Bundle)]
+    layers = [_name(row[0]) if isinstance(row[0], Bundle) else row_title(row[0]) for row in rows[:-1]]
     figure.update_layout(
         xaxis={"range": [min(xs) - room, max(xs) + room], "visible": False},
         legend={"yref": "container", "y": 0, "yanchor": "bottom"},

@@ -15,9 +15,10 @@ from engine.circuit_filter import neighbours
 from engine.circuit_layers import Bundle, Overview
 from engine.figures import theme
 from engine.figures.edges import Place, shade_of
-from engine.figures.graph import sent_effects
+from engine.figures.graph import add_mlps, kind_of, sent_effects
 from engine.frequency import CircuitFrequency
 from engine.heads import Head
+from engine.nodes import Mlp, Node
 from engine.roles import Role
 
 EFFECT_NAME = "summed effect of outgoing edges"
@@ -88,6 +89,7 @@ def add_nodes(figure: go.Figure, overview: Overview, circuit: Circuit, places: P
     _add_bundles(figure, overview, places, scale, look)
     _add_missing(figure, places, scale, look)
     _add_heads(figure, overview, circuit, places, scale, look)
+    _add_mlps(figure, overview, circuit, places, scale, look)
     _add_frames(figure, places, scale, look)
     _add_names(figure, places, scale, look)
 
@@ -123,6 +125,18 @@ def _add_heads(
         _add_colour_bar(figure, limit, look.dark)
 
 
+def _add_mlps(
+    figure: go.Figure, overview: Overview, circuit: Circuit, places: Place, scale: Scale, look: Look
+) -> None:
+    """MLPs have no role, so they are plain where colour is the role."""
+    sent = sent_effects(circuit)
+    limit = max((abs(value) for value in sent.values()), default=1.0) or 1.0
+    mlps = [node for node in overview.nodes if isinstance(node, Mlp)]
+    fills = [_rgb(PLAIN) if look.by_role else theme.solid_colour(sent.get(mlp, 0.0) / limit, look.dark) for mlp in mlps]
+    told = _told(circuit, sent, look)
+    add_mlps(figure, mlps, places, fills, [told(mlp) for mlp in mlps], scale.node)
+
+
 def _add_colour_bar(figure: go.Figure, limit: float, dark: bool) -> None:
     """Of a trace of its own: the heads' colours are mixed for their labels' sake."""
     figure.add_scatter(
@@ -140,7 +154,7 @@ def _opacity(head: Head, look: Look) -> float:
     return shade_of(look.frequency.heads.get(head, 1.0))
 
 
-def _fill(head: Head, sent: Mapping[Head, float], limit: float, look: Look) -> str:
+def _fill(head: Head, sent: Mapping[Node, float], limit: float, look: Look) -> str:
     if not look.by_role:
         return theme.solid_colour(sent.get(head, 0.0) / limit, look.dark)
     roles = look.roles.get(head)
@@ -157,27 +171,30 @@ def _mark(head: Head, look: Look) -> Mark:
     return ROLE_MARKS[roles[0]] if roles else Mark("circle", PLAIN)
 
 
-def _told(circuit: Circuit, sent: Mapping[Head, float], look: Look) -> Callable[[Head], str]:
-    """What a head says on hover."""
-    out: defaultdict[Head | None, int] = defaultdict(int)
-    into: defaultdict[Head | None, int] = defaultdict(int)
+def _told(circuit: Circuit, sent: Mapping[Node, float], look: Look) -> Callable[[Node], str]:
+    """What a node says on hover."""
+    out: defaultdict[Node | None, int] = defaultdict(int)
+    into: defaultdict[Node | None, int] = defaultdict(int)
     for edge in circuit.edges:
         out[edge.sender] += 1
         into[edge.receiver] += 1
 
-    def told(head: Head) -> str:
-        lines = [f"<b>head {head}</b>"]
-        if head in look.names:
-            lines[0] += f" “{html.escape(look.names[head], quote=False)}”"
-        lines += [f"behaves like: {', '.join(look.roles[head])}"] if head in look.roles else []
-        if look.key_roles is not None:
-            lines.append(_key_line(head, look.key_roles))
-        lines.append(f"{EFFECT_NAME} {sent.get(head, 0.0):+.3f}<br>{out[head]} edges out, {into[head]} in")
-        if look.frequency is not None and head in look.frequency.heads:
-            lines.append(found_again(look.frequency.heads[head], look.frequency.n))
+    def told(node: Node) -> str:
+        lines = [f"<b>{kind_of(node)} {node}</b>", *(_about_head(node, look) if isinstance(node, Head) else ())]
+        lines.append(f"{EFFECT_NAME} {sent.get(node, 0.0):+.3f}<br>{out[node]} edges out, {into[node]} in")
+        if isinstance(node, Head) and node in look.names:
+            lines[0] += f" “{html.escape(look.names[node], quote=False)}”"
+        if isinstance(node, Head) and look.frequency is not None and node in look.frequency.heads:
+            lines.append(found_again(look.frequency.heads[node], look.frequency.n))
         return "<br>".join(lines)
 
     return told
+
+
+def _about_head(head: Head, look: Look) -> list[str]:
+    """Its roles, and what the answer key says of it."""
+    lines = [f"behaves like: {', '.join(look.roles[head])}"] if head in look.roles else []
+    return lines + ([_key_line(head, look.key_roles)] if look.key_roles is not None else [])
 
 
 def found_again(share: float, n: int) -> str:

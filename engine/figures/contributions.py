@@ -43,7 +43,7 @@ def contributions_figure(found: Minimality[Any], dark: bool, most: int = MOST) -
                "zerolinecolor": theme.muted(dark), "range": [min(*reach, 0.0) - room, max(*reach, 0.0) + room]},
         yaxis={"type": "category", "autorange": "reversed", "showgrid": False, "automargin": True, "fixedrange": True,
                "categoryorder": "array", "categoryarray": [member_name(each.member) for each in shown]},
-        bargap=0.3, barmode="overlay", margin={"t": 52, "l": 48},
+        bargap=0.3, barmode="overlay", showlegend=True, margin={"t": 52, "l": 48},
     )  # fmt: skip
     return figure
 

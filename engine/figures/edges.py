@@ -135,10 +135,17 @@ def add_edge_targets(
 
 def edge_text(edge: Edge) -> str:
     """What an edge says on hover."""
-    into = "the logits" if edge.receiver is None else f"{edge.receiver} through its {edge.input.value}"
+    into = into_text(edge)
     direction = "lowers" if edge.effect < 0 else "raises"
     shared = "<br>one effect of the whole KV group (shared edge)" if edge.shared else ""
     return f"<b>{edge.sender} → {into}</b><br>effect {edge.effect:+.3f}: patching it {direction} the metric{shared}"
+
+
+def into_text(edge: Edge) -> str:
+    """Where an edge enters, in words."""
+    if edge.receiver is None:
+        return "the logits"
+    return f"MLP {edge.receiver}" if edge.input is Input.MLP else f"{edge.receiver} through its {edge.input.value}"
 
 
 def edge_data(edge: Edge) -> list[str]:

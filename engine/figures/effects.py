@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from engine.figures import theme
 from engine.figures.results import KINDS
 from engine.heads import Head
+from engine.nodes import Node, node_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,11 +22,12 @@ def effects_figure(
     effects: Tensor,
     estimated: Tensor,
     thresholds: Tensor,
-    important: Sequence[Head],
+    important: Sequence[Node],
     *,
     dark: bool,
     most: int = 30,
     selected: Head | None = None,
+    mlps: bool = False,
 ) -> go.Figure:
     """The ``most`` strongest effects as bars, strongest first, between lines at plus and minus the threshold.
 
@@ -33,9 +35,10 @@ def effects_figure(
     estimated   [layer head], True where the effect is a first-order estimate
     thresholds  smallest |f| of an important sender, [layer]; infinite where none can be
     Important senders are coloured by sign, the others are grey; estimates are hatched and hollow, which a legend
-    says where there are any. Bars carry ``customdata = [layer, head]``.
+    says where there are any. Bars carry ``customdata = [layer, head]``. ``mlps``: matrices have a last column for MLPs,
+    whose bars carry nothing.
     """
-    heads = strongest(effects, most)
+    heads = strongest(effects, most, mlps)
     figure = theme.blank(dark, 340)
     if not heads:
         theme.hint(figure, "No sender was measured for this receiver.", dark)
@@ -47,11 +50,12 @@ def effects_figure(
     colours = [_bar_colour(head in chosen, value, dark) for head, value in zip(heads, values, strict=True)]
     names = [str(head) for head in heads]
     figure.add_bar(
-        x=names, y=values, customdata=[[head.layer, head.index] for head in heads], name="effects", showlegend=False,
+        x=names, y=values, name="effects", showlegend=False,
+        customdata=[[node.layer, node.index] if isinstance(node, Head) else None for node in heads],
         marker=_look(guessed, colours, [head == selected for head in heads], dark),
         text=[_bar_text(head in chosen, limit) for head, limit in zip(heads, limits, strict=True)],
         hovertext=[KINDS[guess] for guess in guessed], textposition="none",
-        hovertemplate="<b>head %{x}</b><br>effect %{y:+.4f} (%{hovertext})<br>%{text}<extra></extra>",
+        hovertemplate="<b>%{x}</b><br>effect %{y:+.4f} (%{hovertext})<br>%{text}<extra></extra>",
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
     )  # fmt: skip
     _add_thresholds(figure, names, limits, dark)
@@ -68,13 +72,12 @@ def effects_figure(
     return figure
 
 
-def strongest(effects: Tensor, most: int) -> list[Head]:
-    """The measured heads with the largest |effect|, strongest first."""
-    n_heads = effects.shape[1]
+def strongest(effects: Tensor, most: int, mlps: bool = False) -> list[Node]:
+    """The measured nodes with the largest |effect|, strongest first."""
     values = effects.flatten().abs().tolist()
     measured = [i for i, value in enumerate(values) if value == value]
     measured.sort(key=lambda i: -values[i])
-    return [Head(i // n_heads, i % n_heads) for i in measured[:most]]
+    return [node_at(i, effects.shape[1], mlps) for i in measured[:most]]
 
 
 def _look(guessed: Sequence[bool], colours: Sequence[str], selected: Sequence[bool], dark: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from engine.circuit import Circuit, to_networkx
 from engine.figures import theme
 from engine.figures.tables import Row
 from engine.heads import Head
+from engine.nodes import Node
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -75,11 +76,12 @@ def circuit_mermaid(
     A dotted arrow is an edge whose patch raises the metric.
     """
     lines = ["flowchart BT"]
-    for layer in sorted({head.layer for head in circuit.heads}):
+    for layer in sorted({node.layer for node in circuit.nodes}):
         lines.append(f'  subgraph layer{layer}["layer {layer}"]')
-        for head in (each for each in circuit.heads if each.layer == layer):
-            texts = (str(head), (names or {}).get(head), (roles or {}).get(head))
-            lines.append(f'    {_node(head)}["{"<br>".join(_mermaid_text(text) for text in texts if text)}"]')
+        for node in (each for each in circuit.nodes if each.layer == layer):
+            own = ((names or {}).get(node), (roles or {}).get(node)) if isinstance(node, Head) else ()
+            texts = "<br>".join(_mermaid_text(text) for text in (str(node), *own) if text)
+            lines.append(f'    {_node(node)}["{texts}"]')
         lines.append("  end")
     lines.append('  logits["logits"]')
     for edge in sorted(circuit.edges, key=lambda edge: -abs(edge.effect)):
@@ -89,8 +91,8 @@ def circuit_mermaid(
     return "\n".join(lines) + "\n"
 
 
-def _node(head: Head) -> str:
-    return f"h{head.layer}_{head.index}"
+def _node(node: Node) -> str:
+    return f"h{node.layer}_{node.index}" if isinstance(node, Head) else str(node)
 
 
 def _mermaid_text(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from engine.circuit import LOGITS_NODE, Circuit, Input
 from engine.figures.results import KINDS, SCORE_NAMES, BandLike, CostLike, GridLike, StepLike, SweepLike
-from engine.heads import Head, heads_of
+from engine.heads import Head
+from engine.nodes import Node, nodes_of
 from engine.pruning import drop_sparsity
 
 if TYPE_CHECKING:
@@ -70,14 +71,16 @@ def edge_rows(circuit: Circuit, min_effect: float = 0.0) -> list[Row]:
     ]
 
 
-def effect_rows(effects: Tensor, estimated: Tensor, thresholds: Tensor, important: Sequence[Head]) -> list[Row]:
+def effect_rows(
+    effects: Tensor, estimated: Tensor, thresholds: Tensor, important: Sequence[Node], mlps: bool = False
+) -> list[Row]:
     """One row a measured sender of one search step, in layer order; the threshold is None where it is infinite.
 
-    ``estimated [layer head]`` marks effects that are first-order only.
+    ``estimated [layer head]`` marks effects that are first-order only. ``mlps``: both have a last column for MLPs.
     """
     chosen = set(important)
     rows: list[Row] = []
-    for head in heads_of(~effects.isnan()):
+    for head in nodes_of(~effects.isnan(), effects.shape[1] - mlps):
         limit = float(thresholds[head.layer])
         rows.append(
             {

@@ -2,7 +2,7 @@
 
 Backgrounds are transparent, so a figure sits on any page, light or dark. The diverging scale is the
 same in both: its ends are of middling brightness and its middle is nearly transparent, so 0 fades
-into either background. Blue-orange and the four edge colours stay apart for colour-blind readers.
+into either background. Blue-orange and the edge colours stay apart for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ INPUT_COLOURS: dict[Input, str] = {
     Input.Q: "#3b8eea",
     Input.K: "#e0930a",
     Input.V: "#12a383",
+    Input.MLP: "#a8622c",
     Input.LOGITS: "#c8559b",
 }
 SCORE_COLOURS = {
@@ -32,6 +33,7 @@ SCORE_COLOURS = {
     "attribution": "#3f8fd2", "position_attribution": "#1d6fb8", "integrated_attribution": "#0f8a94",
     "walk": "#5a6fd6", "rank_sum": "#8a7a2a", "equal_union": "#a8572e", "walk_union": "#2f8f4e",
 }  # fmt: skip
+SEARCH_COLOURS = {"path_patching": "#e0730a", "acdc": "#3b8eea", "eap": "#12a383", "eap_ig": "#7c6cf2"}
 ACCENT = "#e5308a"  # what the reader selected
 CHOSEN = "#e0730a"  # heads both scores keep, and unions of them
 GOOD = "#12a383"

@@ -108,7 +108,7 @@ def _add_marks(figure: go.Figure, trials: Sequence[TrialLike], tuning: TuningLik
         where = (place[0].size, place[0].faithfulness)
         kinds["taken" if where == taken else "on the front" if where in front else "another one beats it"].append(place)
     for (name, places), symbol in zip(kinds.items(), ("diamond", "circle", "circle-open"), strict=True):
-        named = [_first(place, tuning) for place in places]
+        named = [place[0] for place in places]  # the front takes the first of a place too
         figure.add_scatter(
             x=[trial.size for trial in named], y=[trial.faithfulness for trial in named], mode="markers",
             name=name, cliponaxis=False, customdata=[["trial", trial.number] for trial in named],
@@ -117,12 +117,6 @@ def _add_marks(figure: go.Figure, trials: Sequence[TrialLike], tuning: TuningLik
                     "line": {"width": 1.6, "color": theme.CHOSEN if symbol.endswith("open") else theme.page(dark)}},
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
-
-
-def _first(place: Sequence[TrialLike], tuning: TuningLike) -> TrialLike:
-    """The trial a mark stands for: the one taken, one of the front, else the first."""
-    rank = {trial.number: 1 for trial in tuning.front} | {tuning.chosen.number: 0}
-    return min(place, key=lambda trial: (rank.get(trial.number, 2), trial.number))
 
 
 def _hover(place: Sequence[TrialLike]) -> str:

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, union
 from engine.figures import theme
-from engine.figures.edges import FADED, Place, add_edge_targets, curves, edge_data, width_of, with_gaps
-from engine.figures.graph import node_size, places_of, rows_of
+from engine.figures.edges import FADED, Place, add_edge_targets, curves, edge_data, into_text, width_of, with_gaps
+from engine.figures.graph import kind_of, node_size, places_of, row_title, rows_of
 from engine.heads import Head
 from engine.overlap import EdgeName, edges_by_name, name_of
 
@@ -36,20 +36,20 @@ def side_colour(side: str, dark: bool) -> str:
 def union_figure(left: Circuit, right: Circuit, *, dark: bool, selected: Head | None = None) -> go.Figure:
     """Both circuits of models of one shape: what both have is grey, what one has alone in its side's colour.
 
-    Nodes carry ``customdata = [layer, head]``. A selected head is framed, and edges that do not touch it step back.
+    Heads carry ``customdata = [layer, head]``. A selected head is framed, and edges that do not touch it step back.
     """
     sides = edges_by_name(left), edges_by_name(right)
     whole = union(left, right)
     places = places_of(whole)
     points = curves(whole.edges, places)
-    natural = 150 + max(260, len(rows_of(whole)) * (node_size(len(whole.heads)) + 14))
+    natural = 150 + max(260, len(rows_of(whole)) * (node_size(len(whole.nodes)) + 14))
     figure = theme.blank(dark, min(MOST_HEIGHT, natural))
     _add_edges(figure, whole.edges, points, sides, selected, dark)
     add_edge_targets(figure, whole.edges, points, lambda edge: _edge_text(edge, sides), edge_data)
     _add_nodes(figure, (left, right), places, dark)
-    _add_selection(figure, selected if selected in whole.heads else None, places, node_size(len(whole.heads)))
+    _add_selection(figure, selected if selected in whole.heads else None, places, node_size(len(whole.nodes)))
     _add_logits(figure, whole, places, dark)
-    if not whole.heads:
+    if not whole.nodes:
         theme.hint(figure, "Neither run found a head.", dark, y=0.4)
     return figure
 
@@ -87,26 +87,26 @@ def _add_edges(
 
 def _edge_text(edge: Edge, sides: Sides) -> str:
     """Its effect in both runs."""
-    into = "the logits" if edge.receiver is None else f"{edge.receiver} through its {edge.input.value}"
     name = name_of(edge)
     effects = [f"{side[name].effect:+.3f}" if name in side else "no edge" for side in sides]
-    return f"<b>{edge.sender} → {into}</b><br>left: {effects[0]}<br>right: {effects[1]}"
+    return f"<b>{edge.sender} → {into_text(edge)}</b><br>left: {effects[0]}<br>right: {effects[1]}"
 
 
 def _add_nodes(figure: go.Figure, circuits: tuple[Circuit, Circuit], places: Place, dark: bool) -> None:
     """One trace a side, so that the legend names them; all are told, even if empty."""
-    left, right = (set(circuit.heads) for circuit in circuits)
+    left, right = (set(circuit.nodes) for circuit in circuits)
     size = node_size(len(left | right))
-    for side, heads in ((BOTH, left & right), (LEFT, left - right), (RIGHT, right - left)):
-        ordered, colour = sorted(heads), side_colour(side, dark)
+    for side, nodes in ((BOTH, left & right), (LEFT, left - right), (RIGHT, right - left)):
+        ordered, colour = sorted(nodes), side_colour(side, dark)
         figure.add_scatter(
-            x=[places[head][0] for head in ordered] or [None], y=[places[head][1] for head in ordered] or [None],
+            x=[places[node][0] for node in ordered] or [None], y=[places[node][1] for node in ordered] or [None],
             mode="markers+text", name=f"{side}: {len(ordered)}", legendgroup=side, text=list(map(str, ordered)),
             textfont={"size": max(9, size // 3), "color": theme.ink(dark)},
             marker={"symbol": SYMBOLS[side], "size": size, "color": theme.page(dark), "opacity": 1,
                     "line": {"width": 2.5, "color": colour}},
-            customdata=[[head.layer, head.index] for head in ordered],
-            hovertemplate=f"<b>head %{{text}}</b><br>{side}<extra></extra>",
+            customdata=[[node.layer, node.index] if isinstance(node, Head) else None for node in ordered],
+            hovertext=[kind_of(node) for node in ordered],
+            hovertemplate=f"<b>%{{hovertext}} %{{text}}</b><br>{side}<extra></extra>",
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
 
@@ -129,11 +129,11 @@ def _add_logits(figure: go.Figure, whole: Circuit, places: Place, dark: bool) ->
     )  # fmt: skip
     xs = [place[0] for place in places.values()]
     room = max(0.8, 0.06 * (max(xs) - min(xs)))
-    layers = sorted({head.layer for head in whole.heads})
+    layers = [row_title(row[0]) for row in rows_of(whole)[:-1]]
     figure.update_layout(
         xaxis={"range": [min(xs) - room, max(xs) + room], "visible": False},
         yaxis={"range": [-0.6, len(layers) + 0.6], "tickvals": list(range(len(layers))),
-               "ticktext": [f"layer {layer}" for layer in layers]},
+               "ticktext": layers},
         margin={"l": 70, "r": 16, "t": 40, "b": 56}, hoverdistance=16,
         legend={"yref": "container", "y": 0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
     )  # fmt: skip

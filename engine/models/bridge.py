@@ -42,6 +42,11 @@ def hook_name(layer: int, point: str) -> str:
     return f"blocks.{layer}.attn.hook_{point}"
 
 
+def mlp_name(layer: int, point: str) -> str:
+    """Full name of an MLP's hook point: ``in`` is its normed input, ``out`` what it adds to the stream."""
+    return f"blocks.{layer}.mlp.hook_in" if point == "in" else f"blocks.{layer}.hook_mlp_out"
+
+
 def written_name(layer: int) -> str:
     """Full name of the hook point behind a layer's output projection."""
     return f"blocks.{layer}.attn.o.hook_out"

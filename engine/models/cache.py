@@ -35,6 +35,7 @@ def unwritable(folder: Path, error: Exception) -> HeadlightError:
     """The error for a cache that cannot take what should be kept there."""
     reason = getattr(error, "strerror", None) or error
     return HeadlightError(
-        f"The cache folder {folder} cannot be written: {reason}. Headlight keeps prepared models there. "
+        f"The cache folder {folder} cannot be written: {reason}. Headlight keeps prepared models, "
+        "rows of your own and the trials of automatic settings there. "
         f"Free or unlock it, or set the environment variable {CACHE_VARIABLE} to another folder."
     )

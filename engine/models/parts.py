@@ -99,6 +99,17 @@ class Rotary:
 
 
 @dataclass(frozen=True, eq=False)
+class FeedForward:
+    """An MLP: ``hidden`` maps the normed stream ``... d_model`` to what the down projection reads, ``... channel``."""
+
+    hidden: Callable[[Tensor], Tensor]
+    down: Linear
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.down(self.hidden(x))
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One block. ``mlp`` maps the normed stream ``... d_model`` to its output ``... d_model``."""
 
@@ -108,7 +119,7 @@ class Layer:
     v: Linear
     o: Linear
     norm_mlp: Norm
-    mlp: Callable[[Tensor], Tensor]
+    mlp: FeedForward
     mlp_parameters: int
     scale: float  # of the attention scores
     d_head: int
@@ -175,9 +186,31 @@ class Layer:
     def output(self, resid: Tensor, attn_out: Tensor) -> Tensor:
         """The stream out of the block, for the stream into it and its ``attention_output``."""
         home, resid, attn_out = resid.device, resid.to(self.device), attn_out.to(self.device)
-        resid_mid = resid + (attn_out if self.norm_after_attn is None else self.norm_after_attn(attn_out))
-        mlp_out = self.mlp(self.norm_mlp(resid if self.parallel else resid_mid))
-        return (resid_mid + (mlp_out if self.norm_after_mlp is None else self.norm_after_mlp(mlp_out))).to(home)
+        resid_mid = resid + self.attention_written(attn_out)
+        return (resid_mid + self.mlp_written(resid if self.parallel else resid_mid)).to(home)
+
+    def attention_written(self, attn_out: Tensor) -> Tensor:
+        """What attention adds to the stream: its ``attention_output``, under the norm after it."""
+        if self.norm_after_attn is None:
+            return attn_out
+        return self.norm_after_attn(attn_out.to(self.device)).to(attn_out.device)
+
+    def mlp_reads(self, resid: Tensor, attn_out: Tensor) -> Tensor:
+        """The stream the MLP reads, before its norm: ``resid`` alone in a parallel block."""
+        return resid if self.parallel else resid + self.attention_written(attn_out)
+
+    def mlp_written(self, read: Tensor) -> Tensor:
+        """What the MLP adds to the stream, for the stream it reads (``mlp_reads``), ``... d_model`` each."""
+        return self.mlp_written_of(self.mlp_hidden(read))
+
+    def mlp_hidden(self, read: Tensor) -> Tensor:
+        """The input of the down projection, ``... channel``, for the stream the MLP reads."""
+        return self.mlp.hidden(self.norm_mlp(read.to(self.device))).to(read.device)
+
+    def mlp_written_of(self, hidden: Tensor) -> Tensor:
+        """``mlp_written`` from the input of the down projection on."""
+        out = self.mlp.down(hidden.to(self.device))
+        return (out if self.norm_after_mlp is None else self.norm_after_mlp(out)).to(hidden.device)
 
     def _by_head(self, letter: str, projection: Linear, normed: Tensor, first: int) -> Tensor:
         """A projection's output by head, ready for attention: ``... pos head d_head``."""

@@ -32,8 +32,8 @@ class PairedPatching(PathPatching):
         """Zero for every head and pair: ``[layer head pair]``."""
         return super().nothing()[..., None].repeat(1, 1, len(self.activations.prompts))
 
-    def in_units_of_f(self, change: Tensor, layer: int) -> Tensor:
-        """Shares of f of changes by pair, ``[layer head pair]``; NaN for senders not below ``layer``."""
-        measured = ~super().in_units_of_f(change.sum(dim=-1), layer).isnan()
+    def in_units_of_f(self, change: Tensor, depth: float) -> Tensor:
+        """Shares of f of changes by pair, ``[layer head pair]``; NaN for senders not below ``depth``."""
+        measured = ~super().in_units_of_f(change.sum(dim=-1), depth).isnan()
         unit = self.activations.clean - self.activations.corrupted
         return (change / unit).where(measured[..., None], float("nan"))

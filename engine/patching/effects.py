@@ -18,13 +18,13 @@ from torch import Tensor
 from engine.activations import Activations, BatchActivations, read_metric
 from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
-from engine.heads import Head
 from engine.memory import MemoryPlan, plan_memory
 from engine.metrics import effect, is_nothing
 from engine.models.model import Model
+from engine.nodes import Node, depth_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
-from engine.patching.sweep import SenderSweep, Window, plan_sweeps
+from engine.patching.sweep import Streams, Window, plan_sweeps
 
 # Stages of the ledger. What path patching does in neither of the first two is pass 2: receivers, estimates, live
 # layers.
@@ -61,7 +61,7 @@ class PathPatching:
         self,
         model: Model,
         activations: Activations,
-        senders: Sequence[Head],
+        senders: Sequence[Node],
         ledger: Ledger,
         memory: MemoryPlan | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class PathPatching:
         self.model, self.activations, self.ledger = model, activations, ledger
         self.senders = tuple(sorted(senders))
         self.memory = memory or plan_memory(model, activations.prompts)
-        self._sweeps: list[SenderSweep] | None = None
+        self._sweeps: Sequence[Streams] | None = None
 
     def effects(self, receiver: Receiver, tick: Tick = lambda share: None) -> Tensor:
         """f ``[layer head]`` of every sender below one receiver; NaN where not measured."""
@@ -87,11 +87,11 @@ class PathPatching:
         if list(receivers) == [LOGITS]:
             with self.ledger.stage(LOGITS_STAGE):
                 return [Effects.exact(self._to_logits(tick))]
-        layer = layer_of(receivers)
-        everyone = torch.ones(self.model.n_layers, self.model.n_heads, dtype=torch.bool)
+        depth = self.depth(receivers)
+        everyone = torch.ones_like(self.nothing(), dtype=torch.bool)
         with self.ledger.stage(PASS_TWO):
             changes = self.changes(dict.fromkeys(receivers, everyone), tick)
-        return [Effects.exact(self.in_units_of_f(change, layer)) for change in changes.values()]
+        return [Effects.exact(self.in_units_of_f(change, depth)) for change in changes.values()]
 
     def changes(self, wanted: Mapping[Receiver, Tensor], tick: Tick = lambda share: None) -> dict[Receiver, Tensor]:
         """Patched minus clean metric, summed over pairs: ``[layer head]`` by receiver, 0 where not wanted.
@@ -112,38 +112,44 @@ class PathPatching:
             queue.run()
         return totals
 
-    def sweeps(self) -> list[SenderSweep]:
+    def sweeps(self) -> Sequence[Streams]:
         """The shared sweep, in chunks; planned at first use."""
         if self._sweeps is None:
-            items = self.activations.batches
-            windows = [Window(item.first) for item in items]
-            self._sweeps = plan_sweeps(
-                self.model.parts, items, self.senders, windows, self.memory, self.ledger
-            )
+            windows = [Window(item.first) for item in self.activations.batches]
+            self._sweeps = self._planned(windows, self.memory)
         return self._sweeps
 
-    def stream(self, sweep: SenderSweep, layer: int) -> Tensor:
-        """The stream into ``layer`` of one chunk of the shared sweep: ``[sender batch pos d_model]``."""
+    def stream(self, sweep: Streams, depth: float) -> Tensor:
+        """The stream into a layer (its ``depth``) of one chunk of the shared sweep: ``[sender batch pos d_model]``."""
         with self.ledger.stage(SENDER_SWEEP):
-            return sweep.stream_into(layer)
+            return sweep.stream_into(depth)
+
+    def depth(self, receivers: Sequence[Receiver]) -> float:
+        """The depth at which these receivers read (engine/nodes.py): senders lie below it."""
+        return layer_of(receivers)
+
+    def _planned(self, windows: Sequence[Window], memory: MemoryPlan) -> Sequence[Streams]:
+        """Streams of all senders, in chunks."""
+        items = self.activations.batches
+        return plan_sweeps(self.model.parts, items, self.senders, windows, memory, self.ledger)
 
     def nothing(self) -> Tensor:
         """Zero for every head: ``[layer head]``."""
         return torch.zeros(self.model.n_layers, self.model.n_heads, dtype=torch.float64)
 
-    def in_units_of_f(self, change: Tensor, layer: int) -> Tensor:
-        """f of a summed change of the metric, for senders below ``layer``; NaN elsewhere: ``[layer head]``."""
+    def in_units_of_f(self, change: Tensor, depth: float) -> Tensor:
+        """f of a summed change of the metric, for senders below ``depth``; NaN elsewhere: ``[layer head]``."""
         activations = self.activations
         mean = change / len(activations.prompts)
         f = effect(activations.clean + mean, activations.clean, activations.corrupted)
         measured = torch.zeros_like(f, dtype=torch.bool)
         for sender in self.senders:
-            measured[sender.layer, sender.index] = sender.layer < layer
+            measured[sender.layer, sender.index] = depth_of(sender) < depth
         return f.where(measured, float("nan")).float()
 
     def _patched(
-        self, sweep: SenderSweep, layer: int, wanted: Mapping[Receiver, Tensor]
-    ) -> Iterator[tuple[Receiver, list[Head], Tensor]]:
+        self, sweep: Streams, layer: int, wanted: Mapping[Receiver, Tensor]
+    ) -> Iterator[tuple[Receiver, list[Node], Tensor]]:
         """For each receiver: its wanted senders of this chunk, and what attention writes under their patches."""
         below = sweep.below(layer)
         chosen = {r: [i for i, s in enumerate(below) if mask[s.layer, s.index]] for r, mask in wanted.items()}
@@ -163,10 +169,10 @@ class PathPatching:
                 yield receiver, [below[row] for row in rows], attn_out
 
     def _to_logits(self, tick: Tick) -> Tensor:
-        parts, items = self.model.parts, self.activations.batches
-        windows = [Window(item.batch.clean.shape[1] - 1) for item in items]
+        parts = self.model.parts
+        windows = [Window(item.batch.clean.shape[1] - 1) for item in self.activations.batches]
         # Each chunk is carried straight to the top: nothing needs keeping on the way.
-        sweeps = plan_sweeps(parts, items, self.senders, windows, replace(self.memory, streams=0.0), self.ledger)
+        sweeps = self._planned(windows, replace(self.memory, streams=0.0))
         total = self.nothing()
         for done, sweep in enumerate(sweeps):
             resid = sweep.stream_into(self.model.n_layers)[:, :, -1]
@@ -186,10 +192,10 @@ class _ResumeQueue:
         self, patching: PathPatching, item: BatchActivations, layer: int, totals: Mapping[Receiver, Tensor]
     ) -> None:
         self._patching, self._item, self._layer, self._totals = patching, item, layer, totals
-        self._waiting: list[tuple[Receiver, list[Head], Tensor]] = []
+        self._waiting: list[tuple[Receiver, list[Node], Tensor]] = []
         self._window = Window(0)
 
-    def put(self, receiver: Receiver, senders: list[Head], attn_out: Tensor, window: Window) -> None:
+    def put(self, receiver: Receiver, senders: list[Node], attn_out: Tensor, window: Window) -> None:
         """``attn_out [sender batch pos d_model]`` of the receiver's layer."""
         rows = sum(waiting[..., 0].numel() for _, _, waiting in self._waiting)
         if rows and rows + attn_out[..., 0].numel() > self._patching.memory.rows:
@@ -213,7 +219,7 @@ class _ResumeQueue:
         self._waiting = []
 
 
-def add_change(total: Tensor, item: BatchActivations, senders: Sequence[Head], values: Tensor) -> None:
+def add_change(total: Tensor, item: BatchActivations, senders: Sequence[Node], values: Tensor) -> None:
     """Add the metric's change ``values [sender batch]`` - clean to ``total [layer head]``, or to each pair's own
     place of ``total [layer head pair]``."""
     layers = [sender.layer for sender in senders]
@@ -227,7 +233,7 @@ def add_change(total: Tensor, item: BatchActivations, senders: Sequence[Head], v
 
 
 def layer_of(receivers: Sequence[Receiver]) -> int:
-    """The layer that heads' inputs share; raises ValueError if they do not."""
+    """The layer that inputs of heads or MLPs share; raises ValueError if they do not."""
     layers = {None if receiver.head is None else receiver.head.layer for receiver in receivers}
     if len(layers) != 1 or None in layers:
         raise ValueError(f"Expected inputs of heads of one layer, got {', '.join(map(str, receivers)) or 'none'}")

@@ -1,4 +1,5 @@
 """How the metric answers to each head's z: one backward pass for all heads and positions (SPEED item 7).
+Where MLPs are nodes, the same pass says how it answers to the stream out of each layer.
 
 1. At the clean prompts: a run with nothing frozen, as in pass 2 of path patching, so that a product with a change of
    z is that change's first-order effect.
@@ -22,11 +23,26 @@ def z_gradients(parts: Parts, item: BatchActivations, max_rows: int, ledger: Led
 
     ``max_rows`` (pair x position) are run at once. ``share`` of the way from the corrupted embeddings to the clean.
     """
+    return _chunked(parts, item, max_rows, ledger, share, streams=False)[0]
+
+
+def node_gradients(parts: Parts, item: BatchActivations, max_rows: int, ledger: Ledger) -> tuple[Tensor, Tensor]:
+    """``z_gradients``, and d metric / d stream out of each layer, ``[layer batch pos d_model]``.
+
+    The second is also the gradient of what the layer's MLP writes, which is added last.
+    """
+    z, streams = _chunked(parts, item, max_rows, ledger, 1.0, streams=True)
+    return z, streams
+
+
+def _chunked(
+    parts: Parts, item: BatchActivations, max_rows: int, ledger: Ledger, share: float, streams: bool
+) -> list[Tensor]:
     count, length = item.batch.clean.shape
     size = max(1, max_rows // length)
-    chunks = [_gradients(parts, item, slice(first, first + size), share) for first in range(0, count, size)]
+    chunks = [_gradients(parts, item, slice(first, first + size), share, streams) for first in range(0, count, size)]
     ledger.add(gradient_flops(parts, count, length, read_count(parts, item)))
-    return torch.cat(chunks, dim=1)
+    return [torch.cat(values, dim=1) for values in zip(*chunks, strict=True)]
 
 
 def path_shares(steps: int) -> list[float]:
@@ -35,15 +51,19 @@ def path_shares(steps: int) -> list[float]:
 
 
 @torch.enable_grad()
-def _gradients(parts: Parts, item: BatchActivations, pairs: slice, share: float) -> Tensor:
+def _gradients(parts: Parts, item: BatchActivations, pairs: slice, share: float, streams: bool) -> list[Tensor]:
     resid = _embedded(parts, item, pairs, share).requires_grad_()
     zs: list[Tensor] = []
+    outs: list[Tensor] = []
     for layer in parts.layers:
         normed = layer.norm_attn(resid)
         zs.append(layer.attend(layer.queries(normed, 0), layer.keys(normed, 0), layer.values(normed)))
         resid = layer.output(resid, layer.attention_output(zs[-1]))
+        outs.append(resid)
     metric = read_metric(parts, item.readout.of_pairs(pairs), resid[:, -1])
-    return torch.stack(torch.autograd.grad(metric.sum(), zs))
+    found = torch.autograd.grad(metric.sum(), [*zs, *outs] if streams else zs)
+    kinds = (found[: len(zs)], found[len(zs) :])
+    return [torch.stack(values) for values in kinds if values]
 
 
 def _embedded(parts: Parts, item: BatchActivations, pairs: slice, share: float) -> Tensor:

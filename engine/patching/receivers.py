@@ -81,20 +81,28 @@ def resume(
     ``resid [batch pos d_model]`` is the stream into that layer, ``attn_out [sender batch pos d_model]``
     what its attention writes.
     """
-    last = len(parts.layers) - 1
-    while True:
-        layer = parts.layers[index]
-        if index == last:
-            resid, attn_out = resid[..., -1:, :], attn_out[..., -1:, :]
-        ledger.add(block_flops(layer, resid, attn_out))
-        resid = layer.output(resid, attn_out)
-        if index == last:
-            break
-        index += 1
-        attn_out = _attention(parts, item, window, index, resid, ledger)
+    return resume_after(parts, item, window, index, _through(parts, index, resid, attn_out, ledger), ledger)
+
+
+def resume_after(
+    parts: Parts, item: BatchActivations, window: Window, index: int, resid: Tensor, ledger: Ledger
+) -> Tensor:
+    """Metric ``[sender batch]`` of the live model above layer ``index``, whose patched stream ``[sender batch pos
+    d_model]`` comes out as ``resid``."""
+    for above in range(index + 1, len(parts.layers)):
+        attn_out = _attention(parts, item, window, above, resid, ledger)
+        resid = _through(parts, above, resid, attn_out, ledger)
     tokens = parts.unembedding.weight.shape[0] if item.readout.tokens is None else len(item.readout.tokens)
     ledger.add(unembed_flops(parts, resid[..., 0].numel(), tokens))
     return read_metric(parts, item.readout, resid[..., -1, :])
+
+
+def _through(parts: Parts, index: int, resid: Tensor, attn_out: Tensor, ledger: Ledger) -> Tensor:
+    """The stream out of layer ``index``; of the last layer at the end position only."""
+    if index == len(parts.layers) - 1:
+        resid, attn_out = resid[..., -1:, :], attn_out[..., -1:, :]
+    ledger.add(block_flops(parts.layers[index], resid, attn_out))
+    return parts.layers[index].output(resid, attn_out)
 
 
 def _attention(
@@ -114,6 +122,6 @@ def _attention(
 
 
 def _head_of(receiver: Receiver) -> Head:
-    if receiver.head is None:
-        raise ValueError("The logits have no attention head; use the end-position sweep")
+    if not isinstance(receiver.head, Head):
+        raise ValueError(f"Expected a head's q, k or v, got {receiver}")
     return receiver.head

@@ -117,7 +117,7 @@ class _Frozen:
         index = receiver.head.index
         if recorded[point].shape[-2] != self.model.n_heads:  # a grouped model's k and v
             index //= self.model.group
-        return self._read([(point, _replace_head(recorded[point], index))])
+        return self._read([(point, replacing_head(recorded[point], index))])
 
     def _freeze(self, sender: Head) -> list[Hook]:
         """Hooks that set every z to clean and the sender's to corrupted."""
@@ -134,7 +134,9 @@ class _Frozen:
         return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks))
 
 
-def _replace_head(new: Tensor, index: int) -> Callable[..., Tensor]:
+def replacing_head(new: Tensor, index: int) -> Callable[..., Tensor]:
+    """A hook that puts head ``index`` of ``new [... head d_head]`` in its place."""
+
     def hook(value: Tensor, hook: Any) -> Tensor:
         patched = value.clone()
         patched[..., index, :] = new[..., index, :]

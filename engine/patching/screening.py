@@ -23,7 +23,7 @@ from engine.patching.effects import PASS_TWO, Decides, Effects, PathPatching, Ti
 from engine.patching.gradients import z_gradients
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_z
-from engine.patching.sweep import SenderSweep
+from engine.patching.sweep import Streams
 
 # A receiver's share of the time goes to its estimates first; the rest to what is recomputed.
 ESTIMATE_SHARE = 0.5
@@ -53,6 +53,10 @@ class ScreenedPatching:
         """What was estimated and recomputed so far."""
         return Screening(self._estimated, self._recomputed, self._largest)
 
+    def depth(self, receivers: Sequence[Receiver]) -> float:
+        """The depth at which these receivers read: senders lie below it."""
+        return self._exact.depth(receivers)
+
     def again(self) -> ScreenedPatching:
         """The same streams and gradients with nothing counted yet, for another walk."""
         return ScreenedPatching(self._exact, self._gradients)
@@ -74,15 +78,15 @@ class ScreenedPatching:
             return self._screen(receivers, decides, tick)
 
     def _screen(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
-        layer = layer_of(receivers)
-        changes = self._estimates(receivers, layer, lambda share: tick(share * ESTIMATE_SHARE))
-        effects = {r: self._exact.in_units_of_f(change, layer) for r, change in changes.items()}
+        depth = self._exact.depth(receivers)
+        changes = self._estimates(receivers, layer_of(receivers), lambda share: tick(share * ESTIMATE_SHARE))
+        effects = {r: self._exact.in_units_of_f(change, depth) for r, change in changes.items()}
         estimated = {r: ~f.isnan() for r, f in effects.items()}
         self._estimated += sum(int(mask.sum()) for mask in estimated.values())
         while wanted := _undecided(effects, estimated, decides):
             exact = self._exact.changes(wanted, lambda share: tick(ESTIMATE_SHARE + share * (1 - ESTIMATE_SHARE)))
             for receiver, mask in wanted.items():
-                self._mend(effects[receiver], self._exact.in_units_of_f(exact[receiver], layer), mask)
+                self._mend(effects[receiver], self._exact.in_units_of_f(exact[receiver], depth), mask)
                 estimated[receiver] &= ~mask
         tick(1.0)
         return [Effects(effects[r], estimated[r]) for r in receivers]
@@ -111,7 +115,7 @@ class ScreenedPatching:
         return totals
 
     def _estimate(
-        self, sweep: SenderSweep, receiver: Receiver, layer: int, normed: Tensor, gradient: Tensor
+        self, sweep: Streams, receiver: Receiver, layer: int, normed: Tensor, gradient: Tensor
     ) -> Tensor:
         """``[sender]``, summed over pairs."""
         item, window = sweep.item, sweep.window

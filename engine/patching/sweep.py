@@ -15,15 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
 from engine.cost import Ledger, block_flops, output_flops
-from engine.heads import Head
 from engine.memory import MemoryPlan
 from engine.models.parts import Layer, Parts
+from engine.nodes import Node, mlps_among
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,25 @@ class Window:
         return x[:, self.first :]
 
 
+class Streams(Protocol):
+    """One chunk of senders through one batch: the streams their patches make."""
+
+    @property
+    def item(self) -> BatchActivations: ...
+    @property
+    def senders(self) -> tuple[Node, ...]: ...
+    @property
+    def window(self) -> Window: ...
+
+    def below(self, depth: float) -> tuple[Node, ...]:
+        """The senders whose patch has entered the stream at ``depth`` (engine/nodes.py)."""
+        ...
+
+    def stream_into(self, depth: float) -> Tensor:
+        """``[sender batch pos d_model]`` for ``below(depth)``."""
+        ...
+
+
 class SenderSweep:
     """The streams of one chunk of senders through one batch.
 
@@ -44,7 +64,7 @@ class SenderSweep:
     """
 
     def __init__(
-        self, parts: Parts, item: BatchActivations, senders: Sequence[Head], window: Window, stride: int, ledger: Ledger
+        self, parts: Parts, item: BatchActivations, senders: Sequence[Node], window: Window, stride: int, ledger: Ledger
     ) -> None:
         """``senders`` sorted by layer, so that those below any layer are a prefix."""
         self.item, self.senders, self.window = item, tuple(senders), window
@@ -52,12 +72,13 @@ class SenderSweep:
         clean = window.of(item.clean.resid_pre[0])
         self._kept: dict[int, Tensor] = {0: clean.new_empty(0, *clean.shape)}
 
-    def below(self, layer: int) -> tuple[Head, ...]:
-        """The senders whose patch has entered the stream into ``layer``."""
-        return tuple(sender for sender in self.senders if sender.layer < layer)
+    def below(self, depth: float) -> tuple[Node, ...]:
+        """The senders whose patch has entered the stream into the layer ``depth``."""
+        return tuple(sender for sender in self.senders if sender.layer < depth)
 
-    def stream_into(self, layer: int) -> Tensor:
-        """``[sender batch pos d_model]`` for ``below(layer)``; ``layer`` = n_layers is the final stream."""
+    def stream_into(self, depth: float) -> Tensor:
+        """``[sender batch pos d_model]`` for ``below(depth)``, a whole layer; n_layers is the final stream."""
+        layer = int(depth)
         start = max(kept for kept in self._kept if kept <= layer)
         stream = self._kept[start]
         for index in range(start, layer):
@@ -98,12 +119,14 @@ class SenderSweep:
 def plan_sweeps(
     parts: Parts,
     items: Sequence[BatchActivations],
-    senders: Sequence[Head],
+    senders: Sequence[Node],
     windows: Sequence[Window],
     memory: MemoryPlan,
     ledger: Ledger,
 ) -> list[SenderSweep]:
     """Chunks of at most ``memory.rows`` for every batch, all with the smallest stride whose streams fit."""
+    if mlps_among(senders):
+        raise ValueError("Expected heads as senders: where MLPs are part of the path, they send nothing of their own")
     senders = sorted(senders)
     stride = _stride(parts, items, senders, windows, memory.streams)
     sweeps = []
@@ -120,7 +143,7 @@ def plan_sweeps(
 def _stride(
     parts: Parts,
     items: Sequence[BatchActivations],
-    senders: Sequence[Head],
+    senders: Sequence[Node],
     windows: Sequence[Window],
     budget_bytes: float,
 ) -> int:
@@ -132,7 +155,7 @@ def _stride(
 
 
 def stream_bytes(
-    n_layers: int, items: Sequence[BatchActivations], senders: Sequence[Head], windows: Sequence[Window], stride: int
+    n_layers: int, items: Sequence[BatchActivations], senders: Sequence[Node], windows: Sequence[Window], stride: int
 ) -> int:
     """Most that streams kept every ``stride`` layers take: those of the senders below each of these layers."""
     per_sender = sum(

@@ -29,8 +29,12 @@ def flap_scores(z: Sequence[Tensor], w_o: Tensor, n_heads: int) -> Tensor:
     w_o  output projection [d_model channel]
     """
     check_shapes(z, w_o, n_heads)
-    weight = exactly(w_o).square().sum(dim=0)
-    return head_means((_fluctuation(z) * weight).square(), n_heads)
+    return head_means(flap_channels(z, w_o), n_heads)
+
+
+def flap_channels(z: Sequence[Tensor], w_o: Tensor) -> Tensor:
+    """s_j of each input channel of ``w_o [d_model channel]``: ``[channel]``; arguments as for flap_scores."""
+    return (_fluctuation(z) * exactly(w_o).square().sum(dim=0)).square()
 
 
 def _fluctuation(z: Sequence[Tensor]) -> Tensor:

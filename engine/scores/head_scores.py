@@ -68,10 +68,15 @@ class HeadScores:
             return keep_mask(self.flap, own) | keep_mask(self.contrastive_flap, sparsity)
         return keep_mask(self.of(score), sparsity)
 
-    def drops(self, score: Score) -> Tensor:
-        """The first sparsity whose mask no longer keeps a head, ``[layer head]``; 1 is none."""
+    def drops(self, score: Score, flap_sparsity: float | None = None) -> Tensor:
+        """The first sparsity whose mask no longer keeps a head, ``[layer head]``; 1 is none.
+
+        ``flap_sparsity``: FLAP's own share of a merged mask, whose heads no other sparsity drops.
+        """
         if score is Score.MERGED:  # the union keeps a head as long as either FLAP does
-            return torch.maximum(drop_sparsity(self.flap), drop_sparsity(self.contrastive_flap))
+            fixed = flap_sparsity is not None
+            flap = keep_mask(self.flap, flap_sparsity).float() if fixed else drop_sparsity(self.flap)
+            return torch.maximum(flap, drop_sparsity(self.contrastive_flap))
         return drop_sparsity(self.of(score))
 
     def _names(self) -> str:

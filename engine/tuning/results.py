@@ -100,7 +100,7 @@ class Tuning:
 
     ``wanted`` trials were asked for; fewer are here if it was stopped (``complete`` False), and then the one taken
     may still rest on estimates. ``kept`` of them came from an earlier sitting. ``cost`` is all that trials took,
-    earlier sittings too. ``n`` held-out pairs.
+    earlier sittings too, and before it what scores took that cost a backward pass. ``n`` held-out pairs.
     """
 
     trials: tuple[Trial, ...]

@@ -1,8 +1,8 @@
 """The kept study: Optuna samples from it, and it is on disk before a trial counts.
 
-1. One journal file a study in the cache folder, named by all that its numbers depend on: model, prompts, how effects
-   are measured, search space. Every write is one appended line; a line cut off by a crash is taken away when it is
-   next opened, and a trial that was under way then is marked as failed and sampled again.
+1. One journal file a study in the cache folder (engine/tuning/place.py). Every write is one appended line; a line
+   cut off by a crash is taken away when it is next opened, and a trial that was under way then is marked as failed
+   and sampled again.
 2. Each trial is sampled by a sampler of its own, seeded by the study's seed and by how many trials are finished. So a
    study that was stopped anywhere and continued is the one that would have run in one go.
 3. While it is open it is locked: two processes never write one study.
@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,32 +28,15 @@ from optuna.trial import TrialState
 
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.models.cache import cache_root, unwritable, writable_cache
-from engine.prepare import Prepared
+from engine.models.cache import unwritable, writable_cache
 from engine.settings import Settings
+from engine.tuning.place import SUBFOLDER, study_path
 from engine.tuning.results import Outcome, Trial
-from engine.tuning.space import VERSION, Space
+from engine.tuning.space import Space
 
-SUBFOLDER = "tuning"
 STARTUP = 10  # trials at random before there is something to learn from
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 DIRECTIONS = ("minimize", "maximize")  # heads, faithfulness
-
-
-def study_name(prepared: Prepared, settings: Settings, space: Space) -> str:
-    """24 hex digits of everything that a trial's numbers depend on."""
-    prompts = prepared.prompts
-    pairs = [[p.clean_tokens, p.corrupted_tokens, p.answer_tokens, p.distractor_tokens] for p in prompts.pairs]
-    parts = [
-        VERSION, prepared.model.name, prepared.model.fingerprint, settings.task, settings.pairs, settings.seed,
-        settings.prepend_bos, prompts.metric.value, settings.mode.value, repr(space), pairs,
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-
-
-def study_path(name: str) -> Path:
-    """Where a study is kept, whether or not it is there."""
-    return cache_root() / SUBFOLDER / f"{name}.jsonl"
 
 
 @contextmanager

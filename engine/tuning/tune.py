@@ -23,16 +23,19 @@ from dataclasses import replace
 from torch import Tensor
 
 from engine.ablation import Ablation
+from engine.attribution import with_score
 from engine.cost import CostRow, pass_flops
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import heads_of
 from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
-from engine.settings import Method, Settings
+from engine.scores.kinds import Source
+from engine.settings import Algorithm, Method, Settings
 from engine.tuning.bench import STAGE, Bench, seeds_of
+from engine.tuning.place import study_name
 from engine.tuning.results import Outcome, Trial, Tuning, choose
 from engine.tuning.space import Space
-from engine.tuning.study import Study, opened, study_name
+from engine.tuning.study import Study, opened
 
 DEFAULT_TRIALS = 40
 MOST_TRIALS = 1000
@@ -56,9 +59,17 @@ def tune(
     """
     check_tuned(settings, trials)
     watcher, space = watcher or Watcher(), space or Space()
+    prepared = with_scores(prepared, space, watcher)
     bench = Bench(prepared, settings, space.widest(prepared.scores), watcher)
     with opened(study_name(prepared, settings, space), settings, space) as study:
-        return _Sitting(bench, study, settings, watcher, trials).tune()
+        return _Sitting(bench, study, settings, space, watcher, trials).tune()
+
+
+def with_scores(prepared: Prepared, space: Space, watcher: Watcher) -> Prepared:
+    """``prepared`` with all scores of the space, measured now where they are not there; raises Cancelled."""
+    for score in space.scores:
+        prepared = with_score(prepared, score, watcher)
+    return prepared
 
 
 def check_tuned(settings: Settings, trials: int) -> None:
@@ -68,6 +79,13 @@ def check_tuned(settings: Settings, trials: int) -> None:
             "Expected settings of APP, got dense ones: automatic settings choose a keep mask, and a dense search has "
             "none. Take the method app."
         )
+    if settings.algorithm is not Algorithm.PATH_PATCHING:
+        raise HeadlightError(
+            f"Expected path patching, got {settings.algorithm.value}: automatic settings choose the thresholds that "
+            "only path patching has. Take the algorithm path_patching."
+        )
+    if settings.mlps:
+        raise HeadlightError("Automatic settings choose among heads. Leave MLPs as nodes out.")
     if not 1 <= trials <= MOST_TRIALS:
         raise HeadlightError(f"Expected 1 to {MOST_TRIALS:,} trials, got {trials:,}. Ask for {DEFAULT_TRIALS}.")
 
@@ -81,8 +99,10 @@ def hopeless(mask_faithfulness: float, earlier: Sequence[Trial]) -> bool:
 class _Sitting:
     """One call of ``tune``."""
 
-    def __init__(self, bench: Bench, study: Study, settings: Settings, watcher: Watcher, wanted: int) -> None:
-        self._bench, self._study, self._settings = bench, study, settings
+    def __init__(
+        self, bench: Bench, study: Study, settings: Settings, space: Space, watcher: Watcher, wanted: int
+    ) -> None:
+        self._bench, self._study, self._settings, self._space = bench, study, settings, space
         self._watcher, self._wanted = watcher, wanted
         self._trials = list(study.trials[:wanted])
         self._kept = len(self._trials)
@@ -162,8 +182,15 @@ class _Sitting:
         return Tuning(
             trials=tuple(trials), front=front, chosen=chosen, reason=reason,
             seeds=seeds_of(prepared, self._settings), n=len(prepared.prompts), ablation=Ablation.MEAN,
-            wanted=self._wanted, kept=min(self._kept, len(trials)), complete=complete, cost=(cost,),
+            wanted=self._wanted, kept=min(self._kept, len(trials)), complete=complete,
+            cost=(*scores_cost(prepared, self._space), cost),
         )  # fmt: skip
+
+
+def scores_cost(prepared: Prepared, space: Space) -> tuple[CostRow, ...]:
+    """What scores of the space took that the first runs alone do not give."""
+    sources = {score.source for score in space.scores} - {Source.RUNS}
+    return tuple(row for row in prepared.cost if row.stage in sources)
 
 
 class _TrialWatcher(Preliminary):

@@ -19,7 +19,7 @@ from pages.shared.work import result_of
 LEAD = (
     "Every head and edge that was found. Layers go upward, the logits are on top. An edge says that the sender’s "
     "output matters to the receiver’s query, key or value; its width is the size of the "
-    f"{term('effect')}. MLPs are part of every path and not drawn."
+    f"{term('effect')}. Unless they are nodes, MLPs are part of every path and not drawn."
 )
 
 

@@ -104,7 +104,7 @@ def _edge(circuit: Circuit, view: View) -> None:
     edges.receipt(view.edge)
     with st.container(horizontal=True, gap="small"):
         for end in (edge.sender, edge.receiver):
-            if end is not None:
+            if isinstance(end, Head):
                 st.button(f"Head {end}", key=f"end_{end}", on_click=state.change, kwargs={"head": str(end)})
 
 

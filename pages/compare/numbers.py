@@ -21,8 +21,9 @@ from pages.shared.glossary import term
 Read = Callable[[RunSummary], float | None]
 SETTING_NAMES = {
     "model": "model", "task": "task", "pairs": "prompt pairs", "seed": "seed", "method": "method",
-    "sparsity": "sparsity of the mask", "union": "union of masks", "score": "score of the mask", "mode": "effects",
-    "algorithm": "algorithm", "top_edges": "edges taken (EAP)", "tolerance": "tolerance (ACDC)",
+    "sparsity": "sparsity of the mask", "flap_sparsity": "FLAP’s own sparsity", "union": "union of masks",
+    "score": "score of the mask", "mode": "effects", "algorithm": "algorithm", "top_edges": "edges taken (EAP)",
+    "tolerance": "tolerance (ACDC)",
     "threshold_scale": "scale s",
     "min_effect": "smallest effect", "grid": "grid of thresholds", "metric": "metric", "prepend_bos": "BOS token",
     "device": "device", "dtype": "number type", "memory_budget": "memory budget",

@@ -1,23 +1,37 @@
-"""Compare: two runs on one screen."""
+"""Compare: two runs on one screen, or all searches of one task in one table."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.compare import choice, heads, numbers, scores
+from pages.compare import choice, contest, heads, numbers, scores
 from pages.shared import background, frame, head_card, look, rooms, state
 from pages.shared.view import View, data_fields
 from pages.shared.work import result_of
 
 LEAD = (
     "Two runs side by side: another task, another model, other settings, or inside a pruned set of heads against among "
-    "all of them. What they share, what each has alone, and what each took."
+    "all of them. Or every search algorithm on one task, in one table."
 )
+PARTS = {"runs": "Two runs", "searches": "Search algorithms"}
 
 
 def show() -> None:
     view = state.current()
     frame.opening("Compare", LEAD)
+    state.show("comparing", view.comparing)
+    st.segmented_control(
+        "Compare", list(PARTS), format_func=PARTS.__getitem__, required=True, label_visibility="collapsed",
+        **state.bound("comparing"),
+    )  # fmt: skip
+    with st.container(key=f"compare_{view.comparing}"):
+        if view.comparing == "searches":
+            contest.show(view)
+        else:
+            _two_runs(view)
+
+
+def _two_runs(view: View) -> None:
     background.follow(view.settings())
     slots = [st.container() for _ in range(5)]
     with slots[0]:

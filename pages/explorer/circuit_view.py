@@ -15,15 +15,15 @@ from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.record import discovery_json, dumps
 from pages.explorer import grid_view
-from pages.shared import algorithm_words, circuit_facts, edges, look, rooms, state
+from pages.shared import algorithm_words, circuit_facts, edges, look, rooms, search_run, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import INPUTS, View
 
 LEAD = (
     "Layers upward, the logits on top. An edge says that the sender’s output matters to the receiver’s query, key or "
-    f"value. Its width is the size of the {term('effect')}; a dashed edge’s patch raises the metric. MLPs are part of "
-    "every path and not drawn."
+    f"value, or to an MLP. Its width is the size of the {term('effect')}; a dashed edge’s patch raises the metric. "
+    "Unless they are nodes, MLPs are part of every path and not drawn."
 )
 
 
@@ -32,10 +32,10 @@ def show(prepared: Prepared, view: View, found: Discovery | None) -> None:
     if found is None:
         look.empty("No circuit yet", "Start the search above; heads and edges appear while it runs.")
         return
-    if not found.circuit.heads and not found.complete:
+    if not found.circuit.nodes and not found.complete:
         look.empty("No circuit yet", "The search was cancelled before it had found a head.")
         return
-    if not found.circuit.heads:
+    if not found.circuit.nodes:
         look.empty("An empty circuit", "The search ended without an important head, so there is nothing to draw.")
         grid_view.show(found)
         return
@@ -59,7 +59,7 @@ def _graph(found: Discovery, view: View) -> Any:
     shown = [edge for edge in circuit.edges if abs(edge.effect) >= view.weakest and edge.input.value in view.inputs]
     look.note(f"{len(shown)} of {look.count(len(circuit.edges), 'edge')} shown. Click a head or an edge.")
     chart(
-        figure, "circuit", f"Graph of a circuit of {len(circuit.heads)} heads and {len(circuit.edges)} edges.",
+        figure, "circuit", f"Graph of a circuit of {search_run.size_words(circuit)}.",
         identity=found.settings, on_click=_clicked,
     )  # fmt: skip
     return figure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from engine.pipeline import Discovery, keep_of, likely_keep
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
-from pages.explorer import search_choices, stage_costs
+from pages.explorer import search_choices, stage_costs, tuning_view
 from pages.shared import background, look, search_run
 from pages.shared.glossary import term
 from pages.shared.view import View
@@ -32,11 +34,13 @@ LAST_PILOT = "headlight_last_pilot"
 def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | None) -> Discovery | None:
     """Draw the step; the result to show below (search_run.result)."""
     look.step(3, "Find the circuit", LEAD)
+    settings = replace(settings, mlps=settings.mlps and prepared.model.fast)
     job = background.search_job(settings)
     shot = job.snapshot() if job is not None else None
     live = shot is not None and shot.state.live
     keep = _candidates(prepared, settings, pruning)
     search_choices.show(prepared, view, pruning, live)
+    tuning_view.show(prepared, view)
     if job is not None and live:
         search_run.watch(job, settings)
         return None
@@ -49,7 +53,9 @@ def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | 
 
 
 def _candidates(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor | None:
-    """The heads the search may use, or None while that is not known."""
+    """The nodes the search may use, or None while that is not known."""
+    if settings.mlps and prepared.mlp_scores is None:
+        return None
     if settings.method is Method.APP and settings.sparsity is None and pruning is None:
         return None
     if not prepared.scores.has(settings.score):
@@ -66,14 +72,16 @@ def _offer(
         return  # the choices say why
     pilot = _look_ahead(prepared, settings, keep)
     estimate = estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, result_of(pilot))
-    if keep is None:
+    if settings.mlps and prepared.mlp_scores is None:
+        look.note("MLPs are scored when the search starts; the numbers here take all of them for candidates.")
+    elif keep is None:
         waits = (
             "The automatic choice waits for the performance curves; started now, the search begins when they are there."
             if settings.sparsity is None
             else "The ringed heads are known once their score is; started now, the search measures it first."
         )
         look.note(f"{waits} The numbers here are for {estimate.senders} heads.")
-    _estimate(estimate)
+    _estimate(estimate, "nodes" if settings.mlps else "heads")
     if shot is None or shot.result is None:  # else what was found says what it took
         stage_costs.show(estimate.likely, (*prepared.cost, *(pruning.cost if pruning else ())))
     if not prepared.baseline.capable:
@@ -103,7 +111,7 @@ def _await(job: Job) -> None:
     look.note("Rough numbers; a look ahead on three pairs is making them close.")
 
 
-def _estimate(estimate: Estimate) -> None:
+def _estimate(estimate: Estimate, candidates: str) -> None:
     search, most = estimate.search, estimate.most
     look.facts(
         [
@@ -119,7 +127,7 @@ def _estimate(estimate: Estimate) -> None:
                 "The plain way", f"≈ {estimate.reference_passes:,}", "passes",
                 "hooked forward passes for the search, without shortcuts",
             ),
-            look.Fact("Candidates", f"{estimate.senders}", "heads", "may send and receive"),
+            look.Fact("Candidates", f"{estimate.senders}", candidates, "may send and receive"),
         ]
     )  # fmt: skip
 

@@ -37,6 +37,9 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     look.step(2, "Which heads stand out?", LEAD)
     measured = curves.measure(settings)
     _controls(view, measured)
+    with st.container(key="own_flap"):
+        if view.own_flap_sparsity is not None:
+            _own_flap(view.own_flap_sparsity)
     score_recall.show()
     further_scores.progress(prepared, settings, view.mask_score)
     figure = _map(prepared, view, settings, measured)
@@ -50,7 +53,9 @@ def _map(prepared: Prepared, view: View, settings: Settings, measured: Curves) -
     if not prepared.scores.has(view.mask_score):
         look.empty("The map appears here", "As soon as the score is measured, with its slider and the curves.")
         return None
-    figure = drawn(_figure, prepared.scores, view.score, measured.pruning, measured.band, is_dark())
+    figure = drawn(
+        _figure, prepared.scores, view.score, view.own_flap_sparsity, measured.pruning, measured.band, is_dark()
+    )
     chart(
         figure,
         "scores",
@@ -84,6 +89,19 @@ def _controls(view: View, measured: Curves) -> None:
             )  # fmt: skip
 
 
+def _own_flap(sparsity: float) -> None:
+    """That FLAP's share of the union stands still, and the way back."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f"FLAP’s share of this union is kept at sparsity **{sparsity:.2f}**; the slider moves C-FLAP’s.",
+            width="content",
+        )
+        st.button(
+            "One sparsity for both", key="flap_together", icon=":material/undo:", on_click=state.change,
+            kwargs={"flap_sparsity": None},
+        )  # fmt: skip
+
+
 def _presets(view: View, measured: Curves) -> list[tuple[str, float, str]]:
     """(label, sparsity, reason) of the cliff points on the curve of the score shown."""
     if measured.pruning is None:
@@ -113,12 +131,14 @@ def _mark(prepared: Prepared, view: View) -> dict[str, int] | None:
     return {"x": head.index, "y": head.layer} if head is not None else None
 
 
-def _figure(scores: HeadScores, shown: str, pruning: Pruning | None, band: RandomBand | None, dark: bool) -> Figure:
+def _figure(
+    scores: HeadScores, shown: str, flap: float | None, pruning: Pruning | None, band: RandomBand | None, dark: bool
+) -> Figure:
     """The slider's place and the selected head are no part of it: chart.js moves both."""
     view = View(score=shown)
     return explorer_figure(
         score_views.shown_scores(scores, shown),
-        score_views.drops(scores, shown),
+        score_views.drops(scores, shown, flap),
         name=score_views.BAR_NAMES[shown],
         sweeps=list(pruning.sweeps.values()) if pruning else [],
         active=None if shown == "merged" else view.mask_score.value,

@@ -49,6 +49,15 @@ GRID_HELP = (
     "keeps 75 % of the performance with at most a quarter of all heads. Screened, the 16 are compared by estimates and "
     "the one taken is then searched exactly."
 )
+MLPS_HELP = (
+    "Otherwise MLPs are part of every path, recomputed under each patch. As nodes they send and receive like heads, "
+    "and a path runs through one only where its edges say so."
+)
+MLPS_WORDS = (
+    "Effects are other quantities than without MLPs as nodes: everything between sender and receiver stays frozen. "
+    "The circuit is verified with all other MLPs ablated too, a harder test."
+)
+HOOKED_MLPS_WORDS = "Not for this model: it runs through hooks, and its MLPs are not known."
 ADVANCED_WIDTH = 400  # pixels, less on a phone
 PARAMETER_WIDTH = 160
 GRID_WORDS = "The grid tries its own 16 pairs, so these two wait."
@@ -126,6 +135,7 @@ def _advanced(view: View, fast: bool) -> None:
     _mode(view, fast)
     if view.algorithm == Algorithm.PATH_PATCHING:
         _thresholds(view)
+        _mlps(view, fast)
 
 
 def _mode(view: View, fast: bool) -> None:
@@ -136,6 +146,15 @@ def _mode(view: View, fast: bool) -> None:
     )  # fmt: skip
     words = ACDC_MODE_WORDS if view.algorithm == Algorithm.ACDC else MODE_WORDS
     st.caption(words[view.mode] if fast else HOOKED_WORDS)
+
+
+def _mlps(view: View, fast: bool) -> None:
+    state.show("mlps", view.mlps and fast)
+    st.toggle("MLPs as nodes", help=MLPS_HELP, disabled=not fast, **state.bound("mlps"))
+    if not fast:
+        st.caption(HOOKED_MLPS_WORDS)
+    elif view.mlps:
+        st.caption(MLPS_WORDS)
 
 
 def _thresholds(view: View) -> None:
@@ -149,7 +168,7 @@ def _thresholds(view: View) -> None:
     )  # fmt: skip
     state.show("min_effect", view.min_effect)
     right.number_input(
-        "Smallest effect", 0.0, 1.0, step=0.005, format="%.3f", help=MIN_HELP, disabled=view.grid,
+        "Smallest effect", 0.0, 1.0, step=0.005, format="%g", help=MIN_HELP, disabled=view.grid,
         **state.bound("min_effect", read=float),
     )  # fmt: skip
     if view.grid:
@@ -163,7 +182,7 @@ def _among_title(prepared: Prepared, view: View, pruning: Pruning | None, name: 
     if name == "ringed":
         if not prepared.scores.has(view.mask_score):
             return "Ringed heads"
-        kept = int(prepared.scores.keep(view.mask_score, view.sparsity).sum())
+        kept = int(prepared.scores.keep(view.mask_score, view.sparsity, view.flap_sparsity).sum())
         return look.count(kept, "ringed head")
     title = "Your union" if view.union else "Automatic"
     return f"{title}: {look.count(pruning.taken(view.union or None).size, 'head')}" if pruning is not None else title

@@ -35,7 +35,8 @@ def show(prepared: Prepared, view: View, settings: Settings) -> None:
         look.empty("The map appears here", "As soon as the score is measured.")
         return
     if view.maps == "one":
-        figures = {view.score: drawn(_map, prepared.scores, view.score, view.sparsity, is_dark())}
+        own = view.own_flap_sparsity
+        figures = {view.score: drawn(_map, prepared.scores, view.score, view.sparsity, is_dark(), own)}
         _draw(prepared, view, *next(iter(figures.items())))
     else:
         figures = {name: drawn(_map, prepared.scores, name, view.sparsity, is_dark()) for name in PAIR}
@@ -80,9 +81,9 @@ def _kept_words(prepared: Prepared, view: View) -> str:
     )
 
 
-def _map(scores: HeadScores, name: str, sparsity: float, dark: bool) -> Figure:
+def _map(scores: HeadScores, name: str, sparsity: float, dark: bool, flap_sparsity: float | None = None) -> Figure:
     """The selected head is no part of it: chart.js moves that mark."""
-    kept = scores.keep(score_views.score_of(name), sparsity)
+    kept = scores.keep(score_views.score_of(name), sparsity, flap_sparsity)
     shown = score_views.shown_scores(scores, name)
     return heatmap_figure(shown, name=score_views.BAR_NAMES[name], dark=dark, kept=kept)
 

@@ -38,5 +38,5 @@ def all_effects(trail: Sequence[Station]) -> list[Row]:
 def sender_rows(station: Station) -> list[Row]:
     """One row a measured sender of a step, strongest first."""
     step = station.step
-    rows = effect_rows(step.effects, step.estimated, step.thresholds, step.important)
+    rows = effect_rows(step.effects, step.estimated, step.thresholds, step.important, step.mlps)
     return sorted(rows, key=lambda row: -abs(float(row["effect"] or 0.0)))

@@ -43,6 +43,11 @@ def show(walk: Walk, station: Station, on_head: Clicked, on_edge: Clicked) -> No
     _twin(walk, station)
 
 
+def _kind(station: Station) -> str:
+    """What is counted."""
+    return "node" if station.step.mlps else "head"
+
+
 def _selected(walk: Walk) -> Head | None:
     return state.selected_head(walk.whole.n_layers, walk.whole.n_heads)
 
@@ -50,7 +55,7 @@ def _selected(walk: Walk) -> Head | None:
 def _totals(walk: Walk, station: Station) -> None:
     """What there is at the end of this step, and what it had taken to get here."""
     facts = [
-        look.Fact("Circuit so far", f"{station.heads}", "head" if station.heads == 1 else "heads",
+        look.Fact("Circuit so far", f"{station.heads}", look.count(station.heads, _kind(station)).split()[-1],
                   _gain(len(station.new_heads))),
         look.Fact("Edges so far", f"{station.edges}", "", _gain(len(station.new_edges))),
         look.Fact("Paths so far", f"{station.exact + station.estimated:,}", "",
@@ -92,7 +97,7 @@ def _senders(walk: Walk, station: Station, head: Head | None, on_head: Clicked) 
     chart(
         drawn(
             effects_figure, step.effects, step.estimated, step.thresholds, step.important, dark=dark, most=MOST_BARS,
-            selected=head,
+            selected=head, mlps=step.mlps,
         ),
         "step_bars", "Bars of the strongest senders’ effects in the step named above, against their thresholds.",
         identity=walk.settings, on_click=on_head,
@@ -103,8 +108,8 @@ def _graph(walk: Walk, station: Station, head: Head | None, on_edge: Clicked) ->
     circuit = walk.circuit_at(station.number)
     st.markdown("##### The circuit as of this step")
     look.note(
-        f"{look.count(station.heads, 'head')} and {look.count(station.edges, 'edge')}; this step’s edges are bright. "
-        "Click a head for its card, an edge for the step that found it."
+        f"{look.count(station.heads, _kind(station))} and {look.count(station.edges, 'edge')}; this step’s edges are "
+        "bright. Click a head for its card, an edge for the step that found it."
     )
     figure = drawn(
         step_graph, circuit, station.new_edges, station.step.receivers, station.step.input, whole=walk.whole,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.heads import Head
+from engine.circuit import Input
+from engine.nodes import Node, mlps_among, nodes_of
 from engine.search import Thresholds
 from engine.settings import ATTRIBUTING, Algorithm, Settings
 from engine.trail import Outcome, Station
@@ -15,6 +16,7 @@ MEANINGS = {
     "logits": "The logits are the answer itself: a head found here writes towards it, past all other heads.",
     "q": "A query is what a head looks for: who feeds it decides where the head looks.",
     "k": "A key is what a head is found by: who feeds it decides where the head looks, from the other side.",
+    "mlp": "An MLP reworks what the stream holds: who feeds it decides what it has to work with.",
     "v": "A value is what a head hands on from where it looks: who feeds it decides what is handed on.",
 }
 MOST_NAMED = 6
@@ -37,6 +39,8 @@ def asked(station: Station) -> str:
     step = station.step
     if not step.receivers:
         return "who reaches the logits"
+    if step.input is Input.MLP:
+        return f"who feeds the MLP {step.receivers[0]}"
     heads, part = _names(step.receivers), PARTS[step.input.value]
     return f"who feeds the {part} that {heads} share" if step.shared else f"who feeds the {part} of {heads}"
 
@@ -45,7 +49,7 @@ def short(station: Station, settings: Settings) -> str:
     """One line for a list: ``3 · query of 9.6 · 2 of 12 stand out``."""
     step = station.step
     heads = " and ".join(map(str, step.receivers))
-    receiver = f"{PARTS[step.input.value]} of {heads}" if heads else "logits"
+    receiver = f"{PARTS[step.input.value]} of {heads}" if step.input.value in PARTS else heads or "logits"
     kept = len(step.important)
     one, several, none = VERBS[settings.algorithm]
     outcome = f"{kept} of {station.measured} {one if kept == 1 else several}" if kept else none
@@ -100,7 +104,7 @@ def _verdict(station: Station, thresholds: Thresholds | None) -> str:
     """Who was kept, or why nobody was."""
     if station.outcome is Outcome.KEPT:
         return _kept(station)
-    head = _strongest_head(station)
+    head = _strongest_node(station)
     strongest = f"the strongest, {head} with {look.signed(_effect(station, head), 4)},"
     if station.outcome is Outcome.BELOW:
         limit = float(station.step.thresholds[head.layer])
@@ -127,29 +131,30 @@ def _added(station: Station) -> str:
     verb = "joins" if joined == 1 else "join"
     before = kept - joined
     others = {0: "", 1: "; the other was in already"}.get(before, f"; the other {before} were in already")
-    return f" {look.count(joined, 'head')} {verb} the circuit, with {edges}{others}."
+    kind = "node" if mlps_among(station.new_heads) else "head"
+    return f" {look.count(joined, kind)} {verb} the circuit, with {edges}{others}."
 
 
 def _strongest_kept(station: Station) -> str:
     """Those kept with their effects, the strongest first."""
-    kept = sorted(station.step.important, key=lambda head: -abs(_effect(station, head)))
-    return _names([f"{head} ({look.signed(_effect(station, head), 3)})" for head in kept])
+    kept = sorted(station.step.important, key=lambda node: -abs(_effect(station, node)))
+    return _names([f"{node} ({look.signed(_effect(station, node), 3)})" for node in kept])
 
 
 def _strongest(station: Station) -> str:
-    head = _strongest_head(station)
-    return f"its strongest, {head} with {look.signed(_effect(station, head), 4)}"
+    node = _strongest_node(station)
+    return f"its strongest, {node} with {look.signed(_effect(station, node), 4)}"
 
 
-def _strongest_head(station: Station) -> Head:
-    return max(_measured_heads(station), key=lambda head: abs(_effect(station, head)))
+def _strongest_node(station: Station) -> Node:
+    return max(_measured_nodes(station), key=lambda node: abs(_effect(station, node)))
 
 
-def _measured_heads(station: Station) -> list[Head]:
-    return [Head(layer, index) for layer, index in (~station.step.effects.isnan()).nonzero().tolist()]
+def _measured_nodes(station: Station) -> tuple[Node, ...]:
+    return nodes_of(~station.step.effects.isnan(), station.step.n_heads)
 
 
-def _effect(station: Station, head: Head) -> float:
+def _effect(station: Station, head: Node) -> float:
     return float(station.step.effects[head.layer, head.index])
 
 

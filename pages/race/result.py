@@ -136,6 +136,8 @@ def _overlap(lanes: tuple[Lane, Lane], app: Discovery, dense: Discovery) -> None
 
 def _clicked(data: list) -> None:
     """A node ``[layer, head]``; the middle of an edge ``[sender, receiver, input]`` stands for its sender."""
+    if isinstance(data[0], str) and data[0].startswith("m"):  # an MLP has no card
+        return
     state.change(head=data[0] if isinstance(data[0], str) else str(Head(int(data[0]), int(data[1]))))
 
 

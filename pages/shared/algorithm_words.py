@@ -39,7 +39,8 @@ def how_words(settings: Settings) -> str:
     if settings.algorithm is Algorithm.ACDC:
         return f"{title}, {settings.mode.value}, tolerance {settings.tolerance:g}"
     thresholds = f"threshold scale {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
-    return f"{settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"
+    words = f"{settings.mode.value}, {'a grid of thresholds' if settings.grid else thresholds}"
+    return f"{words}, MLPs as nodes" if settings.mlps else words
 
 
 def edge_words(settings: Settings) -> str:

@@ -187,6 +187,32 @@ def _postpone_band(settings: Settings) -> None:
         background().postponed.add(band)
 
 
+def tune_job(settings: Settings, trials: int) -> Job | None:
+    return background().jobs.find(("tune", settings, trials))
+
+
+def start_tune(settings: Settings, trials: int) -> Job:
+    """So many trials of mask and thresholds: minutes. Result: Tuning. The random band waits for it."""
+    _postpone_band(settings)
+    behind = background()
+    return behind.jobs.submit(
+        ("tune", settings, trials), lambda watcher: work.tune(behind, settings, trials, watcher)
+    )
+
+
+def kept_trials(prepared: Prepared, settings: Settings) -> int:
+    """How many trials of these settings are kept on this machine."""
+    from engine.tuning.place import study_name, study_path
+    from engine.tuning.space import Space
+
+    name = study_name(prepared, settings, Space())
+    if not study_path(name).exists():  # without importing Optuna to find out
+        return 0
+    from engine.tuning.study import kept_trials
+
+    return kept_trials(name)
+
+
 def pilot_job(settings: Settings) -> Job | None:
     return background().jobs.find(("pilot", settings))
 

@@ -26,7 +26,7 @@ class Link {
     this.asked = 0;
     this.step = null; // where the slider should stand: where the reader left it, or where Python last put it
     this.onClick = (event) => {
-      const point = event.points.find((candidate) => candidate.customdata !== undefined);
+      const point = event.points.find((candidate) => candidate.customdata != null);
       if (point) this.send("clicked", point.customdata);
     };
     this.onDragStart = () => (this.dragging = true);

@@ -15,7 +15,7 @@ from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.settings import ATTRIBUTING, Algorithm, Method
 from engine.verification import Verification
-from pages.shared import algorithm_words, background, look
+from pages.shared import algorithm_words, background, look, self_tests
 from pages.shared.work import result_of
 
 
@@ -23,13 +23,17 @@ def show(prepared: Prepared, found: Discovery, with_keys: bool = True) -> None:
     """``with_keys`` False keeps quiet about published circuits."""
     circuit, checked = found.circuit, found.verification
     total = circuit.n_layers * circuit.n_heads
-    size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", f"sparsity {100 * circuit.sparsity:.1f} %")
+    sparsity = f"sparsity {100 * circuit.sparsity:.1f} %"
+    if found.settings.mlps:
+        sparsity += f" of the heads; and {len(circuit.mlps)} of {look.count(circuit.n_layers, 'MLP')}"
+    size = look.Fact("Size", f"{len(circuit.heads)}", f"of {total} heads", sparsity)
     look.facts(
         [
             size, *truth(checked, prepared.custom), *_agreements(found, with_keys), _search(found),
             _cost(prepared, found),
         ]
     )  # fmt: skip
+    self_tests.badge(found.self_tests)
     if checked is None:
         look.note("Not verified: the search was cancelled before.")
 
@@ -40,7 +44,8 @@ def truth(checked: Verification | None, custom: bool = False) -> list[look.Fact]
         return []
     fresh = f"{checked.n} fresh pairs, seed {checked.seed}"
     pairs = f"{checked.n} pairs, the same it was found on (an own task has no others)" if custom else fresh
-    where = f"n = {pairs}, {checked.ablation.value} ablation of all other heads"
+    others = "all other heads" if checked.live_mlps is None else "all other heads and MLPs"
+    where = f"n = {pairs}, {checked.ablation.value} ablation of {others}"
     return [
         look.Fact("Performance", f"{checked.performance:.1f}", "%", f"LD circuit ÷ LD model; {where}"),
         look.Fact(
@@ -109,8 +114,9 @@ def _cost(prepared: Prepared, found: Discovery) -> look.Fact:
     search = search_cost(found.cost).flops
     patching = found.settings.algorithm is Algorithm.PATH_PATCHING
     if patching and found.settings.method is Method.APP and found.complete and search:
-        receivers = [head for head in found.circuit.heads if head.layer > 0]
+        receivers = [node for node in found.circuit.nodes if node.layer > 0]
         recomputed = found.screening.recomputed / max(1, found.screening.estimated) if found.screening else 1.0
-        ratio = dense_flops(prepared, receivers, found.settings.mode, recomputed) / search
+        mlps = found.settings.mlps
+        ratio = dense_flops(prepared, receivers, found.settings.mode, recomputed, mlps) / search
         words += f". The same receivers densely ≈ {ratio:.1f} × the search (estimate)"
     return look.Fact("Cost", f"{passes:,.0f}", "passes", words)

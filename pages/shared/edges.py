@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.circuit import LOGITS_NODE, Circuit, Edge
+from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.figures.edges import edge_text
 from pages.shared import look, rooms, state
 from pages.shared.view import INPUTS, View
@@ -13,7 +13,7 @@ RECEIPT_HELP = "What it does on fresh prompts, beside a control, and whether tha
 
 
 def name(sender: str, receiver: str, letter: str) -> str:
-    """As in the URL: ``9.6-logits``, ``5.5-9.6.q``."""
+    """As in the URL: ``9.6-logits``, ``5.5-9.6.q``, ``5.5-m6.mlp``."""
     return f"{sender}-{receiver}" if receiver == LOGITS_NODE else f"{sender}-{receiver}.{letter}"
 
 
@@ -53,8 +53,15 @@ def filters(circuit: Circuit, view: View) -> None:
             help="1 would be the whole difference between clean and corrupted.",
             **state.bound("weakest", read=lambda value: round(value, 2)),
         )  # fmt: skip
-    state.show("inputs", list(view.inputs))
+    # An input that no run without MLPs as nodes has is not offered there, and stays as it was.
+    offered = [entry for entry in INPUTS if entry != Input.MLP or circuit.mlps]
+    state.show("inputs", [entry for entry in view.inputs if entry in offered])
     st.pills(
-        "Edges into", INPUTS, selection_mode="multi", wrap=True,
-        **state.bound("inputs", read=lambda chosen: tuple(entry for entry in INPUTS if entry in chosen)),
+        "Edges into", offered, selection_mode="multi", wrap=True,
+        **state.bound(
+            "inputs",
+            read=lambda chosen: tuple(
+                entry for entry in INPUTS if entry in (chosen if entry in offered else state.current().inputs)
+            ),
+        ),
     )  # fmt: skip

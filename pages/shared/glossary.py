@@ -51,7 +51,7 @@ TERMS = {
     ),
     "mean ablation": (
         "A removed head’s output is replaced by its mean over the corrupted prompts of the same template, position by "
-        "position. MLPs stay live."
+        "position. MLPs stay live, unless they are nodes: then other MLPs are replaced in the same way."
     ),
     "performance": (
         "100 × logit difference of the kept heads ÷ that of the whole model. It can exceed 100, and an empty circuit "
@@ -76,6 +76,10 @@ TERMS = {
     "estimate": (
         "First order: the true change of the receiver’s output times the gradient of the metric. What later layers "
         "do with a large change is missing from it."
+    ),
+    "MLPs as nodes": (
+        "MLPs send and receive like heads, written m9 for layer 9. All other MLPs stay as on the clean prompt, so a "
+        "path runs through an MLP only along its own edges. Otherwise MLPs are recomputed on every path."
     ),
     "role": (
         "A name for what a head does, by two numbers: where its attention goes on the clean prompts, and what it adds "
@@ -106,6 +110,16 @@ TERMS = {
         "Circuit-model distance: the area between faithfulness and 1 over the share of heads kept. Lower is better; 0 "
         "is the whole model at every size."
     ),
+    "trial": (
+        "One choice of mask and thresholds, searched by estimates and measured on prompts of its own. What trials "
+        "share is measured once, so a later one costs little. One that has no prospect is not searched."
+    ),
+    "precision": (
+        "Of the heads, or edges, that were found, the share that the circuit they are held against has too. Edges are "
+        "the same if sender, receiver and input are."
+    ),
+    "recall": "Of the heads, or edges, of the circuit they are held against, the share that was found.",
+    "Jaccard": "Of all heads, or edges, that either of two circuits has, the share that both have.",
     "dense path patching": (
         "Path patching among all heads of the model, with no mask: what the accelerated search should find, too."
     ),

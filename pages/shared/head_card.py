@@ -147,7 +147,7 @@ def _why_kept(scores: HeadScores, view: View, pruning: Pruning | None, head: Hea
         title = "Among the kept heads of either score." if kept else "Kept by neither score."
     parts = [_admission(name, values, sparsity, why, head) for name, values, sparsity, why in lists]
     if scores.has(view.mask_score):
-        ringed = bool(scores.keep(view.mask_score, view.sparsity)[head.layer, head.index])
+        ringed = bool(scores.keep(view.mask_score, view.sparsity, view.flap_sparsity)[head.layer, head.index])
         parts.append(f"At the slider’s sparsity {view.sparsity:.2f} it is {'ringed' if ringed else 'not ringed'}.")
     look.verdict(title, " ".join(parts), "yes" if kept else "wait")
 

@@ -74,7 +74,9 @@ def _reached_by(found: Discovery, head: Head) -> None:
         "card."
     )
     chart(
-        effects_figure(step.effects, step.estimated, step.thresholds, step.important, dark=is_dark()),
+        effects_figure(
+            step.effects, step.estimated, step.thresholds, step.important, dark=is_dark(), mlps=step.mlps
+        ),
         "reached_figure", f"Effects of the strongest senders on the {INPUT_NAMES[letter]} of head {head}",
         identity=found.settings, on_click=lambda sender: state.change(head=str(Head(*map(int, sender)))),
     )  # fmt: skip
@@ -83,6 +85,6 @@ def _reached_by(found: Discovery, head: Head) -> None:
 
 def _reached_twin(step: SearchStep, name: str) -> None:
     with st.expander("All senders as a table, and downloads", key="twin_reached"):
-        rows = effect_rows(step.effects, step.estimated, step.thresholds, step.important)
+        rows = effect_rows(step.effects, step.estimated, step.thresholds, step.important, step.mlps)
         st.dataframe(rows, hide_index=True, height=320)
         look.download("Senders as CSV", lambda: rows_csv(rows), f"effects-on-{name}.csv", "text/csv")

@@ -54,9 +54,9 @@ INTRODUCTIONS: dict[str, Steps] = {
         ("Doubt it", "Is every head needed? Would as many random ones do? Are its edges true, or only its heads?"),
     ),
     "compare": (
-        ("Pick two runs", "Finished ones of this server, or files saved from it."),
+        ("Pick two runs", "Finished ones of this server, or files saved from it. What differs is marked."),
         ("See what they share", "Heads and edges of both, of one only, and whose ranks moved."),
-        ("Mind the settings", "Whatever differs between the two runs is marked."),
+        ("Or try every search", "Path patching, ACDC, EAP and EAP-IG on one task: size, truth and cost in one table."),
     ),
 }
 

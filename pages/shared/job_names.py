@@ -25,13 +25,14 @@ WHAT = {
     "verify": "Verification",
     "evaluate": "Evaluation",
     "edges": "Edges alone",
+    "tune": "Automatic settings",
     "stability": "Stability",
     "receipt": "Receipt",
 }
 ROOM = {
     "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
     "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification",
-    "stability": "verification", "receipt": "verification",
+    "stability": "verification", "receipt": "verification", "tune": "explorer",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot", "stability")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.

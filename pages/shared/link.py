@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.merge import UNION_NAMES
+from engine.nodes import Mlp
 from engine.pruning import KEEPERS
 from engine.tasks.own import is_own
 from pages.shared.view import (
@@ -21,6 +22,7 @@ from pages.shared.view import (
     ALGORITHMS,
     AMONG,
     COLOURS,
+    COMPARING,
     DEFAULT,
     DRAWN,
     FILLS,
@@ -49,6 +51,7 @@ MAX_PINS = 60
 MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
 MAX_SEARCH = 40
 MAX_TOP = 10_000
+MAX_TRIALS = 1000  # as engine/tuning/tune.py has it, which takes its time to import
 RUN = re.compile(r"(file-)?[0-9a-f]{8}")
 
 
@@ -145,12 +148,20 @@ def _head(raw: str) -> str:
     return str(Head.parse(raw))
 
 
+def _node(raw: str) -> str:
+    """A head, or an MLP such as m9."""
+    return str(Mlp.parse(raw)) if raw.startswith("m") and len(raw) < 9 else _head(raw)
+
+
 def _edge(raw: str) -> str:
     sender, arrow, entry = raw.partition("-")
     receiver, _, letter = entry.rpartition(".")
-    if not arrow or (entry != "logits" and letter not in ("q", "k", "v")):
-        raise HeadlightError(f"Expected an edge such as 9.6-logits or 5.5-9.6.q, got {_short(raw)}.")
-    return f"{_head(sender)}-{entry if entry == 'logits' else f'{_head(receiver)}.{letter}'}"
+    if arrow and entry == "logits":
+        return f"{_node(sender)}-logits"
+    letters = ("mlp",) if receiver.startswith("m") else ("q", "k", "v")
+    if not arrow or letter not in letters:
+        raise HeadlightError(f"Expected an edge such as 9.6-logits, 5.5-9.6.q or 5.5-m6.mlp, got {_short(raw)}.")
+    return f"{_node(sender)}-{_node(receiver)}.{letter}"
 
 
 def _some_of(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
@@ -218,6 +229,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "seed": _whole(0, MAX_SEED),
     "score": _one_of(SCORES),
     "sparsity": _number(0, 0.99),
+    "flap_sparsity": _number(0, 0.99),
     "among": _one_of(AMONG),
     "algorithm": _one_of(ALGORITHMS),
     "top_edges": _whole(1, MAX_EDGES),
@@ -226,6 +238,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "grid": lambda raw: bool(_whole(0, 1)(raw)),
     "threshold_scale": _number(0, 10),
     "min_effect": _number(0, 1),
+    "mlps": lambda raw: bool(_whole(0, 1)(raw)),
     "head": _head,
     "edge": _edge,
     "weakest": _number(0, 1),
@@ -256,6 +269,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "pair_page": _whole(1, MAX_PAIRS),
     "subject": _one_of(SUBJECTS),
     "ablation": _one_of(ABLATIONS),
+    "comparing": _one_of(COMPARING),
+    "dense_too": lambda raw: bool(_whole(0, 1)(raw)),
     "reference": _one_of(REFERENCES),
     "resamples": _whole(0, MOST_DRAWS),
     "seeds": _whole(0, MOST_DRAWS),
@@ -266,4 +281,6 @@ READERS: dict[str, Callable[[str], Any]] = {
     "step": _whole(1, 99_999),
     "left": _run,
     "right": _run,
+    "trials": _whole(1, MAX_TRIALS),
+    "trial": _whole(0, MAX_TRIALS - 1),
 }

@@ -89,9 +89,9 @@ def _among(summary: RunSummary) -> str:
         return "all heads"
     if settings.get("sparsity") is None:
         return f"inside the union {settings['union']}" if settings.get("union") else "inside the automatic union"
-    name = str(settings.get("score"))
+    name, flap = str(settings.get("score")), settings.get("flap_sparsity")
     score = score_views.TITLES.get(name, name.replace("_", " "))
-    return f"inside {score} at sparsity {settings['sparsity']}"
+    return f"inside {score} at sparsity {settings['sparsity']}{'' if flap is None else f' (FLAP {flap})'}"
 
 
 def _unusual(settings: Mapping[str, Plain]) -> list[str]:

@@ -47,6 +47,9 @@ def shown_scores(scores: HeadScores, name: str) -> Tensor:
     return scores.contrastive_flap - scores.flap if name == DIFFERENCE else scores.of(Score(name))
 
 
-def drops(scores: HeadScores, name: str) -> Tensor:
-    """The sparsity that drops each head of the ringed mask ``[layer head]``."""
-    return scores.drops(score_of(name))
+def drops(scores: HeadScores, name: str, flap_sparsity: float | None = None) -> Tensor:
+    """The sparsity that drops each head of the ringed mask ``[layer head]``.
+
+    ``flap_sparsity``: FLAP's own in a union, whatever the slider says.
+    """
+    return scores.drops(score_of(name), flap_sparsity)

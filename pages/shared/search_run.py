@@ -98,7 +98,7 @@ def tell(shot: Snapshot) -> None:
     """How the search ended."""
     found: Discovery = shot.result
     size = size_words(found.circuit)
-    if not found.complete and not found.circuit.heads:
+    if not found.complete and not found.circuit.nodes:
         look.verdict("Cancelled.", "The search was stopped before it had found a head. The scores above stay.", "wait")
     elif not found.complete:
         look.verdict(
@@ -106,7 +106,7 @@ def tell(shot: Snapshot) -> None:
             f"What had been found by then is kept: {size}, not verified. Heads below are a lower bound.",
             "wait",
         )
-    elif not found.circuit.heads:
+    elif not found.circuit.nodes:
         look.verdict(*algorithm_words.nothing_found(found.settings), "wait")
     else:
         look.verdict(
@@ -141,7 +141,8 @@ def screened_words(screening: Screening) -> str:
 
 
 def size_words(circuit: Circuit) -> str:
-    return f"{look.count(len(circuit.heads), 'head')} and {look.count(len(circuit.edges), 'edge')}"
+    heads, edges = look.count(len(circuit.heads), "head"), look.count(len(circuit.edges), "edge")
+    return f"{heads}, {look.count(len(circuit.mlps), 'MLP')} and {edges}" if circuit.mlps else f"{heads} and {edges}"
 
 
 def _last_of_session(settings: Settings) -> Discovery | None:
@@ -169,7 +170,8 @@ def among_words(settings: Settings) -> str:
         return "among all heads"
     if settings.sparsity is None:
         return f"inside your union {union_words(settings.union)}" if settings.union else "inside the automatic union"
-    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}"
+    flap = f" (FLAP {settings.flap_sparsity:.2f})" if settings.flap_sparsity is not None else ""
+    return f"inside the {score_views.TITLES[settings.score]} mask at sparsity {settings.sparsity:.2f}{flap}"
 
 
 def how_words(settings: Settings) -> str:

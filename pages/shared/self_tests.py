@@ -28,7 +28,7 @@ def badge(tests: SelfTests | None) -> None:
 
 def title(tests: SelfTests) -> str:
     if tests.passed:
-        return f"{len(tests.tests)} self-tests passed"
+        return f"{look.count(len(tests.tests), 'self-test')} passed"
     failed = tests.failed
     return f":red[{len(failed)} of {look.count(len(tests.tests), 'self-test')} failed: {_names(failed)}]"
 
@@ -51,5 +51,9 @@ def _row(test: SelfTest) -> str:
     mark = "✓" if test.passed else "✗"
     return (
         f'<tr><th scope="row">{mark} {escape(test.name)}<small>{escape(test.meaning)}</small></th>'
-        f"<td>{test.value:.0e}</td><td>{test.tolerance:.0e}</td></tr>"
+        f"<td>{_deviation(test.value)}</td><td>{test.tolerance:.0e}</td></tr>"
     )
+
+
+def _deviation(value: float) -> str:
+    return "0" if value == 0 else f"{value:.0e}"

@@ -46,10 +46,13 @@ def change(**fields: Any) -> None:
 
 
 def _save() -> None:
-    """Write the view to the URL, if it does not stand there yet. Foreign parameters stay."""
+    """Write the view to the URL, if it does not stand there yet. Foreign parameters stay.
+
+    A link to the page one is on brings its parameters here, but the browser keeps the old ones until they are written.
+    """
     foreign = {key: value for key, value in st.query_params.to_dict().items() if key not in View.__dataclass_fields__}
     params = foreign | write_view(current())
-    if st.query_params.to_dict() != params:
+    if st.query_params.to_dict() != params or st.session_state.get(_WRITTEN, params) != params:
         st.query_params.from_dict(params)
     st.session_state[_WRITTEN] = params
 

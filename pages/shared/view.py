@@ -20,7 +20,7 @@ SCORES = (*(score.value for score in Score), "difference")
 AMONG = ("auto", "ringed", "all")
 ALGORITHMS = tuple(algorithm.value for algorithm in Algorithm)
 MODES = tuple(mode.value for mode in (Mode.SCREENED, Mode.EXACT))
-INPUTS = ("q", "k", "v", "logits")
+INPUTS = ("q", "k", "v", "mlp", "logits")
 MAPS = ("both", "one")
 MEASURES = ("rank", "score")
 COLOURS = ("list", "layer")
@@ -35,6 +35,7 @@ FILLS = ("role", "effect")
 ABLATIONS = tuple(kind.value for kind in Ablation)
 KEYS = tuple(f"key{number}" for number in range(1, 10))
 SUBJECTS = ("run", "file", *KEYS)
+COMPARING = ("runs", "searches")
 REFERENCES = ("auto", "dense", "circuit", *KEYS)
 RUNS_OF = ("all", *(kind.name.lower() for kind in Kind))
 RECEIPTS_OF = ("auto", "head", "edge")
@@ -46,8 +47,8 @@ class View:
     """One state of the app.
 
     ``sparsity`` is where the slider of the score map stands. ``among`` says which heads a search may use: the
-    union chosen automatically, the ringed heads of the map, or all. ``algorithm``, ``mode`` and ``grid`` are those of
-    Settings; what the algorithm has no use for waits, and with the grid the two thresholds do.
+    union chosen automatically, the ringed heads of the map, or all. ``algorithm``, ``mode``, ``grid`` and ``mlps`` are
+    those of Settings; what the algorithm has no use for waits, and with the grid the two thresholds do.
     ``head``, ``edge``: selected, or None.
     ``weakest`` and ``inputs`` filter the edges drawn; ``prompt`` and ``hide_first`` belong to the head card.
     On the circuit's own page there are more filters: ``sign``, the ``span`` of layers ("3-9"), ``connected`` to the
@@ -58,6 +59,8 @@ class View:
     On the page of head scores, ``maps`` says how many are drawn, ``versus`` and ``colour`` what the scatter of both
     scores shows; ``find``, ``kept_by``, ``layers`` (``"3-9"`` or empty), ``top`` (0 is all) and ``order`` make its
     list.
+    ``flap_sparsity`` is FLAP's own in a merged mask, None where the slider's holds for both. ``trials`` of automatic
+    settings are asked for; ``trial`` is the number of the one looked at, None for the one taken.
     ``own``: the page Prompts shows the desk for own tasks. ``pair_filter`` (all, wrong, or a template's number) and
     ``pair_page`` say which pairs it shows else.
     ``subject`` is what the page Verification judges: the run's circuit, a file's, or an answer key by its number,
@@ -65,6 +68,7 @@ class View:
     answer key, the circuit itself, or the first of these there is. ``resamples``, ``seeds`` and ``templates`` say how
     often the circuit is found again, ``runs_of`` which of those runs count. What less than the share ``present`` of
     all of them found is left out of the graph. ``receipt_of``: whether the head or the edge gets a receipt.
+    ``comparing``: the page Compare shows two runs, or all searches of the task, ``dense_too`` among all heads as well.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     """
 
@@ -74,6 +78,7 @@ class View:
     seed: int = Settings.seed
     score: str = "contrastive_flap"
     sparsity: float = FIXED_SPARSITY
+    flap_sparsity: float | None = None
     among: str = "auto"
     algorithm: str = Settings.algorithm.value
     top_edges: int = Settings.top_edges
@@ -82,6 +87,7 @@ class View:
     grid: bool = False
     threshold_scale: float = Settings.threshold_scale
     min_effect: float = Settings.min_effect
+    mlps: bool = False
     head: str | None = None
     edge: str | None = None
     weakest: float = 0.0
@@ -112,6 +118,8 @@ class View:
     pair_page: int = 1
     subject: str = "run"
     ablation: str = Ablation.MEAN.value
+    comparing: str = "runs"
+    dense_too: bool = False
     reference: str = "auto"
     resamples: int = 5
     seeds: int = 3
@@ -122,6 +130,8 @@ class View:
     step: int = 1
     left: str | None = None
     right: str | None = None
+    trials: int = 40
+    trial: int | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""
@@ -136,6 +146,7 @@ class View:
             seed=Settings.seed if is_own(self.task) else self.seed,
             method=Method.DENSE if self.among == "all" else Method.APP,
             sparsity=self.sparsity if ringed else None,
+            flap_sparsity=self.own_flap_sparsity if ringed else None,
             score=self.mask_score if ringed else Settings.score,
             union=(self.union or None) if self.among == "auto" else None,
             mode=Settings.mode if attributing else Mode(self.mode),
@@ -145,7 +156,20 @@ class View:
             grid=grid,
             threshold_scale=self.threshold_scale if thresholds else Settings.threshold_scale,
             min_effect=self.min_effect if thresholds else Settings.min_effect,
+            mlps=self.mlps and patching,
         )
+
+    def tuned(self) -> Settings:
+        """What automatic settings leave as it is: model, prompts, and how effects are measured."""
+        return Settings(
+            model=self.model, task=self.task, pairs=self.pairs, seed=Settings.seed if is_own(self.task) else self.seed,
+            mode=Mode(self.mode),
+        )  # fmt: skip
+
+    @property
+    def own_flap_sparsity(self) -> float | None:
+        """FLAP's share of the ringed mask, where it has one of its own."""
+        return self.flap_sparsity if self.mask_score is Score.MERGED else None
 
     @property
     def mask_score(self) -> Score:
@@ -163,21 +187,30 @@ def data_fields(settings: Settings) -> dict[str, Any]:
 
 def run_fields(settings: Settings) -> dict[str, Any]:
     """The fields of a view whose ``settings()`` are these, the way back of it; those that do not matter stay out."""
-    changes = data_fields(settings) | _search_fields(settings)
+    return data_fields(settings) | search_fields(settings)
+
+
+def search_fields(settings: Settings) -> dict[str, Any]:
+    """Those of them that say how the search is done."""
+    changes = _algorithm_fields(settings)
     if settings.method is Method.DENSE:
         return changes | {"among": "all"}
     if settings.sparsity is None:
         return changes | {"among": "auto", "union": settings.union or ""}
-    return changes | {"among": "ringed", "sparsity": settings.sparsity, "score": settings.score.value}
+    return changes | {
+        "among": "ringed", "sparsity": settings.sparsity, "flap_sparsity": settings.flap_sparsity,
+        "score": settings.score.value,
+    }  # fmt: skip
 
 
-def _search_fields(settings: Settings) -> dict[str, Any]:
+def _algorithm_fields(settings: Settings) -> dict[str, Any]:
     changes: dict[str, Any] = {"algorithm": settings.algorithm.value}
     if settings.algorithm in ATTRIBUTING:
         return changes | {"top_edges": settings.top_edges}
     changes["mode"] = settings.mode.value
     if settings.algorithm is Algorithm.ACDC:
         return changes | {"tolerance": settings.tolerance}
+    changes["mlps"] = settings.mlps
     if settings.grid:
         return changes | {"grid": True}
     return changes | {

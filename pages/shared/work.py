@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.scores.kinds import Source
     from engine.sparsity_sweep import Pruning, RandomBand
     from engine.stability import Stability
+    from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
 
@@ -115,7 +116,24 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
 
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
-    return discover(prepared.model, settings, watcher, scored(behind, prepared, settings), pruning, pilot)
+    prepared = scored(behind, prepared, settings)
+    return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning_of(behind, settings))
+
+
+def tune(behind: Background, settings: Settings, trials: int, watcher: Watcher) -> Tuning:
+    from engine.tuning.tune import tune as find_settings
+
+    return find_settings(ready(behind, settings, watcher), settings, trials, watcher)
+
+
+def tuning_of(behind: Background, settings: Settings) -> Tuning | None:
+    """The automatic settings that these were taken from, if they were and it is still remembered."""
+    for key in reversed(behind.jobs.known()):
+        if isinstance(key, tuple) and key[0] == "tune" and data_of(key[1]) == data_of(settings):
+            tuning: Tuning | None = result_of(behind.jobs.find(key))
+            if tuning is not None and any(trial.settings == settings for trial in tuning.trials):
+                return tuning
+    return None
 
 
 def score(behind: Background, settings: Settings, source: Source, watcher: Watcher) -> Measured:

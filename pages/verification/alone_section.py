@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from engine.evaluation.bootstrap import Interval
@@ -37,7 +35,7 @@ def show(prepared: Prepared, settings: Settings, subject: Subject, view: View) -
         "evaluate", "Running the circuit alone, without each head, and beside random ones", "Evaluate the circuit",
         background.evaluation_job(settings, circuit, seed, plan),
         lambda: background.start_evaluation(settings, circuit, seed, plan),
-        lambda: evaluation_seconds(prepared, circuit, seed, plan),
+        (background.data_of(settings), circuit, seed, plan), lambda: evaluation_seconds(prepared, circuit, seed, plan),
     )  # fmt: skip
     if not isinstance(found, Evaluation):
         return None
@@ -57,7 +55,7 @@ def _draw(found: Evaluation) -> None:
             numbers.fact("Faithfulness", faithfulness.faithfulness, 2),
             numbers.fact("Performance", performance.performance, 0, "%"),
             numbers.fact("Accuracy", found.accuracy.circuit, 0, "%", f"model {_percent(found.accuracy.model)}", 100),
-            numbers.fact("KL from the model", found.kl, 3, "nats", "0 is the same prediction"),
+            numbers.fact("KL from the model", found.kl, 4, "nats", "0 is the same prediction"),
             numbers.fact(
                 "Probability difference", found.probability_difference.circuit, 2, "",
                 f"model {numbers.value(found.probability_difference.model, 2)}",
@@ -65,16 +63,21 @@ def _draw(found: Evaluation) -> None:
             *_gap(found),
         ]
     )  # fmt: skip
-    look.note(numbers.where(found.n, found.seed, found.fresh, found.plan.ablation, found.plan.draws))
+    look.note(
+        f"{numbers.measured_on(found)} Intervals are the middle 95 % of {found.plan.draws:,} drawings of the pairs: "
+        "they speak for other pairs of these templates."
+    )
     st.html(_kinds(found))
     _twin(found)
 
 
 def judged(found: Interval) -> tuple[str, str]:
-    """A word, and the kind of verdict it is; by the whole interval where there is one."""
+    """A word, and the kind of verdict it is; by the whole interval, not the value alone."""
     if not found.defined:
         return "This cannot be told.", "wait"
-    low, high = (found.low, found.high) if found.known else (found.value, found.value)
+    if not found.known:
+        return "How sure this is cannot be told.", "wait"
+    low, high = found.low, found.high
     if low >= YES:
         return "Yes.", "yes"
     return ("No.", "no") if high < NO else ("In part.", "wait")
@@ -104,9 +107,9 @@ def _kinds(found: Evaluation) -> str:
     """Faithfulness and performance under each way to replace a head."""
     rows = "".join(
         f'<tr class="{"total" if one.ablation is found.plan.ablation else ""}">'
-        f'<th scope="row">{escape(one.ablation.value)} · {numbers.REPLACED_BY[one.ablation]}</th>'
-        f"<td>{numbers.value(one.faithfulness, 2)}</td><td>{escape(numbers.span(one.faithfulness, 2))}</td>"
-        f"<td>{numbers.value(two.performance, 0)} %</td><td>{escape(numbers.span(two.performance, 0))}</td></tr>"
+        f'<th scope="row">{numbers.REPLACED_BY[one.ablation]}</th>'
+        f"<td>{numbers.value(one.faithfulness, 2)}</td><td>{_within(one.faithfulness, 2)}</td>"
+        f"<td>{numbers.value(two.performance, 0)} %</td><td>{_within(two.performance, 0)}</td></tr>"
         for one, two in zip(found.faithfulness, found.performance, strict=True)
     )
     names = ("Removed heads become", "faithfulness", "95 %", "performance", "95 %")
@@ -115,6 +118,10 @@ def _kinds(found: Evaluation) -> str:
         f'<div class="hl-wide"><table class="hl-table hl-kinds"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _within(found: Interval, digits: int) -> str:
+    return numbers.span(found, digits) if found.known else "–"
 
 
 def _twin(found: Evaluation) -> None:

@@ -35,7 +35,7 @@ def show(found: Evaluation) -> None:
     look.note(
         f"Random circuits: {sets}, seed {found.random[0].seed}; they may share heads with the circuit. Bands run from "
         "the lowest to the highest, ticks are medians. "
-        f"{numbers.where(found.n, found.seed, found.fresh, found.plan.ablation, found.plan.draws)}"
+        f"{numbers.measured_on(found)}"
     )
     with st.expander("Every random circuit as a table, and downloads", key="twin_chance"):
         rows = chance_rows(found.random)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine.edge_evaluation import EdgeEvaluation, edges_seconds
-from engine.evaluation.bootstrap import DRAWS
+from engine.edge_evaluation import EdgeEvaluation, Gap, edges_seconds
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import background, look
@@ -28,7 +27,7 @@ def show(prepared: Prepared, settings: Settings, subject: Subject, view: View) -
         "edges", "Running the circuit’s edges alone, and without each", "Verify the edges",
         background.edges_job(settings, circuit, seed, ablation),
         lambda: background.start_edges(settings, circuit, seed, ablation),
-        lambda: edges_seconds(prepared, circuit),
+        (background.data_of(settings), circuit), lambda: edges_seconds(prepared, circuit),
     )  # fmt: skip
     if isinstance(found, EdgeEvaluation):
         _draw(found)
@@ -50,12 +49,14 @@ def _draw(found: EdgeEvaluation) -> None:
         ]
     )  # fmt: skip
     contributions(found.minimality, "edges", "edge", (found.circuit, found.seed, found.edges.ablation))
-    look.note(numbers.where(found.n, found.seed, found.fresh, found.edges.ablation, DRAWS))
+    look.note(numbers.where(found.n, found.seed, found.fresh, found.edges.ablation))
 
 
 def _verdict(found: EdgeEvaluation) -> tuple[str, str, str]:
     """Headline, text and kind."""
-    if not found.difference.known:
+    if found.standing is Gap.UNKNOWN:
         return "This cannot be told.", found.words, "wait"
-    missing = "does not list" in found.words
-    return ("Edges are missing.", found.words, "wait") if missing else ("", found.words, "yes")
+    headline = {
+        Gap.NONE: "Edges and heads agree.", Gap.MISSING: "Edges are missing.", Gap.AGAINST: "The edges alone do more.",
+    }[found.standing]  # fmt: skip
+    return headline, found.words, "yes" if found.standing is Gap.NONE else "wait"

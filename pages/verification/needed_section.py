@@ -35,7 +35,7 @@ def show(found: Evaluation) -> None:
     _completeness(found.completeness)
     st.markdown("##### What each head adds")
     contributions(found.heads, "heads", "head", numbers.identity(found))
-    look.note(numbers.where(found.n, found.seed, found.fresh, found.plan.ablation, found.plan.draws))
+    look.note(numbers.measured_on(found))
 
 
 def _completeness(found: Completeness) -> None:
@@ -54,10 +54,11 @@ def _complete(found: Completeness) -> tuple[str, str, str]:
     excess = found.excess
     if not excess.defined:
         return "This cannot be told.", found.note, "wait"
-    low = excess.low if excess.known else excess.value
-    if low > COMPLETE:
+    if not excess.known:
+        return "How sure this is cannot be told.", found.words, "wait"
+    if excess.low > COMPLETE:
         return "Not complete.", "Heads outside the circuit do part of the task without it.", "wait"
-    if (excess.high if excess.known else excess.value) > COMPLETE:
+    if excess.high > COMPLETE:
         return "Not known to be complete.", "These pairs leave it open whether other heads do part of the task.", "wait"
     return "Complete.", "Without the circuit nothing of the task is left that is not left without any head.", "yes"
 
@@ -75,19 +76,20 @@ def contributions(found: Minimality[Any], name: str, noun: str, identity: Hashab
     shown = f"Shown: the {MOST} largest of {total}. " if total > MOST else ""
     look.note(
         f"{shown}Signed; an interval counts as beyond noise from {found.noise:g} of faithfulness on. "
-        f"{noun.capitalize()}s that stand in for each other can each look needless alone."
+        f"{noun.capitalize()}s that stand in for each other can each look needless alone. Click a bar to choose the "
+        f"{noun}, here and on the other pages."
     )
     for standing, words in _WORDS.items():
         if members := found.standing(standing):
             chips = "".join(f"<span>{member_name(member)}</span>" for member in members)
-            look.lead(f"{look.count(len(members), noun)} {words}:")
+            look.note(f"{look.count(len(members), noun)} {words}.")
             st.html(f'<div class="hl-heads">{chips}</div>')
     _twin(found, figure, name, noun, dark)
 
 
 _WORDS = {
-    Standing.NOISE: "inside the noise, the circuit would be as true without each",
-    Standing.AGAINST: "that work against the answer",
+    Standing.NOISE: "inside the noise: the circuit would be as true without any one of them",
+    Standing.AGAINST: "against the answer: the circuit would be more faithful without",
 }
 
 

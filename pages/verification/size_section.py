@@ -39,7 +39,7 @@ def show(found: Evaluation) -> None:
     )  # fmt: skip
     look.note(
         "The axis of sizes is stretched at its small end; the areas are taken on a plain one. "
-        f"{numbers.where(found.n, found.seed, found.fresh, found.plan.ablation, found.plan.draws)}"
+        f"{numbers.measured_on(found)}"
     )
     with st.expander("Every size as a table, and downloads", key="twin_sizes"):
         rows = by_size_rows(sizes)

@@ -18,7 +18,7 @@ from pages.shared.brought import Imported
 from pages.shared.view import ABLATIONS, View
 
 RUN, FILE = "run", "file"
-TITLES = {"mean": "Mean", "resample": "Corrupted", "zero": "Zero"}
+TITLES = {"mean": "Mean", "resample": "Resample", "zero": "Zero"}
 FOUND_HERE = "The circuit found here"
 
 
@@ -42,7 +42,7 @@ def choose(prepared: Prepared, settings: Settings, view: View) -> Subject | None
         state.show("ablation", view.ablation)
         st.segmented_control(
             "Removed heads become", ABLATIONS, format_func=TITLES.__getitem__, required=True, **state.bound("ablation"),
-            help="Mean over the corrupted prompts of the same template, the pair’s own corrupted prompt, or zero.",
+            help="The mean over the corrupted prompts of the template, its value on the pair’s own one, or zero.",
         )  # fmt: skip
         with st.popover("A circuit from a file", icon=":material/upload_file:"):
             _bring(file)

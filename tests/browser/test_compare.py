@@ -50,3 +50,29 @@ def test_a_run_saved_in_the_explorer_is_compared_from_its_file(page: Page, serve
     page.get_by_text("Get another run to compare with").click()
     expect(page.get_by_text("photo.json: This is a PNG picture")).to_be_visible()
     expect(page.get_by_role("row", name="seed 0 77")).to_be_visible()
+
+
+def test_every_search_algorithm_on_one_task_is_run_and_compared(page: Page, server: str) -> None:
+    page.goto(f"{server}compare{TOY}")
+    page.get_by_role("radio", name="Search algorithms").click()
+    page.wait_for_url("**comparing=searches**")
+    page.get_by_role("button", name="Run all 5 that are missing").click()
+    expect(page.locator(CHART.format("contest_scatter"))).to_be_visible()
+    expect(page.get_by_role("link", name="Beside dense")).to_have_count(4)
+    expect(page.get_by_text("Least work")).to_be_visible()
+    page.get_by_text("All numbers as a table, and downloads").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table as CSV").click()
+    lines = download.value.path().read_text("utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["APP", "Dense path patching", "ACDC", "EAP", "EAP-IG"]
+
+    page.reload()
+    expect(page.get_by_role("link", name="Beside dense")).to_have_count(4)
+    page.get_by_role("link", name="Beside dense").nth(1).click()
+    page.wait_for_url("**left=*right=*")
+    expect(page.get_by_role("row", name="algorithm path patching acdc")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("link", name="Beside dense")).to_have_count(4)
+    page.locator(".st-key-contest_table").get_by_role("link", name="Circuit").nth(2).click()
+    page.wait_for_url("**/circuit?*algorithm=acdc*")
+    expect(page.get_by_text("ACDC’s tolerance")).to_be_visible()

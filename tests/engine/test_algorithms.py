@@ -9,12 +9,17 @@ import pytest
 import torch
 
 from engine import record
+from engine.activations import capture
 from engine.algorithms import check_algorithm, serves
 from engine.circuit import Circuit, Input
+from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.estimate import estimate_run
+from engine.heads import heads_of
+from engine.memory import plan_memory
 from engine.models.loading import load_model
 from engine.models.model import Model
+from engine.patching.flops import acdc_flops
 from engine.patching.screening import Screening
 from engine.pipeline import discover, keep_of
 from engine.prepare import prepare
@@ -23,6 +28,7 @@ from engine.run_file import read_run
 from engine.run_summary import summary_of
 from engine.search import STAGE, SearchResult
 from engine.settings import Algorithm, Method, Mode, Settings
+from tests.engine.random_prompts import random_prompts
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, seed=0, sparsity=0.5)
 EAP = replace(SETTINGS, algorithm=Algorithm.EAP, top_edges=6)
@@ -130,3 +136,20 @@ def test_the_standard_to_compare_with_is_dense_path_patching():
     )
     own = replace(SETTINGS, threshold_scale=1.0)
     assert own.standard() == own.densely()
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_a_guess_at_acdc_is_of_the_right_size(tiny_deep_models, kind, mode):
+    """Told which heads stay and what was recomputed; at a tolerance that leaves a circuit."""
+    acdc = pytest.importorskip("engine.acdc").acdc
+    model = tiny_deep_models(kind)
+    activations = capture(model, random_prompts())
+    senders = heads_of(torch.ones(model.n_layers, model.n_heads, dtype=torch.bool))
+    ledger = Ledger(1.0)
+    memory = plan_memory(model, activations.prompts)
+    found, screening = acdc(model, activations, senders, 0.05, mode, ledger, memory, Watcher())
+    heard = dict.fromkeys(found.circuit.heads, 1.0)
+    recomputed = screening.recomputed / screening.estimated if screening is not None else 1.0
+    guessed = sum(acdc_flops(model, activations.batches, senders, heard, mode, recomputed).values())
+    assert len(heard) > 5 and 1 / 3 < guessed / sum(row.flops for row in ledger.rows()) < 3

@@ -35,7 +35,8 @@ def test_shares_by_hand(run):
     standard = replace(run, circuit=circuit(*to_logits, (A, D, Input.Q)))
     eap = replace(SETTINGS, algorithm=Algorithm.EAP, method=Method.DENSE, sparsity=None)
     other = replace(run, settings=eap, circuit=circuit(to_logits[0], to_logits[3], (A, D, Input.K)))
-    other = replace(other, cost=(CostRow("a", 1.5, 1.0, 2e9), CostRow("b", 0.5, 1.0, 1e9)))
+    costs = CostRow("a", 1.5, 1.0, 2e9), CostRow("self-check", 9.0, 1.0, 9e9), CostRow("b", 0.5, 1.0, 1e9)
+    other = replace(other, cost=costs)
     [row] = compare_algorithms([other], standard)
     assert (row.algorithm, row.method, row.size, row.edge_count) == (Algorithm.EAP, Method.DENSE, 2, 3)
     assert row.heads == Nearness(1.0, 0.5, 0.5, 2)
@@ -46,6 +47,7 @@ def test_shares_by_hand(run):
     assert (row.performance, row.faithfulness, row.n, row.seed, row.ablation, row.complete) == (
         seen.performance, seen.faithfulness, 4, 1, Ablation.MEAN, True
     )  # fmt: skip
+    assert row.interval == seen.interval
 
 
 def test_a_run_is_all_it_is_and_nothing_without_a_standard(run):
@@ -61,7 +63,7 @@ def test_a_stopped_run_has_no_truth_and_an_empty_circuit_no_precision(run):
     stopped = replace(run, verification=None, complete=False, circuit=circuit())
     [row] = compare_algorithms([stopped], run)
     assert math.isnan(row.performance) and math.isnan(row.faithfulness) and not row.complete
-    assert (row.n, row.seed, row.ablation) == (0, None, None)
+    assert (row.n, row.seed, row.ablation, row.interval) == (0, None, None, None)
     assert row.heads is not None and math.isnan(row.heads.precision) and row.heads.recall == 0.0
 
 

@@ -11,7 +11,11 @@ from engine.activations import capture
 from engine.circuit import Input
 from engine.cost import Ledger, forward_flops, hooked_flops
 from engine.heads import Head, mask_of
+from engine.mlp_scores import score_mlps
+from engine.nodes import Mlp
 from engine.patching.effects import PathPatching
+from engine.patching.flops import node_patching_flops
+from engine.patching.mlp_nodes import NodePatching, ScreenedNodes
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
 from engine.pipeline import discover
@@ -19,7 +23,7 @@ from engine.prepare import CALIBRATION, prepare
 from engine.progress import Watcher
 from engine.pruning import keep_mask
 from engine.self_check import self_check
-from engine.settings import Method, Settings
+from engine.settings import Method, Mode, Settings
 from engine.sparsity_sweep import BAND_SPARSITIES
 from engine.tasks.prompts import Metric
 from tests.engine.patching.test_effects import all_heads
@@ -122,12 +126,63 @@ def check_run(model, settings):
     rows = [row for row in found[0].cost if row.stage != CALIBRATION]
     assert sum(row.flops for row in rows) == pytest.approx(seen, rel=AGREE)
     assert all(row.flops > 0 for row in rows)
-    assert prepared.cost[0].flops == pytest.approx(counted(lambda: capture(model, prepared.prompts)), rel=AGREE)
+    mlps = settings.mlps
+
+    def calibration():
+        activations = capture(model, prepared.prompts, mlps=mlps)
+        if mlps:
+            score_mlps(model, activations, unbooked)
+
+    unbooked = Ledger(1.0)
+    with unbooked.stage("test"):
+        assert prepared.cost[0].flops == pytest.approx(counted(calibration), rel=AGREE)
 
 
 @pytest.mark.parametrize("method", Method)
 def test_a_whole_run(toy_model, method):
     check_run(toy_model, Settings(model="toy-induction", task="induction-random", pairs=4, method=method))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_whole_run_with_mlps_as_nodes(toy_model, mode):
+    settings = Settings(
+        model="toy-induction", task="induction-random", pairs=4, method=Method.DENSE, mlps=True, mode=mode
+    )
+    check_run(toy_model, settings)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt_neox", "gemma2"])
+def test_patching_nodes(tiny_deep_models, kind):
+    model = tiny_deep_models(kind)
+    activations = capture(model, random_prompts(n=6), mlps=True)
+    senders = [*all_heads(model), *map(Mlp, range(model.n_layers))]
+
+    def work(ledger):
+        patching = NodePatching(model, activations, senders, ledger)
+        mlps = (Receiver(Input.MLP, Mlp(layer)) for layer in (5, 2))
+        for receiver in (LOGITS, *mlps, Receiver(Input.K, Head(2, 1))):
+            patching.effects(receiver)
+
+    check(work)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("kind", ["llama", "gpt_neox", "gemma2"])
+def test_the_formula_for_nodes_is_what_the_ledger_books(tiny_deep_models, kind, mode):
+    """Recomputing every path, from the last layer down."""
+    model, ledger = tiny_deep_models(kind), Ledger(1.0)
+    activations = capture(model, random_prompts(n=6), mlps=True)
+    senders = [*all_heads(model), *map(Mlp, range(model.n_layers))]
+    visited = [Mlp(5), Head(4, 1), Mlp(2), Head(2, 1)]
+    patching = NodePatching(model, activations, senders, ledger)
+    measure = (ScreenedNodes(patching) if mode is Mode.SCREENED else patching).measure
+    measure([LOGITS], lambda receiver, f: ~f.isnan())
+    for node in visited:
+        letters = (Input.MLP,) if isinstance(node, Mlp) else (Input.Q, Input.K, Input.V)
+        measure([Receiver(letter, node) for letter in letters], lambda receiver, f: ~f.isnan())
+    booked = {row.stage: row.flops for row in ledger.rows()}
+    expected = node_patching_flops(model, activations.batches, senders, dict.fromkeys(visited, 1.0), mode, 1.0)
+    assert booked == pytest.approx(expected, rel=0.02)  # products of changes and gradients are left out
 
 
 @pytest.mark.slow

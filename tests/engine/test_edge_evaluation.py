@@ -15,6 +15,7 @@ from engine.evaluation.bootstrap import Interval
 from engine.evaluation.evaluate import EDGE_MINIMALITY, FRESH
 from engine.evaluation.minimality import Standing
 from engine.heads import Head, mask_of
+from engine.nodes import Mlp
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
 from engine.settings import Settings
@@ -51,7 +52,7 @@ def test_an_edge_that_is_missing_shows_in_the_difference(prepared):
     found = evaluate_edges(prepared, replace(KNOWN, edges=(TO_LOGITS,)), 1, Watcher(), Ablation.RESAMPLE)
     assert found.heads.faithfulness.value == pytest.approx(1, abs=0.02)
     assert found.difference.value == pytest.approx(-0.48, abs=0.1) and found.difference.high < 0
-    assert "flows along edges that the circuit does not list" in found.words
+    assert "flows along edges that it does not list" in found.words
 
 
 def test_every_number_is_that_of_its_pieces(toy_model, prepared):
@@ -77,8 +78,8 @@ def interval(value: float, low: float, high: float) -> Interval:
 @pytest.mark.parametrize(
     ("gap", "words"),
     [
-        (interval(0.3, 0.1, 0.5), "work against the answer"),
-        (interval(-0.3, -0.5, -0.1), "does not list"),
+        (interval(0.3, 0.1, 0.5), "pull the metric down"),
+        (interval(-0.3, -0.5, -0.1), "part of what its heads do"),
         (interval(-0.3, -0.5, 0.1), "nothing to speak of"),
         (interval(-0.01, -0.015, -0.005), "nothing to speak of"),
         (replace(interval(-0.3, float("nan"), float("nan")), n=1), "one pair has no interval"),
@@ -101,7 +102,7 @@ def test_prompts_that_corruption_does_not_change_leave_shares_undefined(toy_mode
 def test_about_what_was_predicted_is_booked(tiny_deep_models, kind):
     model = tiny_deep_models(kind)
     prepared = prepare(model, Settings(model="tiny", task="ioi"), Watcher(), random_prompts(n=4))
-    heads = (Head(0, 1), Head(2, 0), Head(3, 2), Head(5, 1))
+    heads = (Head(0, 1), Head(2, 0), Head(3, 2), Head(5, 1))  # 22 edges to take out, of which 11 are counted
     circuit = Circuit(heads, all_edges(heads), model.n_layers, model.n_heads)
     booked = sum(row.flops for row in evaluate_edges(prepared, circuit, 1, Watcher(), draws=20).cost)
     assert 0.6 < edges_flops(prepared, circuit) / booked < 1.7
@@ -110,6 +111,8 @@ def test_about_what_was_predicted_is_booked(tiny_deep_models, kind):
 def test_circuits_without_edges_and_of_other_models_are_refused(prepared):
     with pytest.raises(HeadlightError, match="heads alone"):
         evaluate_edges(prepared, replace(KNOWN, edges=()), 1, Watcher())
+    with pytest.raises(HeadlightError, match="MLPs as nodes"):
+        evaluate_edges(prepared, replace(KNOWN, mlps=(Mlp(0),)), 1, Watcher())
     with pytest.raises(HeadlightError, match="3 layers"):
         evaluate_edges(prepared, replace(KNOWN, n_layers=3), 1, Watcher())
 

@@ -74,7 +74,7 @@ def test_what_scores_found_is_shown_as_estimates(open_app: OpenApp, algorithm: s
 def test_the_steps_of_a_search_by_scores_are_told_as_such(open_app: OpenApp) -> None:
     app = run_until(open_app("path_patching", among="all", algorithm="eap", top_edges="3"), ready)
     app.button("start_search").click().run()
-    app = run_until(app, has_button("step_play"))
+    app = run_until(app, lambda app: has_button("step_play")(app) and not has_button("cancel_search")(app))
     words = texts(app)
     assert "24 senders scored to first order." in words and "among the strongest of the whole search" in words
     assert "weakest score taken here" in words and "exceeds its layer’s threshold" not in words

@@ -134,7 +134,7 @@ def test_a_run_of_another_shape_compares_by_its_numbers_alone(open_app: OpenApp)
     ran(APP)
     other = saved(APP)
     other["model_shape"]["n_heads"] = 13
-    for matrix in (*other["scores"].values(), other["keep"]):
+    for matrix in (*other["scores"].values(), other["keep"], other["effects"]):
         for row in matrix:
             row.append(0.0)
     app = run_until(give(open_app("compare"), ("run.json", json.dumps(other).encode())), compared)

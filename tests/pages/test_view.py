@@ -18,9 +18,10 @@ FULL = View(
     pins=("9.6", "10.0"), names=("9.6~name mover", "10.0~é <b>"), drawn="layers", opened=("3", "7"), fill="effect",
     answer_key=2, union="first+biggest", maps="one", versus="score",
     colour="layer", find="9.", kept_by=("both", "neither"), layers="3-9", top=20, order="difference",
-    top_edges=40, tolerance=0.05, subject="key2", ablation="resample",
-    reference="key3", resamples=7, seeds=0, templates=False, runs_of="template", present=0.5, receipt_of="edge",
-    step=12, left="0123abcd", right="file-89efcdab",
+    subject="key2", ablation="resample", comparing="searches", dense_too=True,
+    top_edges=40, tolerance=0.05, step=12, left="0123abcd", right="file-89efcdab", flap_sparsity=0.71, trials=60,
+    trial=17, reference="key3", resamples=7, seeds=0, templates=False, runs_of="template", present=0.5,
+    receipt_of="edge",
 )  # fmt: skip
 
 
@@ -51,6 +52,8 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("step", "0"),
         ("step", "last"),
         ("left", "0123abc"),
+        ("comparing", "models"),
+        ("dense_too", "yes"),
         ("right", "file-0123ABCD"),
         ("right", "../../etc"),
         ("pairs", "0"),
@@ -65,6 +68,11 @@ def test_foreign_parameters_are_no_problem() -> None:
         ("sparsity", "nan"),
         ("sparsity", "-0.1"),
         ("sparsity", "a lot"),
+        ("flap_sparsity", "1"),
+        ("flap_sparsity", ""),
+        ("trials", "0"),
+        ("trials", "1001"),
+        ("trial", "-1"),
         ("among", "some"),
         ("mode", "guessed"),
         ("mode", "Exact"),
@@ -128,6 +136,7 @@ def test_a_ringed_search_is_asked_for_with_its_score_and_sparsity() -> None:
     settings = FULL.settings()
     assert (settings.method, settings.sparsity, settings.score) == (Method.APP, 0.93, Score.MERGED)
     assert (settings.mode, settings.grid) == (Mode.EXACT, True)
+    assert settings.flap_sparsity == 0.71 and replace(FULL, score="flap").settings().flap_sparsity is None
     own = replace(FULL, grid=False).settings()
     assert (own.threshold_scale, own.min_effect) == (1.5, 0.002)
     assert replace(FULL, score="difference").settings().score is Score.CONTRASTIVE_FLAP

@@ -9,9 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.models.parts import Linear, Norm, Rotary
-
-Mlp = Callable[[Tensor], Tensor]
+from engine.models.parts import FeedForward, Linear, Norm, Rotary
 
 
 def lookup(tokens: Tensor, table: Tensor) -> Tensor:
@@ -41,23 +39,23 @@ def parameters(*maps: Linear) -> int:
     return sum(item.weight.numel() for item in maps)
 
 
-def plain_mlp(up: Linear, down: Linear, act: Any) -> tuple[Mlp, int]:
+def plain_mlp(up: Linear, down: Linear, act: Any) -> tuple[FeedForward, int]:
     """``down(act(up(x)))`` and its parameters."""
     nonlinearity = activation(act)
-    return lambda x: down(nonlinearity(up(x))), parameters(up, down)
+    return FeedForward(lambda x: nonlinearity(up(x)), down), parameters(up, down)
 
 
-def gated_mlp(module: Any) -> tuple[Mlp, int]:
+def gated_mlp(module: Any) -> tuple[FeedForward, int]:
     """``down(act(gate(x)) * up(x))`` and its parameters."""
     gate, up, down = linear(module.gate_proj), linear(module.up_proj), linear(module.down_proj)
     nonlinearity = activation(module.act_fn)
 
-    def mlp(x: Tensor) -> Tensor:
+    def hidden(x: Tensor) -> Tensor:
         opened, value = nonlinearity(gate(x)), up(x)
         # In place spares a tensor of the MLP's width, but autograd may still need it.
-        return down(opened * value if opened.requires_grad else opened.mul_(value))
+        return opened * value if opened.requires_grad else opened.mul_(value)
 
-    return mlp, parameters(gate, up, down)
+    return FeedForward(hidden, down), parameters(gate, up, down)
 
 
 def activation(module: Any) -> Callable[[Tensor], Tensor]:

@@ -115,6 +115,10 @@ def test_a_head_has_a_row_for_each_effect_it_was_measured_to_have_and_each_edge_
         ("hears from", "2.0", "k"),
     ]  # fmt: skip
     assert {row["kind"] for row in heard} == {"exact"}
+    # An edge of a search that only scores is an estimate on both its ends.
+    steps[1] = a_step((Head(4, 2),), Input.Q, {(0, 1): -0.4}, [(0, 1)], (Head(0, 1),))
+    kinds = {row["input"]: row["kind"] for row in head_rows(steps, A_CIRCUIT, Head(4, 2))}
+    assert kinds == {"logits": "exact", "v": "exact", "q": "estimate", "k": "exact"}
 
 
 def test_grid_rows_mark_the_pair_taken():

@@ -41,6 +41,15 @@ def test_each_mask_of_a_union_has_its_own_sparsity():
     assert SCORES.keep(Score.CONTRASTIVE_FLAP, 0.7, flap_sparsity=0.0).sum() == 2
 
 
+def test_flaps_own_share_is_dropped_at_no_sparsity():
+    """Its four heads stay whatever Contrastive-FLAP's sparsity; of the others each goes when that drops it."""
+    drops = SCORES.drops(Score.MERGED, flap_sparsity=0.5).flatten()
+    assert drops[:4].tolist() == [1.0] * 4
+    assert torch.equal(drops[4:], SCORES.drops(Score.CONTRASTIVE_FLAP).flatten()[4:])
+    for sparsity in (0.0, 0.3, 0.72, 0.99):
+        assert torch.equal((drops > sparsity).reshape(2, 5), SCORES.keep(Score.MERGED, sparsity, flap_sparsity=0.5))
+
+
 def test_a_trial_changes_what_the_space_names_and_nothing_else():
     base = Settings(model="toy-induction", pairs=5, seed=3, grid=True, union="first+fixed")
     trial = Suggested(
@@ -70,7 +79,7 @@ def test_the_widest_mask_holds_every_other():
     assert Space((Score.FLAP,), sparsity=(0.7, 0.9)).widest(SCORES).sum() == 2
     for sparsity in (0.7, 0.8, 0.9):
         keep = SCORES.keep(Score.MERGED, sparsity, flap_sparsity=0.7)
-        assert not (keep & ~Space(sparsity=(0.7, 0.9)).widest(SCORES)).any()
+        assert not (keep & ~Space((Score.MERGED,), sparsity=(0.7, 0.9)).widest(SCORES)).any()
 
 
 @pytest.mark.parametrize(

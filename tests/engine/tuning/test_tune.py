@@ -10,11 +10,12 @@ from engine.models.cache import CACHE_VARIABLE
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.settings import Method, Mode, Score, Settings
+from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.tuning.bench import Bench
+from engine.tuning.place import study_name, study_path
 from engine.tuning.space import Space
-from engine.tuning.study import kept_trials, opened, study_name, study_path
-from engine.tuning.tune import ACCEPTABLE, SLACK, hopeless, tune
+from engine.tuning.study import kept_trials, opened
+from engine.tuning.tune import ACCEPTABLE, SLACK, hopeless, tune, with_scores
 from tests.engine.random_prompts import random_prompts
 from tests.engine.tuning.test_results import trial
 
@@ -160,6 +161,18 @@ def test_the_same_mask_and_thresholds_are_searched_once(prepared, monkeypatch):
     assert all(item.flops == 0 and item.outcome.heads == first.outcome.heads for item in others)
 
 
+def test_scores_that_take_a_backward_pass_are_measured_and_booked_once(prepared, toy_model):
+    space = Space((Score.POSITION_ATTRIBUTION, Score.RANK_SUM))
+    tuning = tune(prepared, SETTINGS, 4, space=space)
+    assert [row.stage for row in tuning.cost] == ["attribution", "tuning"] and tuning.cost[0].flops > 0
+    assert {item.settings.score for item in tuning.trials} <= set(space.scores)
+    scored = with_scores(prepared, space, Watcher())
+    run = discover(toy_model, tuning.chosen.settings, Watcher(), scored, tuning=tuning)
+    stages = [row.stage for row in run.cost]
+    assert stages.count("attribution") == stages.count("tuning") == 1
+    assert run.circuit.heads == tuning.chosen.outcome.heads
+
+
 def test_exactly_searched_trials_need_no_second_search(prepared):
     tuning = tune(prepared, replace(SETTINGS, mode=Mode.EXACT), 5)
     assert not any(item.estimated for item in tuning.trials)
@@ -177,6 +190,7 @@ def test_rows_of_ones_own_have_no_other_prompts(tiny_deep_model):
         (SETTINGS, 0, "Expected 1 to 1,000 trials, got 0"),
         (SETTINGS, 1001, "got 1,001"),
         (replace(SETTINGS, method=Method.DENSE), 5, "Take the method app"),
+        (replace(SETTINGS, algorithm=Algorithm.EAP), 5, "Take the algorithm path_patching"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused(prepared, settings, trials, says):
