@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -25,8 +25,8 @@ from engine.ablation import Ablator
 from engine.algorithms import check_algorithm, search_by
 from engine.attribution import cost_of, with_score
 from engine.baseline import Baseline
+from engine.candidates import keep_of
 from engine.circuit import Circuit
-from engine.cliffs import FIXED_SPARSITY
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
@@ -36,7 +36,7 @@ from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
 from engine.mlp_scores import MlpScores
 from engine.models.model import Model
-from engine.nodes import Mlp, Node, heads_among, node_mask, nodes_of, with_mlps
+from engine.nodes import Mlp, Node, heads_among, node_mask, nodes_of
 from engine.patching.effects import PathPatching
 from engine.patching.mlp_nodes import NodePatching, ScreenedNodes, depths_of
 from engine.patching.reference import ReferencePatching
@@ -52,7 +52,7 @@ from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, self_check
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.self_tests import SelfTests, self_tests
-from engine.settings import Algorithm, Method, Mode, Score, Settings
+from engine.settings import Algorithm, Method, Mode, Settings
 from engine.sparsity_sweep import Pruning, prune
 from engine.tasks.prompts import Prompts
 from engine.tuning.results import Tuning
@@ -132,54 +132,6 @@ def discover(
     except Cancelled:
         return run.discovery(complete=False)
     return run.discovery(complete=True)
-
-
-def keep_of(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """Keep mask ``[layer head]`` the search is confined to; ``[layer column]`` where MLPs are nodes."""
-    keep = _heads_kept(prepared, settings, pruning)
-    return with_mlps(keep, _mlps_kept(prepared, settings, pruning)) if settings.mlps else keep
-
-
-def _heads_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``[layer head]``"""
-    if settings.method is Method.DENSE:
-        return torch.ones_like(prepared.scores.flap, dtype=torch.bool)
-    if settings.sparsity is not None:
-        return prepared.scores.keep(settings.score, settings.sparsity, settings.flap_sparsity)
-    if pruning is None:
-        raise ValueError("An automatic sparsity needs the sparsity sweep first")
-    return pruning.taken(settings.union).mask
-
-
-def _mlps_kept(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``[layer]``: by their own scores, at the sparsities that heads are kept at."""
-    if prepared.mlp_scores is None:
-        raise ValueError("Expected a run prepared with MLPs as nodes")
-    if settings.method is Method.DENSE:
-        return torch.ones(prepared.model.n_layers, dtype=torch.bool)
-    if settings.sparsity is not None:
-        return prepared.mlp_scores.keep(settings.score, settings.sparsity)
-    if pruning is None:
-        raise ValueError("An automatic sparsity needs the sparsity sweep first")
-    union = pruning.taken(settings.union)
-    return prepared.mlp_scores.keep_either(union.flap_cliff.sparsity, union.contrastive_cliff.sparsity)
-
-
-def likely_keep(prepared: Prepared, settings: Settings, pruning: Pruning | None) -> Tensor:
-    """``keep_of``; or, before the automatic choice is known, the union of both masks at the fixed sparsity.
-
-    Before the score of a mask has been measured, Contrastive-FLAP's of the same sparsity stands in for it; before MLPs
-    are scored, all of them are likely.
-    """
-    if settings.mlps and prepared.mlp_scores is None:
-        heads = likely_keep(prepared, replace(settings, mlps=False), pruning)
-        return with_mlps(heads, heads.new_ones(len(heads)))
-    if settings.score_source is not Source.RUNS and not prepared.scores.has(settings.score):
-        return keep_of(prepared, replace(settings, score=Score.CONTRASTIVE_FLAP), pruning)
-    if settings.method is Method.APP and settings.sparsity is None and pruning is None:
-        fixed = replace(settings, score=Score.MERGED, sparsity=FIXED_SPARSITY, union=None)
-        return keep_of(prepared, fixed, None)
-    return keep_of(prepared, settings, pruning)
 
 
 def verify_on_fresh(

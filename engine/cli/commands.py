@@ -16,6 +16,7 @@ from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.algorithms import check_algorithm
 from engine.attribution import with_score
+from engine.candidates import keep_of
 from engine.circuit import Circuit, Input
 from engine.circuit_file import read_circuit
 from engine.cli.console import Console
@@ -35,7 +36,7 @@ from engine.patching.mlp_nodes import NodePatching
 from engine.patching.mlp_reference import booked_reference, receiver_depth
 from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
-from engine.pipeline import Discovery, keep_of
+from engine.pipeline import Discovery
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.self_check import self_check

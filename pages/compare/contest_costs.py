@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.algorithms import serves
+from engine.candidates import likely_keep
 from engine.estimate import estimate_run
-from engine.pipeline import likely_keep
 from engine.prepare import CALIBRATION, Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP

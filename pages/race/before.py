@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.candidates import likely_keep
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
 from engine.job import JobState
-from engine.pipeline import likely_keep
 from engine.prepare import Prepared
 from engine.settings import Method
 from pages.race.contestants import Lane

@@ -11,6 +11,7 @@ import torch
 from engine import record
 from engine.activations import capture
 from engine.algorithms import check_algorithm, serves
+from engine.candidates import keep_of
 from engine.circuit import Circuit, Input
 from engine.cost import Ledger
 from engine.errors import HeadlightError
@@ -21,7 +22,7 @@ from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.flops import acdc_flops
 from engine.patching.screening import Screening
-from engine.pipeline import discover, keep_of
+from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.run_file import read_run

@@ -8,6 +8,7 @@ import torch
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
+from engine.candidates import keep_of
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_file import circuit_in
 from engine.cost import Ledger
@@ -19,7 +20,7 @@ from engine.hooked import end_logits
 from engine.models.bridge import hook_name, mlp_name
 from engine.models.hooks import replacing
 from engine.nodes import Mlp, node_mask
-from engine.pipeline import discover, keep_of
+from engine.pipeline import discover
 from engine.prepare import prepare, prepare_mlps
 from engine.progress import Watcher
 from engine.receipt import receipts

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from engine.candidates import keep_of
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
 from engine.pilot import STAGE, is_worthwhile, look_ahead
-from engine.pipeline import discover, keep_of
+from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.search import search_cost

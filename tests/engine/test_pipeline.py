@@ -8,6 +8,7 @@ import torch
 
 from engine import record
 from engine.activations import read_metric
+from engine.candidates import keep_of, likely_keep
 from engine.circuit import Input
 from engine.errors import Cancelled, HeadlightError
 from engine.estimate import dense_flops, estimate_run
@@ -15,7 +16,7 @@ from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
 from engine.models.sources import TOY_FOLDER
 from engine.pilot import look_ahead
-from engine.pipeline import SELF_CHECK, VERIFICATION, discover, keep_of, likely_keep
+from engine.pipeline import SELF_CHECK, VERIFICATION, discover
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.search import STAGE, Thresholds, search_cost

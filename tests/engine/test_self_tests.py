@@ -55,7 +55,8 @@ def failed(model, layer, activations):
 def test_each_broken_part_fails_the_tests_that_see_it(tiny_model):
     model = tiny_model("gpt2")
     activations, layer = capture(model, random_prompts()), model.parts.layers[1]
-    louder = failed(model, replace(layer, mlp=lambda x: 1.01 * layer.mlp(x)), activations)
+    mlp = replace(layer.mlp, hidden=lambda x: 1.01 * layer.mlp.hidden(x))
+    louder = failed(model, replace(layer, mlp=mlp), activations)
     assert louder >= {"identity patch", "full patch", "nothing ablated", "residual stream"}
     no_bias = failed(model, replace(layer, o=replace(layer.o, bias=None)), activations)
     assert no_bias >= {"nothing ablated", "heads' sum"} and "identity patch" not in no_bias
