@@ -101,7 +101,7 @@ def _edge(circuit: Circuit, view: View) -> None:
         return
     edge = by_name[view.edge]
     edges.tell(edge)
-    edges.receipt(view.edge)
+    edges.receipt(edge)
     with st.container(horizontal=True, gap="small"):
         for end in (edge.sender, edge.receiver):
             if isinstance(end, Head):

@@ -115,7 +115,7 @@ def _selection(found: Discovery, view: View) -> None:
     )  # fmt: skip
     if view.edge in by_name:
         edges.tell(by_name[view.edge])
-        edges.receipt(view.edge)
+        edges.receipt(by_name[view.edge])
     if view.head in heads:
         st.markdown(f"[Head {view.head}: its card](#head-card)")
 

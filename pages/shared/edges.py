@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.figures.edges import edge_text
+from engine.nodes import Mlp
 from pages.shared import look, rooms, state
 from pages.shared.view import INPUTS, View
 
@@ -37,9 +38,10 @@ def tell(edge: Edge) -> None:
     look.note(f"{plain}. In units of clean − corrupted: −1 is as bad as the corrupted prompt.")
 
 
-def receipt(name: str) -> None:
-    """The way to measure it again, on fresh prompts."""
-    rooms.link("verification", "Get a receipt", help=RECEIPT_HELP, edge=name, receipt_of="edge")
+def receipt(edge: Edge) -> None:
+    """The way to measure it again, on fresh prompts, if it is one between heads."""
+    if not isinstance(edge.sender, Mlp) and not isinstance(edge.receiver, Mlp):
+        rooms.link("verification", "Get a receipt", help=RECEIPT_HELP, edge=name_of(edge), receipt_of="edge")
 
 
 def filters(circuit: Circuit, view: View) -> None:

@@ -34,6 +34,9 @@ def show(prepared: Prepared, settings: Settings, circuit: Circuit, found: Discov
     view, own = state.current(), settings if found is None else found.settings
     st.html('<div id="receipt"></div>')
     look.step(None, "A receipt for one head or edge", LEAD)
+    if circuit.mlps:
+        look.empty("Only for circuits of heads", "Search without MLPs as nodes to get receipts.")
+        return
     target = _choose(prepared, circuit, view)
     seed = _seed(own, view)
     if target is not None:
@@ -105,6 +108,8 @@ def _of_link(prepared: Prepared, name: str) -> EdgeName | None:
     """An edge that the model has, in the circuit or not."""
     sender, _, entry = name.partition("-")
     receiver, _, letter = entry.rpartition(".")
+    if "m" in sender + receiver:  # an MLP
+        return None
     ends = [Head.parse(sender), *([Head.parse(receiver)] if receiver else [])]
     inside = all(head.layer < prepared.model.n_layers and head.index < prepared.model.n_heads for head in ends)
     if not inside or (receiver and ends[0].layer >= ends[1].layer):

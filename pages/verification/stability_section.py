@@ -32,6 +32,9 @@ STEADY, COMMON = 0.9, 0.75
 def show(prepared: Prepared, settings: Settings, circuit: Circuit, found: Discovery | None) -> None:
     view, asked = state.current(), settings if found is None else found.settings
     look.step(None, "Would it be found again?", LEAD)
+    if asked.mlps:
+        look.empty("Only for circuits of heads", "Search without MLPs as nodes to see how often it is found again.")
+        return
     if found is None:
         look.note(
             f"This circuit has no search of its own, so the search is {search_run.describe(asked)}: how often does it "

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.circuit import Circuit
+from engine.circuit import Circuit, Edge, Input
+from engine.circuit_file import circuit_record
 from engine.draws import Kind, Plan
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.nodes import Mlp
 from engine.progress import Watcher
 from engine.receipt import receipts
 from engine.settings import Settings
@@ -307,3 +309,17 @@ def test_a_card_says_all_there_is_and_all_that_is_missing(toy_model: Any) -> Non
     assert "Inside noise" in html and 'class="hl-receipt wait"' in html and "one pair has no interval" in html
     assert 'class="span"' not in html and html.count('class="dot"') == 2
     assert len(MEANS) == 6 and {kind.name.lower() for kind in Kind} == {"resample", "seed", "template"}
+
+
+def test_circuits_with_mlps_are_for_others_to_judge(open_app: OpenApp) -> None:
+    app = found(open_app, mlps="1", edge="0.1-m1.mlp", receipt_of="edge")
+    assert "Search without MLPs as nodes to see how often" in texts(app) and not ready(app)
+    assert "This model has no edge 0.1-m1.mlp" in texts(app) and not app.exception and not app.error
+    edge = Edge(Head(0, 1), Mlp(1), Input.MLP, -0.2)
+    circuit = Circuit((Head(0, 1),), (edge,), 2, 12, (Mlp(1),))
+    settings = Settings(model="toy-induction", task="induction-random", mlps=True)
+    file = json.dumps(circuit_record(settings, circuit, {}, {})).encode()
+    app.file_uploader("verification_upload").set_value(("mine.json", file, "application/json")).run()
+    page = texts(app)
+    assert "Search without MLPs as nodes to get receipts." in page and "1 head in both:" in page
+    assert not app.exception and not app.error
