@@ -182,5 +182,5 @@ def _explain(rows: Sequence[ContestRow]) -> None:
         f"{term('performance', 'Performance')} and {term('faithfulness')} are of each circuit’s heads alone{where}; "
         f"the interval is over those pairs. {term('precision', 'Precision')}, {term('recall')} and {term('Jaccard')} "
         f"are against dense path patching.{against} Work and time are of the whole run, calibration, pruning and "
-        "verification included."
+        "verification included, the self-check done once a model left out."
     )

@@ -59,6 +59,7 @@ def test_every_search_algorithm_on_one_task_is_run_and_compared(page: Page, serv
     page.get_by_role("button", name="Run all 5 that are missing").click()
     expect(page.locator(CHART.format("contest_scatter"))).to_be_visible()
     expect(page.get_by_role("link", name="Beside dense")).to_have_count(4)
+    expect(page.locator(".st-key-contest_table").get_by_role("link", name="Verification")).to_have_count(5)
     expect(page.get_by_text("Least work")).to_be_visible()
     page.get_by_text("All numbers as a table, and downloads").click()
     with page.expect_download() as download:

@@ -15,7 +15,7 @@ from engine.errors import HeadlightError
 from engine.evaluation.bootstrap import Interval
 from engine.settings import Algorithm, Method, Settings
 from pages.compare import contest_best, contest_costs, contest_lines
-from pages.compare.entries import Entry, Line, entries_of, names_of
+from pages.compare.entries import Entry, Line, entries_of, names_of, standard_of
 from pages.shared import background, runs, work
 from pages.shared.view import View
 from pages.shared.work import result_of
@@ -141,7 +141,7 @@ def test_one_that_failed_says_why_and_can_be_tried_again(open_app: OpenApp, monk
     app.button(key("start", EAP)).click().run()
     gate.set()
     app = run_until(app, lambda app: "Failed:" in texts(app))
-    assert "No &lt;b&gt;luck&lt;/b&gt;." in texts(app) and not app.exception
+    assert "Failed: No &lt;b&gt;luck&lt;/b&gt;." in texts(app) and not app.exception
     assert app.button(key("start", EAP)).label == "Start again"
 
 
@@ -181,6 +181,7 @@ def test_all_search_the_same_nodes_and_a_run_with_mlps_is_told_apart(open_app: O
     with_mlps = replace(APP, mlps=True)
     ran(with_mlps, DENSE)
     assert not any(entry.settings.mlps for entry in entries_of(View(among="ringed", sparsity=0.5, mlps=True)))
+    assert not standard_of(View(mlps=True)).mlps
     app = opened(open_app, mlps="1")
     assert not app.exception
     assert list(table(app)["search"]) == ["Dense path patching", "APP"] and "MLPs as nodes" in texts(app)
