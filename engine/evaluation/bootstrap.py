@@ -20,7 +20,7 @@ from torch import Tensor
 
 DRAWS = 1000
 COVERAGE = 0.95
-TOGETHER = 4_000_000  # values drawn at once
+TOGETHER = 10_000  # values drawn at once: a run's verification may not take more than its search
 
 # Vectors ``[... pair]`` -> ``[...]``: reduces the last axis, so that one call serves the whole and all drawings.
 Statistic = Callable[..., Tensor]

@@ -26,7 +26,7 @@ LEAD = (
     f"them, {term('ACDC')}, {term('EAP')} and {term('EAP-IG')}. Which circuit is small, which is true, and what did "
     "each take?"
 )
-CIRCUIT_ROOMS = tuple(name for name in ("circuit", "verification") if name in rooms.BY_NAME)
+CIRCUIT_ROOMS = ("circuit", "verification")
 
 
 def show(view: View) -> None:

@@ -52,8 +52,8 @@ class Line:
 
 
 def standard_of(view: View) -> Settings:
-    """Dense path patching with the view's thresholds."""
-    return replace(view, algorithm=Algorithm.PATH_PATCHING.value, among="all").settings()
+    """Dense path patching with the view's thresholds, of heads alone: the other algorithms know no MLPs as nodes."""
+    return replace(view, algorithm=Algorithm.PATH_PATCHING.value, among="all", mlps=False).settings()
 
 
 def entries_of(view: View) -> tuple[Entry, ...]:
@@ -61,7 +61,7 @@ def entries_of(view: View) -> tuple[Entry, ...]:
 
     With all heads chosen, the mask is the automatic union.
     """
-    inside = replace(view, among="auto" if view.among == "all" else view.among)
+    inside = replace(view, among="auto" if view.among == "all" else view.among, mlps=False)
     wanted: list[Settings] = []
     for algorithm in Algorithm:
         search = replace(inside, algorithm=algorithm.value)
@@ -102,9 +102,9 @@ def parameters(settings: Settings) -> str:
         return f"{settings.top_edges:,} edges at most"
     if settings.algorithm is Algorithm.ACDC:
         return f"{settings.mode.value}, tolerance {settings.tolerance:g}"
-    if settings.grid:
-        return f"{settings.mode.value}, grid of thresholds"
-    return f"{settings.mode.value}, s {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
+    thresholds = f"s {settings.threshold_scale:g}, smallest effect {settings.min_effect:g}"
+    nodes = ", MLPs as nodes" * settings.mlps
+    return f"{settings.mode.value}, {'grid of thresholds' if settings.grid else thresholds}{nodes}"
 
 
 def _others(like: Settings) -> list[Settings]:

@@ -50,8 +50,9 @@ class Lane:
 
 
 def contestants(view: View) -> tuple[Contestant, Contestant]:
-    """Both by path patching, whatever the view asks for. With all heads chosen, APP is left its automatic union."""
-    view = replace(view, algorithm=Settings.algorithm.value)
+    """Both by path patching between heads, whatever the view asks for. With all heads chosen, APP is left its
+    automatic union."""
+    view = replace(view, algorithm=Settings.algorithm.value, mlps=False)
     app = replace(view, among="auto" if view.among == "all" else view.among)
     return (
         Contestant("app", "APP", app.settings()),

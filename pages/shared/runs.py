@@ -99,6 +99,8 @@ def _unusual(settings: Mapping[str, Plain]) -> list[str]:
     parts = _algorithm(settings)
     if settings.get("seed"):
         parts.append(f"seed {settings['seed']}")
+    if settings.get("mlps"):
+        parts.append("MLPs as nodes")
     if settings.get("mode") == "exact":
         parts.append("exact")
     if settings.get("grid"):

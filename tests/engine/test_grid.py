@@ -94,8 +94,8 @@ def test_performance_is_measured_once_for_each_set_of_heads(toy_model, prepared,
     from engine.ablation import Ablator
 
     asked = []
-    metric = Ablator.metric
-    monkeypatch.setattr(Ablator, "metric", lambda self, keep: asked.append(keep) or metric(self, keep))
+    by_pair = Ablator.by_pair
+    monkeypatch.setattr(Ablator, "by_pair", lambda self, keep: asked.append(keep) or by_pair(self, keep))
     found = discover(toy_model, replace(SETTINGS, mode=Mode.EXACT), Watcher(), prepared)
     verified = mask_of(found.circuit.heads, 2, toy_model.n_heads)
     sets = {tuple(map(tuple, keep.tolist())) for keep in asked}

@@ -90,7 +90,7 @@ def test_finding_again_finds_what_discover_finds(toy_model, prepared, change):
     settings = replace(SETTINGS, **change)
     circuit, cost = find_again(prepared, settings, Watcher())
     assert circuit == discover(toy_model, settings, Watcher(), prepared).circuit
-    assert cost[0].flops > 0
+    assert any(row.flops > 0 for row in cost)
     assert ("attribution" in {row.stage for row in cost}) == (settings.score is Score.POSITION_ATTRIBUTION)
     assert len(circuit.heads) == (1 if settings.sparsity == 0.9 else 2)  # a mask of one head finds one
 

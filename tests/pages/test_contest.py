@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -37,7 +38,7 @@ def key(kind: str, settings: Settings) -> str:
     return f"{kind}_{runs.id_of(settings)}"
 
 
-def table(app: AppTest):
+def table(app: AppTest) -> Any:
     return next(frame.value for frame in app.dataframe if "algorithm" in frame.value)
 
 
@@ -117,6 +118,7 @@ def test_running_and_cancelled(open_app: OpenApp, monkeypatch: pytest.MonkeyPatc
     app = run_until(app, lambda app: "so far" in texts(app) and "Waiting: 1 other job first." in texts(app))
     assert 'role="progressbar" aria-label="Dense path patching"' in texts(app) and has_button("cancel_all")(app)
     job = background.search_job(DENSE)
+    assert job is not None
     run_until(app, lambda app: bool(job.snapshot().steps))
     app.button("cancel_all").click().run()
     app = run_until(app, lambda app: not has_button("cancel_all")(app) and bool(app.dataframe))
@@ -173,6 +175,16 @@ def test_the_searches_of_a_view(open_app: OpenApp) -> None:
     assert [entry.settings.method.value for entry in every] == ["app", "dense"] * 4
     assert every[0].settings.sparsity is None
     assert every[0].about[1] == every[1].about[1] == "screened, grid of thresholds"
+
+
+def test_all_search_the_same_nodes_and_a_run_with_mlps_is_told_apart(open_app: OpenApp) -> None:
+    with_mlps = replace(APP, mlps=True)
+    ran(with_mlps, DENSE)
+    assert not any(entry.settings.mlps for entry in entries_of(View(among="ringed", sparsity=0.5, mlps=True)))
+    app = opened(open_app, mlps="1")
+    assert not app.exception
+    assert list(table(app)["search"]) == ["Dense path patching", "APP"] and "MLPs as nodes" in texts(app)
+    assert "MLPs as nodes" in runs.known()[runs.id_of(with_mlps)].name
 
 
 def test_names_tell_apart_what_has_one_title() -> None:

@@ -33,7 +33,7 @@ def test_each_score_has_its_map_on_the_explorer(open_app: OpenApp) -> None:
     for name in SCORES:
         app = run_until(choose(app, name), map_shown)
         assert app.query_params["score"] == name and not app.exception and not app.error
-    assert len([key for key in background().glances.known() if isinstance(key, tuple) and key[0] == "score"]) == 2
+    assert len([key for key in background().glances.known() if isinstance(key, tuple) and key[0] == "score"]) == 3
 
 
 @pytest.mark.parametrize("name", ["output_difference", "position_attribution", "rank_sum"])

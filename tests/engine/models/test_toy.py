@@ -54,9 +54,9 @@ def test_exhaustive_patching_finds_the_circuit_written_down(known):
     assert found["largest_other_effect"] < 0.005
 
 
-def test_stored_weights_are_those_the_script_makes(toy_model):
+def test_stored_weights_are_those_the_script_makes():
     made = make_toy_induction.make_model().state_dict()
-    stored = toy_model.hf_model.state_dict()
+    stored = GPT2LMHeadModel.from_pretrained(TOY_FOLDER, dtype=torch.float32).state_dict()
     assert made.keys() == stored.keys()
     for name, tensor in made.items():
         torch.testing.assert_close(stored[name], tensor, rtol=1e-3, atol=1e-6)  # float16 on disk
@@ -93,10 +93,10 @@ def test_files_are_small():
     assert sum(path.stat().st_size for path in TOY_FOLDER.iterdir()) < 1_500_000
 
 
-def test_path_patching_by_hand_is_right_where_it_is_easy(toy_model):
+def test_path_patching_by_hand_is_right_where_it_is_easy():
     """A model whose every z is clean gives the clean logits; its own q, k, v put back change nothing."""
     pairs = measure_toy_circuit.make_pairs(2)
-    model = toy_model.hf_model
+    model = GPT2LMHeadModel.from_pretrained(TOY_FOLDER, dtype=torch.float32).eval()  # the shared one may have hooks
     with torch.no_grad():
         logits, z = measure_toy_circuit._run(model, pairs.clean)
         again, qkv = measure_toy_circuit._run_frozen(model, pairs.clean, z)
