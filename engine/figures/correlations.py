@@ -23,7 +23,7 @@ def correlations_figure(scores: Sequence[str], found: Correlations, dark: bool) 
     figure.add_heatmap(
         z=[[rounded(value) for value in row] for row in values], x=names, y=names, zmin=-1, zmax=1, xgap=2, ygap=2,
         colorscale=theme.diverging(), text=[[_told(value) for value in row] for row in values],
-        texttemplate="%{text}", textfont={"size": 12, "color": theme.ink(dark)},
+        texttemplate="%{text}", textfont={"color": theme.ink(dark)},  # no size: as large as a cell allows
         hovertemplate="%{y}<br>%{x}<br>rank correlation %{text}<extra></extra>",
         colorbar=theme.colour_bar("rank correlation", dark, x=0, xanchor="left", y=1, yanchor="bottom"),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from engine.figures.tables import Row, rounded
 if TYPE_CHECKING:
     from engine.agreement import ScoreAgreement
 
-HEIGHT = 420
+PLOT, LEGEND_ROW = 290, 20  # pixels
 SHARE_OF_HEADS = 0.3  # of all heads, where recalls are told side by side
 
 
@@ -24,7 +24,7 @@ def recall_figure(scores: Sequence[ScoreAgreement], enough: float, dark: bool) -
 
     The rule is at ``enough``.
     """
-    figure = theme.blank(dark, HEIGHT)
+    figure = theme.blank(dark, PLOT)
     if scores:
         sparsities = list(scores[0].recall.sparsities)
         _add_chance(figure, sparsities, [1 - sparsity for sparsity in sparsities], dark)
@@ -38,22 +38,23 @@ def recall_figure(scores: Sequence[ScoreAgreement], enough: float, dark: bool) -
     figure.add_hline(y=enough, line={"color": theme.muted(dark), "width": 1, "dash": "dash"}, layer="below")
     figure.update_layout(
         xaxis=sparsity_axis() | {"title": {"text": "sparsity of the keep mask (share of heads left out)"}},
-        yaxis=_share_axis("recall of the reference’s heads"), **_legend(),
+        yaxis=_share_axis("recall of the reference’s heads"), **_legend(len(scores)),
     )  # fmt: skip
     return figure
 
 
 def roc_figure(scores: Sequence[ScoreAgreement], dark: bool) -> go.Figure:
     """Share of the reference's heads (upward) against share of all other heads, from the highest score down."""
-    figure = theme.blank(dark, HEIGHT)
+    figure = theme.blank(dark, PLOT)
     _add_chance(figure, [0.0, 1.0], [0.0, 1.0], dark)
     for each in scores:
         x, y = list(each.roc.false_positive_rate), list(each.roc.true_positive_rate)
         hover = [f"{_told(b)} of the reference for {_told(a)} of the others" for a, b in zip(x, y, strict=True)]
         _add_line(figure, each.score, x, y, hover)
     figure.update_layout(
-        xaxis=_share_axis("share of the other heads"), yaxis=_share_axis("share of the reference’s heads"), **_legend()
-    )
+        xaxis=_share_axis("share of the other heads"), yaxis=_share_axis("share of the reference’s heads"),
+        **_legend(len(scores)),
+    )  # fmt: skip
     return figure
 
 
@@ -120,11 +121,13 @@ def _share_axis(title: str) -> dict[str, Any]:
     return {"range": [-0.02, 1.03], "dtick": 0.2, "tickformat": ".0%", "fixedrange": True, "title": {"text": title}}
 
 
-def _legend() -> dict[str, Any]:
-    """Under the plot: many scores would push it down from above."""
+def _legend(scores: int) -> dict[str, Any]:
+    """Under the plot, in two columns on a phone too: from above, many scores would push the plot down."""
+    below = 76 + LEGEND_ROW * (scores // 2 + 1)
     return {
-        "legend": {"yref": "container", "y": 0, "yanchor": "bottom"},
-        "margin": {"t": 16, "b": 150}, "height": HEIGHT + 60,
+        "legend": {"yref": "container", "y": 0, "yanchor": "bottom", "font": {"size": 11}, "entrywidth": 0.5,
+                   "entrywidthmode": "fraction"},
+        "margin": {"t": 16, "b": below}, "height": PLOT + 16 + below,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.ablation import Ablation
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_file import circuit_record
 from engine.draws import Kind, Plan
@@ -290,6 +291,19 @@ def test_cards_lead_to_a_receipt(open_app: OpenApp) -> None:
     asked = sorted(link.query_string for link in links)
     assert len(asked) == 2 and "receipt_of=edge" in asked[0] and "receipt_of=head" in asked[1]
     assert "edge=0.1-1.2.k" in asked[0] and "head=1.2" in asked[1]
+
+
+def test_a_receipt_is_the_same_however_the_circuit_was_found(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "receipt", lambda *arguments: None)
+    circuit = Circuit((Head(1, 2),), (), 2, 12)
+
+    def job(**choices: Any) -> object:
+        settings = View(model="toy-induction", task="induction-random", pairs=4, **choices).settings()
+        return background.start_receipt(settings, circuit, Head(1, 2), Ablation.MEAN, 1)
+
+    assert job() is job(mode="exact") is job(among="all") and job() is not job(min_effect=0.05)
 
 
 def test_jobs_have_names_and_lead_back() -> None:
