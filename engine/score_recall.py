@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from engine.atomic import write_text
-from engine.scores.kinds import Score
+from engine.scores.kinds import Score, Source
 
 FILE = Path(__file__).parent / "assets" / "score_recall.json"
 
@@ -34,10 +34,10 @@ class ScoreRecall:
         values = self.of(score)
         return sum(values) / len(values)
 
-    def best(self) -> Score:
-        """The highest mean over tasks, among the scores measured on all of them."""
+    def best(self, without: Collection[Source] = ()) -> Score:
+        """The highest mean over tasks, among the scores measured on all of them; none that is made ``without``."""
         everywhere = [score for score in Score if all(score in by_score for by_score in self.recall.values())]
-        return max(everywhere, key=self.mean)
+        return max((score for score in everywhere if score.source not in without), key=self.mean)
 
 
 def read_recall(file: Path = FILE) -> ScoreRecall | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.models.registry import find_card
 from engine.score_recall import ScoreRecall, known_recall
-from engine.scores.kinds import TITLES, Score
+from engine.scores.kinds import TITLES, Score, Source
 from pages.shared import look
 
 
@@ -25,7 +25,14 @@ def words(found: ScoreRecall) -> str:
     top = f"the top {100 * found.share:.0f} % of all heads by {TITLES[best]} hold most, {_range(found, best)}"
     if best is paper:
         return f"{where}{top}. It is the paper’s score and the default."
-    return f"{where}{top}; by {TITLES[paper]}, the paper’s score and the default, {_range(found, paper)}."
+    default = f"by {TITLES[paper]}, the paper’s score and the default, {_range(found, paper)}"
+    if best.source is not Source.EDGES:
+        return f"{where}{top}; {default}."
+    cheaper = found.best(without=(Source.EDGES,))
+    return (
+        f"{where}{top}. It takes a sweep of all heads, as a dense search does; without one {TITLES[cheaper]} "
+        f"holds most, {_range(found, cheaper)}, and {default}."
+    )
 
 
 def _range(found: ScoreRecall, score: Score) -> str:

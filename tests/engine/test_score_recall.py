@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.score_recall import ScoreRecall, read_recall, write_recall
-from engine.scores.kinds import Score
+from engine.scores.kinds import Score, Source
 
 FOUND = ScoreRecall(
     "smollm2-135m", 8, 0.3,
@@ -27,4 +27,4 @@ def test_a_measurement_is_read_back(tmp_path: Path) -> None:
 
 def test_the_best_has_the_highest_mean_among_those_measured_everywhere() -> None:
     assert FOUND.mean(Score.FLAP) == pytest.approx(0.6) and FOUND.of(Score.ATTRIBUTION) == [0.75, 0.5]
-    assert FOUND.best() is Score.ATTRIBUTION
+    assert FOUND.best() is Score.ATTRIBUTION and FOUND.best(without=(Source.GRADIENT,)) is Score.FLAP

@@ -99,6 +99,13 @@ def test_the_best_score_is_told_with_its_numbers_and_the_papers_beside_it() -> N
     said = score_recall.words(RECALL)
     assert "2 tasks, 8 pairs each" in said and "top 30 % of all heads by Attribution by position hold most" in said
     assert "95 % on average (90 to 100 %)" in said and "by C-FLAP, the paper’s score and the default, 75 %" in said
+    walked = ScoreRecall(
+        "toy", 1, 0.3, {"ioi": {Score.CONTRASTIVE_FLAP: 0.5, Score.INTEGRATED_ATTRIBUTION: 0.7, Score.WALK: 0.9}}
+    )
+    assert score_recall.words(walked).endswith(
+        "Walk by estimates hold most, 90 %. It takes a sweep of all heads, as a dense search does; without one "
+        "Integrated attribution holds most, 70 %, and by C-FLAP, the paper’s score and the default, 50 %."
+    )
     only = ScoreRecall("toy", 1, 0.3, {"ioi": {Score.CONTRASTIVE_FLAP: 0.7}})
     assert score_recall.words(only).endswith("hold most, 70 %. It is the paper’s score and the default.")
 
