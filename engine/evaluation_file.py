@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from engine.circuit import LOGITS_NODE, Edge
+from engine.edge_evaluation import EdgeEvaluation
 from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.minimality import Minimality
 from engine.evaluation.random_circuits import RandomCircuits
@@ -33,12 +34,24 @@ def evaluation_json(evaluation: Evaluation) -> Json:
         )},
         "completeness": plain(evaluation.completeness) | {"words": evaluation.completeness.words},
         "head_minimality": minimality_json(evaluation.heads),
-        "edge_minimality": None if evaluation.edges is None else minimality_json(evaluation.edges),
         "by_size": plain(evaluation.by_size) | {"shares": list(evaluation.by_size.shares)},
         "random": [_random_json(each) for each in evaluation.random],
         "held_out": plain(evaluation.held_out),
         "cost": cost_json(evaluation.cost),
     }  # fmt: skip
+
+
+def edges_json(evaluation: EdgeEvaluation) -> Json:
+    """Edges alone beside heads alone, and what each edge adds."""
+    names = ("edges", "edges_performance", "heads", "heads_performance", "difference", "n", "seed", "fresh")
+    return {
+        "listed": evaluation.verification.edges,
+        "distinct": evaluation.verification.distinct,
+        **{name: plain(getattr(evaluation, name)) for name in names},
+        "words": evaluation.words,
+        "minimality": minimality_json(evaluation.minimality),
+        "cost": cost_json(evaluation.cost),
+    }
 
 
 def minimality_json(found: Minimality[Head] | Minimality[Edge]) -> Json:

@@ -20,14 +20,15 @@ from engine.candidates import keep_of
 from engine.circuit import Circuit, Input
 from engine.circuit_file import read_circuit
 from engine.cli.console import Console
-from engine.cost import Ledger, pass_flops
+from engine.cost import Ledger, pass_flops, together
 from engine.duration import duration
+from engine.edge_evaluation import evaluate_edges
 from engine.errors import HeadlightError
 from engine.evaluation.evaluate import check_shape
 from engine.evaluation.evaluate import evaluate as evaluate_circuit
 from engine.evaluation.plan import Plan
 from engine.evaluation.words import summary
-from engine.evaluation_file import evaluation_json
+from engine.evaluation_file import edges_json, evaluation_json
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.nodes import Node, depth_of, heads_among, mlps_among, node_mask, nodes_of
@@ -233,8 +234,15 @@ def evaluate(options: argparse.Namespace, console: Console) -> None:
     for sentence in summary(evaluation):
         console.announce(sentence)
     result = _run_json(prepared) | {"circuit": record.circuit_json(file.circuit)}
-    cost = record.cost_json((*prepared.cost, *evaluation.cost))
-    write(result | {"evaluation": evaluation_json(evaluation), "cost": cost}, out)
+    result |= {"evaluation": evaluation_json(evaluation), "edge_evaluation": None}
+    cost = [*prepared.cost, *evaluation.cost]
+    if file.circuit.edges:
+        edges = evaluate_edges(prepared, file.circuit, settings.seed, console, plan.ablation, plan.draws)
+        console.announce(edges.words)
+        result["edge_evaluation"] = edges_json(edges)
+        cost += edges.cost
+    stages = dict.fromkeys(row.stage for row in cost)  # fresh prompts are run for heads and for edges
+    write(result | {"cost": record.cost_json([together(cost, stage, [stage]) for stage in stages])}, out)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

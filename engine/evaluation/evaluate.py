@@ -12,15 +12,14 @@ that the Ablator resumes where they part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from engine.ablation import Ablation, Ablator
-from engine.activations import Activations
-from engine.circuit import Circuit, Edge, check_heads_alone
+from engine.circuit import Circuit, check_heads_alone
 from engine.cost import CostRow, Ledger, pass_flops
 from engine.errors import HeadlightError
 from engine.evaluation.accuracy import Accuracy, measure_accuracy
@@ -30,7 +29,7 @@ from engine.evaluation.completeness import Completeness, measure_completeness
 from engine.evaluation.faithfulness import Faithfulness, measure_faithfulness
 from engine.evaluation.held_out import HeldOut, measure_held_out
 from engine.evaluation.kl import kl_divergence
-from engine.evaluation.minimality import Minimality, Tick, head_minimality, minimality
+from engine.evaluation.minimality import Minimality, Tick, head_minimality
 from engine.evaluation.performance import Performance, measure_performance
 from engine.evaluation.plan import Plan
 from engine.evaluation.probability_difference import (
@@ -56,19 +55,14 @@ BY_SIZE = "faithfulness by size"
 RANDOM = "random circuits"
 HELD_OUT = "prompts it was found on"
 
-# How edges are taken out one by one: (model, activations, ledger, ablation, the circuit's edges, tick) -> what each
-# adds to the metric, [pair]. The direct way: minimality.edge_changes.
-EdgeRunner = Callable[[Model, Activations, Ledger, Ablation, Sequence[Edge], Tick], Mapping[Edge, Tensor]]
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """All of it for one circuit, on ``n`` pairs of ``seed``.
 
     ``faithfulness`` and ``performance`` have one entry an ablation kind; everything below them is under
-    ``plan.ablation``. ``edges`` is None unless a way to take edges out was given; ``random`` lacks a sort of which
-    there is no other set; ``held_out`` is None where there is one prompt set alone. ``notes`` are sentences to show
-    first.
+    ``plan.ablation``. ``random`` lacks a sort of which there is no other set; ``held_out`` is None where there is one
+    prompt set alone. ``notes`` are sentences to show first. Edges are evaluated by engine/edge_evaluation.py.
     """
 
     circuit: Circuit
@@ -84,7 +78,6 @@ class Evaluation:
     probability_difference: ProbabilityDifference
     completeness: Completeness
     heads: Minimality[Head]
-    edges: Minimality[Edge] | None
     by_size: BySize
     random: tuple[RandomCircuits, ...]
     held_out: HeldOut | None
@@ -108,7 +101,6 @@ def evaluate(
     seed: int,
     watcher: Watcher,
     plan: Plan | None = None,
-    edge_runner: EdgeRunner | None = None,
 ) -> Evaluation:
     """Evaluate ``circuit``, found on the prompts of ``prepared``, on those of ``seed``.
 
@@ -132,7 +124,6 @@ def evaluate(
         kl=kl,
         probability_difference=probabilities,
         heads=work.heads(),
-        edges=None if edge_runner is None else work.edges(edge_runner),
         completeness=work.knocked_out(),
         by_size=work.by_size(),
         random=work.random(),
@@ -201,14 +192,6 @@ class _Work:
     def heads(self) -> Minimality[Head]:
         with self.ledger.stage(HEAD_MINIMALITY):
             return head_minimality(self.ablator.by_pair, self.keep, self.scale, self._tick(HEAD_MINIMALITY))
-
-    def edges(self, runner: EdgeRunner) -> Minimality[Edge]:
-        with self.ledger.stage(EDGE_MINIMALITY):
-            changes = runner(
-                self.model, self.activations, self.ledger, self.plan.ablation, self.circuit.edges,
-                self._tick(EDGE_MINIMALITY),
-            )  # fmt: skip
-        return minimality(changes, self.scale)
 
     def by_size(self) -> BySize:
         ranking = ranking_of(self.circuit, self.prepared.scores.contrastive_flap)

@@ -9,20 +9,20 @@
    and the differences of the metric stand alone.
 
 Members go from the last layer down: each mask then agrees with the one before it below the layer of its own head, and
-an Ablator resumes there. Heads that stand in for each other can each look needless alone: knocked out together they
-may not be (completeness).
+an Ablator resumes there; engine/edge_run.py takes edges out. Members that stand in for each other can each look
+needless alone: knocked out together they may not be (completeness).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from engine.circuit import Edge, Input, heads_of_edge
+from engine.circuit import Edge
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.faithfulness import faithfulness_of
 from engine.evaluation.scale import Scale
@@ -32,7 +32,6 @@ NOISE = 0.001
 
 Member = TypeVar("Member", Head, Edge)
 MaskMetric = Callable[[Tensor], Tensor]  # keep mask [layer head] -> metric [pair]
-EdgeMetric = Callable[[Sequence[Edge]], Tensor]  # the live edges -> metric [pair]
 Tick = Callable[[int, int], None]  # done, total; may raise Cancelled
 
 
@@ -86,22 +85,6 @@ def head_minimality(
     return minimality(values, scale)
 
 
-def edge_changes(
-    metric: EdgeMetric, edges: Sequence[Edge], group: int, tick: Tick = lambda done, total: None
-) -> dict[Edge, Tensor]:
-    """What each edge adds to the metric, ``[pair]``, one run an edge: the direct way, for ``minimality`` to judge.
-
-    Edges of one KV head, listed for several query heads of its ``group``, go and count together.
-    """
-    whole = metric(edges)
-    wires = dict.fromkeys(wire(edge, group) for edge in sorted(edges, key=_from_the_top))
-    changes = {}
-    for done, each in enumerate(wires, start=1):
-        changes[each] = whole - metric([edge for edge in edges if wire(edge, group) != each])
-        tick(done, len(wires))
-    return {edge: changes[wire(edge, group)] for edge in edges}
-
-
 def minimality(changes: Mapping[Member, Tensor], scale: Scale) -> Minimality[Member]:
     """Of each member's change of the metric ``[pair]``: the whole circuit's minus that without it."""
     found = [_contribution(member, change, scale) for member, change in changes.items()]
@@ -124,19 +107,6 @@ def judge(share: Interval, noise: float = NOISE) -> Standing:
     return Standing.AGAINST if share.high < -noise else Standing.NOISE
 
 
-def wire(edge: Edge, group: int) -> tuple[Head, Head | None, Input]:
-    """What one edge is inside the model: k and v belong to a KV head, named here by its number."""
-    sender, receiver = heads_of_edge(edge)
-    if receiver is None or edge.input not in (Input.K, Input.V):
-        return sender, receiver, edge.input
-    return sender, Head(receiver.layer, receiver.index // group), edge.input
-
-
 def _contribution(member: Member, change: Tensor, scale: Scale) -> Contribution[Member]:
     share = scale.interval(share_of, change, scale.clean, scale.corrupted)
     return Contribution(member, share, scale.mean(change), judge(share))
-
-
-def _from_the_top(edge: Edge) -> float:
-    """Logits first, then receivers from the last layer down."""
-    return float("-inf") if edge.receiver is None else -edge.receiver.layer

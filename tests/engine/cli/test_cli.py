@@ -150,6 +150,13 @@ def test_discover_then_evaluate(capsys, tmp_path):
     assert found["performance"][0]["performance"]["value"] == pytest.approx(run["verification"]["performance"])
     assert found["held_out"]["selection_seed"] == 0 and len(found["random"]) == 2
     assert [each["member"] for each in found["head_minimality"]["contributions"]] == ["1.2", "0.1"]
+    edges = record["edge_evaluation"]
+    assert edges["heads"]["faithfulness"]["value"] == pytest.approx(mean["faithfulness"]["value"])
+    assert edges["listed"] == len(run["circuit"]["edges"]) and edges["edges"]["faithfulness"]["draws"] == 100
+    first = edges["minimality"]["contributions"][0]["member"]
+    assert first == {"sender": "1.2", "receiver": "logits", "input": "logits"} and edges["words"] in captured.err
+    fresh = sum(part["cost"]["fresh prompts"]["flops"] for part in (found, edges))
+    assert record["cost"]["fresh prompts"]["flops"] == pytest.approx(fresh)
     assert set(found["cost"]) < set(record["cost"]) and "faithfulness by size" in found["cost"]
     assert "2 heads, mean ablation, 8 pairs of seed 1: faithfulness 1.0" in captured.err
     other = run_json(capsys, *options, "--ablation", "resample", "--seed", "5")["evaluation"]

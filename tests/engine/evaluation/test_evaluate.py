@@ -18,7 +18,7 @@ from engine.errors import Cancelled, HeadlightError
 from engine.evaluation import evaluate as stages
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.kl import kl_divergence
-from engine.evaluation.minimality import Standing, edge_changes
+from engine.evaluation.minimality import Standing
 from engine.evaluation.plan import Plan
 from engine.evaluation.random_circuits import Draw
 from engine.evaluation.words import summary
@@ -248,24 +248,6 @@ def test_every_stage_is_booked_and_reports_itself(prepared):
 def test_it_can_be_stopped_in_any_stage(prepared, stage):
     with pytest.raises(Cancelled):
         evaluate(prepared, KNOWN, 1, CancelIn(stage), FEW)
-
-
-def test_edges_are_judged_where_they_can_be_taken_out(prepared):
-    def runner(model, activations, ledger, kind, edges, tick):
-        ablator = Ablator(model, activations, ledger, kind)
-
-        def metric(live):  # of the heads that send a live edge: what edge runs come to in a circuit of two edges
-            return ablator.by_pair(mask_of({edge.sender for edge in live}, 2, 12))
-
-        return edge_changes(metric, edges, model.group, tick)
-
-    found = evaluate(prepared, KNOWN, 1, Watcher(), FEW, runner)
-    assert found.edges is not None and [each.member for each in found.edges.contributions] == list(KNOWN.edges)
-    heads = {each.member: each.share.value for each in found.heads.contributions}
-    shares = [each.share.value for each in found.edges.contributions]
-    assert shares == pytest.approx([heads[INDUCTION], heads[PREVIOUS]])
-    assert stages.EDGE_MINIMALITY in [row.stage for row in found.cost]
-    assert evaluation_json(found)["edge_minimality"]["contributions"][0]["member"]["receiver"] == "logits"
 
 
 def test_a_circuit_of_another_model_is_refused(prepared):

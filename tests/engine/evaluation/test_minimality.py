@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from engine.circuit import Edge, Input
 from engine.evaluation.bootstrap import Interval
-from engine.evaluation.minimality import Standing, edge_changes, head_minimality, judge, minimality
+from engine.evaluation.minimality import Standing, head_minimality, judge, minimality
 from engine.evaluation.scale import Scale
 from engine.heads import Head, heads_of, mask_of
 
@@ -80,29 +79,3 @@ def test_where_shares_are_undefined_or_one_pair_is_all_nothing_is_judged():
 
 def test_a_circuit_without_members_has_none():
     assert head_minimality(lambda keep: SCALE.corrupted, torch.zeros(3, 3, dtype=torch.bool), SCALE).contributions == ()
-
-
-def test_edges_of_one_kv_head_go_together_from_the_logits_down():
-    """Heads 2.0 and 2.1 share a KV head: one wire, listed twice. Each wire adds its own weight."""
-    sender = Head(0, 0)
-    edges = (
-        Edge(sender, Head(1, 1), Input.Q, -0.1),
-        Edge(sender, Head(2, 0), Input.K, -0.1, shared=True),
-        Edge(sender, Head(2, 1), Input.K, -0.1, shared=True),
-        Edge(sender, Head(2, 2), Input.K, -0.1),
-        Edge(sender, Head(2, 1), Input.Q, -0.1),
-        Edge(Head(2, 1), None, Input.LOGITS, -0.5),
-    )
-    asked = []
-
-    def metric(live):
-        asked.append(set(edges) - set(live))
-        wires = {(edge.receiver and (edge.receiver.layer, edge.receiver.index // 2), edge.input)
-                 if edge.input is Input.K else (edge.receiver, edge.input) for edge in live}  # fmt: skip
-        weight = {(None, Input.LOGITS): 2.0, ((2, 0), Input.K): 1.0, ((2, 1), Input.K): 0.4}
-        return SCALE.corrupted + sum(weight.get(each, 0.2) for each in wires)
-
-    found = minimality(edge_changes(metric, edges, 2), SCALE)
-    assert asked == [set(), {edges[5]}, {edges[1], edges[2]}, {edges[3]}, {edges[4]}, {edges[0]}]
-    values = {each.member: each.share.value for each in found.contributions}
-    assert [values[edge] for edge in edges] == pytest.approx([0.05, 0.25, 0.25, 0.1, 0.05, 0.5])
