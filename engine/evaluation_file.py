@@ -5,7 +5,6 @@ Every number with an interval is ``{"value", "low", "high", "n", "draws"}``; nul
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
@@ -17,7 +16,8 @@ from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.minimality import Minimality
 from engine.evaluation.random_circuits import RandomCircuits
 from engine.heads import Head
-from engine.record import Json, cost_json
+from engine.json_values import Json, number
+from engine.record import cost_json
 
 
 def evaluation_json(evaluation: Evaluation) -> Json:
@@ -68,7 +68,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return number(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):

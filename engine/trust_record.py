@@ -5,7 +5,6 @@ Heads are written ``"9.6"``, edges as in a circuit; null means not measured.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,12 +13,11 @@ from engine.circuit import LOGITS_NODE, Circuit
 from engine.evaluation.bootstrap import Interval
 from engine.frequency import Frequency
 from engine.heads import Head
+from engine.json_values import Json, number
 from engine.overlap import EdgeName, Overlap, name_of
 from engine.receipt import Receipt, Receipts
 from engine.self_tests import SelfTests
 from engine.stability import Refind, Stability, frequency_of
-
-Json = dict[str, Any]
 
 
 def self_tests_json(done: SelfTests) -> Json:
@@ -161,8 +159,3 @@ def interval_json(interval: Interval) -> Json:
         "value": number(interval.value), "low": number(interval.low), "high": number(interval.high),
         "n": interval.n, "draws": interval.draws,
     }  # fmt: skip
-
-
-def number(value: float) -> float | None:
-    """JSON has neither NaN nor infinity: both become null."""
-    return value if math.isfinite(value) else None

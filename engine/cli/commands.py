@@ -29,6 +29,7 @@ from engine.evaluation.evaluate import evaluate as evaluate_circuit
 from engine.evaluation.plan import Plan
 from engine.evaluation.words import summary
 from engine.evaluation_file import edges_json, evaluation_json
+from engine.json_values import Json, dumps, matrix
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.nodes import Node, depth_of, heads_among, mlps_among, node_mask, nodes_of
@@ -40,6 +41,7 @@ from engine.patching.reference import ReferencePatching
 from engine.pipeline import Discovery
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
+from engine.saved_run import SavedCircuit, parse_nodes, read_saved_circuit
 from engine.self_check import self_check
 from engine.self_tests import SelfTests
 from engine.settings import Algorithm, Method, Mode, Score, Settings
@@ -93,7 +95,7 @@ def effects(options: argparse.Namespace, console: Console) -> None:
         "receiver": str(receiver), "senders": [str(node) for node in senders], "reference": reference,
     }
     cost = record.cost_json((*prepared.cost, *ledger.rows()))
-    write(result | {"effects": record.matrix(values), "cost": cost}, out)
+    write(result | {"effects": matrix(values), "cost": cost}, out)
 
 
 def _measured(
@@ -164,7 +166,7 @@ def _tuned(
     return prepared, tuning
 
 
-def _tuning_json(prepared: Prepared, tuning: Tuning) -> record.Json:
+def _tuning_json(prepared: Prepared, tuning: Tuning) -> Json:
     cost = record.cost_json((*prepared.cost, *tuning.cost))
     return _run_json(prepared) | {"tuning": record.tuning_json(tuning), "cost": cost}
 
@@ -196,12 +198,12 @@ def verify(options: argparse.Namespace, console: Console) -> None:
     """
     saved = None
     if options.circuit is not None:
-        saved = record.read_saved_circuit(options.circuit)
+        saved = read_saved_circuit(options.circuit)
         _fill_from_file(options, saved)
     settings, out = _settings(options), output(options)
     model = load(settings, console)
     names = (*saved.heads, *(saved.mlps or ())) if saved is not None else _names(options.heads)
-    nodes = record.parse_nodes(names, model.n_layers, model.n_heads)
+    nodes = parse_nodes(names, model.n_layers, model.n_heads)
     mlps = bool(mlps_among(nodes)) or (saved is not None and saved.mlps is not None)
     settings = replace(settings, mlps=mlps)
     prepared = prepare(model, settings, console, rows_of(options, settings, model))
@@ -223,7 +225,7 @@ def verify(options: argparse.Namespace, console: Console) -> None:
 def evaluate(options: argparse.Namespace, console: Console) -> None:
     """All that says how true a circuit is; the prompts it was found on are run too, where its file has their seed."""
     plan = Plan(Ablation(options.ablation), options.draws, options.random_circuits)
-    _fill_from_file(options, record.read_saved_circuit(options.circuit))
+    _fill_from_file(options, read_saved_circuit(options.circuit))
     file = read_circuit(options.circuit.read_bytes())
     settings, out = _settings(options), output(options)
     model = load(settings, console)
@@ -274,7 +276,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
-def _fill_from_file(options: argparse.Namespace, saved: record.SavedCircuit) -> None:
+def _fill_from_file(options: argparse.Namespace, saved: SavedCircuit) -> None:
     """What was not typed comes from the circuit's run; the prompts of another seed."""
     options.model = options.model or saved.model
     if options.rows is None:
@@ -303,7 +305,7 @@ def _prepare(options: argparse.Namespace, settings: Settings, console: Console) 
 
 def _senders(text: str, model: Model, receiver: Receiver, mlps: bool) -> tuple[Node, ...]:
     """All nodes below the receiver, or the named ones, all of which must lie below it."""
-    named = () if text == "all" else record.parse_nodes(_names(text), model.n_layers, model.n_heads)
+    named = () if text == "all" else parse_nodes(_names(text), model.n_layers, model.n_heads)
     if not mlps and (mlps_among(named) or receiver.input is Input.MLP):
         raise HeadlightError("MLPs send and receive only where they are nodes. Add --mlps, or name heads alone.")
     top = receiver_depth(model, receiver)
@@ -320,7 +322,7 @@ def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name.strip()]
 
 
-def _run_json(prepared: Prepared) -> record.Json:
+def _run_json(prepared: Prepared) -> Json:
     return record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
 
 
@@ -334,9 +336,9 @@ def output(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def write(result: record.Json, out: Path | None) -> None:
+def write(result: Json, out: Path | None) -> None:
     if out is None:
-        sys.stdout.write(record.dumps(result) + "\n")
+        sys.stdout.write(dumps(result) + "\n")
         sys.stdout.flush()
         return
     try:

@@ -21,11 +21,13 @@ from engine.cost import CostRow
 from engine.draws import Plan
 from engine.errors import HeadlightError
 from engine.heads import Head, check_head
+from engine.json_values import Json
 from engine.patching.receiver import Receiver
 from engine.prepare import Prepared, prepare
 from engine.receipt import receipts
 from engine.run_file import read_run
 from engine.run_summary import RunSummary
+from engine.saved_run import read_saved_circuit, settings_of
 from engine.stability import stability as find_again
 from engine.tasks.custom import CUSTOM
 
@@ -94,7 +96,7 @@ def receipt(options: argparse.Namespace, console: Console) -> None:
 def _again(options: argparse.Namespace, console: Console) -> tuple[Prepared, Circuit]:
     """The run's prompts run again, and its circuit; what was typed goes before the run's own settings."""
     circuit = read_circuit(_bytes(options.circuit)).circuit
-    settings = record.settings_of(record.read_saved_circuit(options.circuit))
+    settings = settings_of(read_saved_circuit(options.circuit))
     if settings.task == CUSTOM and options.rows is None:
         raise HeadlightError(f"{options.circuit} was found on rows of your own. Give them again with --rows FILE.")
     typed = {"device": options.device, "dtype": options.dtype, "memory_budget": options.memory_budget}
@@ -119,7 +121,7 @@ def _target(text: str, circuit: Circuit) -> Target:
 
 
 def _write(
-    prepared: Prepared, circuit: Circuit, part: record.Json, cost: Sequence[CostRow], out: Path | None
+    prepared: Prepared, circuit: Circuit, part: Json, cost: Sequence[CostRow], out: Path | None
 ) -> None:
     run = record.run_json(prepared.model, prepared.settings, prepared.prompts, prepared.baseline)
     costs = record.cost_json((*prepared.cost, *cost))

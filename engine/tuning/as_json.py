@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
+from engine.json_values import Json, number
 from engine.tuning.results import Trial, Tuning
 
 
-def tuning_json(tuning: Tuning) -> dict[str, Any]:
+def tuning_json(tuning: Tuning) -> Json:
     """Sizes in heads, performance in percent; null where a trial was pruned or nobody measured."""
     on_front = {trial.number for trial in tuning.front}
     return {
@@ -28,7 +26,7 @@ def tuning_json(tuning: Tuning) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _trial_json(trial: Trial) -> dict[str, Any]:
+def _trial_json(trial: Trial) -> Json:
     settings, outcome = trial.settings, trial.outcome
     return {
         "number": trial.number,
@@ -38,17 +36,13 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "threshold_scale": settings.threshold_scale,
         "min_effect": settings.min_effect,
         "mask_size": trial.mask_size,
-        "mask_faithfulness": _finite(trial.mask_faithfulness),
+        "mask_faithfulness": number(trial.mask_faithfulness),
         "pruned": trial.pruned or None,
         "heads": None if outcome is None else [str(head) for head in outcome.heads],
         "edges": None if outcome is None else outcome.edges,
-        "faithfulness": _finite(trial.faithfulness),
-        "performance": _finite(trial.performance),
+        "faithfulness": number(trial.faithfulness),
+        "performance": number(trial.performance),
         "estimated": None if outcome is None else outcome.estimated,
         "seconds": trial.seconds,
         "flops": trial.flops,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

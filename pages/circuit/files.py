@@ -14,8 +14,9 @@ from engine.figures.circuit_tables import circuit_head_rows
 from engine.figures.export import circuit_graphml, circuit_mermaid, figure_html, rows_csv
 from engine.figures.tables import edge_rows
 from engine.heads import Head
+from engine.json_values import dumps
 from engine.prepare import Prepared
-from engine.record import discovery_json, dumps
+from engine.record import discovery_json
 from engine.roles import Finding, Role
 from engine.settings import Settings
 from pages.circuit import picture

@@ -11,9 +11,10 @@ from engine.figures.export import circuit_graphml, figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import edge_rows
 from engine.heads import Head
+from engine.json_values import dumps
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
-from engine.record import discovery_json, dumps
+from engine.record import discovery_json
 from pages.explorer import grid_view
 from pages.shared import algorithm_words, circuit_facts, edges, look, rooms, search_run, state
 from pages.shared.chart import chart, drawn, is_dark

@@ -12,10 +12,10 @@ from engine.circuit import Circuit
 from engine.figures.export import rows_csv
 from engine.figures.frequency import edge_name
 from engine.figures.tables import Row, rounded
+from engine.json_values import dumps
 from engine.overlap import Overlap
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
-from engine.record import dumps
 from engine.settings import Settings
 from engine.trust_record import agreement_json
 from pages.shared import background, look, rooms, state

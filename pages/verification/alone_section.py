@@ -11,8 +11,8 @@ from engine.evaluation.table import evaluation_rows
 from engine.evaluation_estimate import evaluation_seconds
 from engine.evaluation_file import evaluation_json
 from engine.figures.export import rows_csv
+from engine.json_values import dumps
 from engine.prepare import Prepared
-from engine.record import dumps
 from engine.settings import Settings
 from pages.shared import background, look
 from pages.shared.glossary import term

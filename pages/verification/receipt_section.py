@@ -10,11 +10,11 @@ from engine.evaluation.bootstrap import DRAWS
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.receipts import receipt_rows, receipts_figure
 from engine.heads import Head
+from engine.json_values import dumps
 from engine.overlap import EdgeName, name_of
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.receipt import Receipts
-from engine.record import dumps
 from engine.settings import Settings
 from engine.trust_record import receipts_json
 from pages.shared import background, brought, edges, job_panel, look, state

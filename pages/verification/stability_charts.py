@@ -19,9 +19,9 @@ from engine.figures.frequency import (
 from engine.figures.refinds import NAMES, left_out_figure, refind_rows, refinds_figure
 from engine.frequency import Frequency
 from engine.heads import Head
+from engine.json_values import dumps
 from engine.overlap import EdgeName, name_of
 from engine.prepare import Prepared
-from engine.record import dumps
 from engine.stability import Stability
 from engine.trust_record import stability_json
 from pages.shared import edges, look, state

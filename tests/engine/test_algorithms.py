@@ -17,6 +17,7 @@ from engine.cost import Ledger
 from engine.errors import HeadlightError
 from engine.estimate import estimate_run
 from engine.heads import heads_of
+from engine.json_values import dumps
 from engine.memory import plan_memory
 from engine.models.loading import load_model
 from engine.models.model import Model
@@ -76,7 +77,7 @@ def test_what_it_takes_is_known_before(toy_model, prepared, settings):
 
 def test_it_is_written_and_read_like_any_other(toy_model, prepared):
     found = discover(toy_model, EAP_IG, Watcher(), prepared)
-    text = record.dumps(record.discovery_json(toy_model, found))
+    text = dumps(record.discovery_json(toy_model, found))
     saved = json.loads(text)
     assert saved["settings"]["algorithm"] == "eap_ig" and saved["settings"]["top_edges"] == 6
     read = read_run(text.encode())
@@ -88,7 +89,7 @@ def test_a_file_from_before_there_was_a_choice_is_path_patching(toy_model, prepa
     saved = record.discovery_json(toy_model, discover(toy_model, SETTINGS, Watcher(), prepared))
     for name in ("algorithm", "top_edges", "tolerance"):
         del saved["settings"][name]
-    assert read_run(record.dumps(saved).encode()).thresholds is not None
+    assert read_run(dumps(saved).encode()).thresholds is not None
 
 
 def test_stopped_it_has_found_nothing_and_says_so(toy_model, prepared):

@@ -11,9 +11,11 @@ import pytest
 from engine.circuit_file import MAX_BYTES, circuit_record, read_circuit
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.json_values import dumps
 from engine.pipeline import discover
 from engine.progress import Watcher
-from engine.record import discovery_json, dumps, read_saved_circuit
+from engine.record import discovery_json
+from engine.saved_run import read_saved_circuit
 from engine.settings import Settings
 from tests.engine.figures.made_up import A_CIRCUIT, a_large_circuit
 

@@ -16,6 +16,7 @@ from engine.errors import HeadlightError
 from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head
+from engine.json_values import dumps
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
@@ -23,7 +24,7 @@ from engine.patching.reference import ReferencePatching
 from engine.pipeline import discover
 from engine.prepare import prepare, score_heads
 from engine.progress import Watcher
-from engine.record import discovery_json, dumps
+from engine.record import discovery_json
 from engine.search import search_cost
 from engine.settings import Method, Mode, Settings
 from engine.tasks.prompts import Metric

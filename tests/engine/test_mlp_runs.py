@@ -24,8 +24,9 @@ from engine.pipeline import discover
 from engine.prepare import prepare, prepare_mlps
 from engine.progress import Watcher
 from engine.receipt import receipts
-from engine.record import discovery_json, parse_circuit
+from engine.record import discovery_json
 from engine.run_file import read_run
+from engine.saved_run import parse_circuit
 from engine.settings import Algorithm, Method, Mode, Settings
 from engine.stability import stability
 from engine.trail import trail_of

@@ -14,11 +14,13 @@ from engine.errors import Cancelled, HeadlightError
 from engine.estimate import dense_flops, estimate_run
 from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
+from engine.json_values import dumps
 from engine.models.sources import TOY_FOLDER
 from engine.pilot import look_ahead
 from engine.pipeline import SELF_CHECK, VERIFICATION, discover
 from engine.prepare import prepare
 from engine.progress import Watcher
+from engine.saved_run import parse_circuit, read_saved_circuit
 from engine.search import STAGE, Thresholds, search_cost
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.settings import Method, Mode, Score, Settings
@@ -204,7 +206,7 @@ class CancelIn(Watcher):
 def test_cancelled_in_the_search_the_part_found_comes_back_marked(toy_model, prepared):
     found = discover(toy_model, replace(SETTINGS, sparsity=0.5), CancelIn(STAGE), prepared)
     assert not found.complete and found.verification is None
-    text = record.dumps(record.discovery_json(toy_model, found))
+    text = dumps(record.discovery_json(toy_model, found))
     assert json.loads(text)["complete"] is False
 
 
@@ -217,7 +219,7 @@ def test_cancelled_in_any_stage_what_came_before_is_kept(toy_model, prepared, pr
     assert torch.equal(found.scores.flap, prepared.scores.flap)
     assert bool(found.keep.any()) == (stage != "sparsity sweep")
     assert bool(found.circuit.heads) == (stage in (STAGE, VERIFICATION))  # the logits step was over
-    saved = json.loads(record.dumps(record.discovery_json(toy_model, found)))
+    saved = json.loads(dumps(record.discovery_json(toy_model, found)))
     assert saved["complete"] is False and saved["scores"]["flap"]
 
 
@@ -272,8 +274,8 @@ def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepare
     record.write_json(record.discovery_json(toy_model, found), path)
     saved = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda text: pytest.fail(text))
     assert saved["schema"] == "headlight/1"
-    assert record.parse_circuit(saved["circuit"], 2, toy_model.n_heads) == found.circuit
-    assert record.read_saved_circuit(path).heads == tuple(str(head) for head in found.circuit.heads)
+    assert parse_circuit(saved["circuit"], 2, toy_model.n_heads) == found.circuit
+    assert read_saved_circuit(path).heads == tuple(str(head) for head in found.circuit.heads)
     assert len(saved["prompts"]["clean_tokens"]) == 8
     assert [value is None for row in saved["effects"] for value in row].count(False) == int(found.keep.sum())
 
@@ -291,7 +293,7 @@ def test_files_that_are_no_runs_are_refused(tmp_path, text, says):
     path = tmp_path / "x.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(HeadlightError, match=says):
-        record.read_saved_circuit(path)
+        read_saved_circuit(path)
 
 
 def test_the_induction_head_attends_behind_the_earlier_copy_and_writes_the_answer(prepared, known):

@@ -12,6 +12,7 @@ import torch
 from engine import circuit_file, record
 from engine.circuit import Input
 from engine.errors import HeadlightError
+from engine.json_values import dumps
 from engine.pipeline import discover
 from engine.progress import Watcher
 from engine.run_file import read_run
@@ -48,7 +49,7 @@ def check_same(read, made):
 @pytest.mark.parametrize("changes", [{}, {"method": Method.APP}, {"grid": True}, {"threshold_scale": 0.5}], ids=str)
 def test_a_file_says_what_the_run_says(toy_model, changes):
     run = discover(toy_model, replace(SETTINGS, **changes), Watcher())
-    read = read_run(record.dumps(record.discovery_json(toy_model, run)).encode())
+    read = read_run(dumps(record.discovery_json(toy_model, run)).encode())
     check_same(read, summary_of(run))
     assert read.thresholds == run.thresholds and read.circuit == run.circuit
     assert read.work.flops >= read.search.flops > 0
@@ -61,7 +62,7 @@ def test_runs_from_before_the_further_scores_are_read_and_those_with_them_too(to
     assert set(read_run(as_file(old)).scores) == {"contrastive_flap", "flap"}
     settings = replace(SETTINGS, method=Method.APP, sparsity=0.5, score=Score.RANK_SUM)
     run = discover(toy_model, settings, Watcher())
-    read = read_run(record.dumps(record.discovery_json(toy_model, run)).encode())
+    read = read_run(dumps(record.discovery_json(toy_model, run)).encode())
     check_same(read, summary_of(run))
     assert {"attribution", "position_attribution"} < set(read.scores) and read.settings["score"] == "rank_sum"
     del old["scores"]["flap"]
@@ -71,7 +72,7 @@ def test_runs_from_before_the_further_scores_are_read_and_those_with_them_too(to
 
 def test_a_cancelled_run_is_read_too(toy_model):
     run = discover(toy_model, replace(SETTINGS, grid=True), CancelIn(STAGE))
-    read = read_run(record.dumps(record.discovery_json(toy_model, run)).encode())
+    read = read_run(dumps(record.discovery_json(toy_model, run)).encode())
     check_same(read, summary_of(run))
     assert not read.complete and read.checked is None and read.thresholds is None
 

@@ -15,11 +15,12 @@ from engine.cost import Ledger
 from engine.draws import Kind, Plan, draws_of, resampled
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head, mask_of
+from engine.json_values import dumps
 from engine.models.sources import TOY_FOLDER
 from engine.pipeline import discover, find_again
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
-from engine.record import dumps, parse_circuit
+from engine.saved_run import parse_circuit
 from engine.settings import Method, Score, Settings
 from engine.stability import STAGE, _Bench, frequency_of, stability
 from engine.subset import subset_prompts

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
 from engine.circuit import Circuit, Edge, Input
@@ -24,6 +23,7 @@ from engine.evaluation.random_circuits import Draw
 from engine.evaluation.words import summary
 from engine.evaluation_file import evaluation_json
 from engine.heads import Head, mask_of
+from engine.json_values import dumps
 from engine.models.bridge import hook_name
 from engine.models.loading import load_model
 from engine.prepare import prepare, task_prompts
@@ -189,7 +189,7 @@ def test_one_pair_has_numbers_without_intervals(toy_model):
     assert found.main[0].faithfulness.defined and not found.main[0].faithfulness.known
     assert any("One pair" in note for note in found.notes) and not found.held_out.gap.known
     assert {each.standing for each in found.heads.contributions} == {Standing.UNKNOWN}
-    record.dumps(evaluation_json(found))
+    dumps(evaluation_json(found))
 
 
 def test_prompts_that_corruption_does_not_change_leave_shares_undefined(toy_model):
@@ -201,7 +201,7 @@ def test_prompts_that_corruption_does_not_change_leave_shares_undefined(toy_mode
     assert faithfulness.clean.value == pytest.approx(faithfulness.corrupted.value) and faithfulness.clean.value > 5
     assert faithfulness.circuit.defined and performance.performance.defined
     assert "same on clean and corrupted" in found.notes[0] and all(math.isnan(each.beaten) for each in found.random)
-    assert json.loads(record.dumps(evaluation_json(found)))["by_size"]["cpr"]["value"] is None
+    assert json.loads(dumps(evaluation_json(found)))["by_size"]["cpr"]["value"] is None
     assert "undefined" in " ".join(summary(found))
 
 
