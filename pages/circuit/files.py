@@ -21,7 +21,7 @@ from engine.roles import Finding, Role
 from engine.settings import Settings
 from pages.circuit import picture
 from pages.circuit.shown import SOURCE, SOURCES, Shown
-from pages.shared import background, brought, circuit_facts, job_panel, look
+from pages.shared import brought, circuit_facts, job_panel, look, verification_jobs
 from pages.shared.brought import Imported
 from pages.shared.chart import is_dark
 
@@ -114,18 +114,18 @@ def _verify(prepared: Prepared, settings: Settings, here: Imported) -> None:
         return
     seed = brought.fresh_seed(settings.seed, file)
     heads = file.circuit.heads
-    job = background.verify_job(settings, heads, seed)
+    job = verification_jobs.verify_job(settings, heads, seed)
     if job is None:
         st.button(
             "Verify on this model and task", key="verify_import", type="primary", icon=":material/fact_check:",
-            on_click=lambda: background.start_verify(settings, heads, seed) and None,
+            on_click=lambda: verification_jobs.start_verify(settings, heads, seed) and None,
         )  # fmt: skip
         return
     shot = job.snapshot()
     if shot.state.live:
         job_panel.watch(job, "verify", "Verifying the circuit of the file")
     elif shot.result is None:
-        job_panel.problem(shot, "verify", lambda: background.start_verify(settings, heads, seed))
+        job_panel.problem(shot, "verify", lambda: verification_jobs.start_verify(settings, heads, seed))
     else:
         size = look.Fact("Size", f"{len(heads)}", f"of {file.circuit.n_layers * file.circuit.n_heads} heads")
         look.facts([size, *circuit_facts.truth(shot.result, prepared.custom)])

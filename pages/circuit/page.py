@@ -11,7 +11,18 @@ from engine.roles import roles_of
 from engine.settings import Settings
 from pages.circuit import files, filters, key_view, map_view, roles_view, selection, tables_view
 from pages.circuit.shown import Shown, choose
-from pages.shared import background, circuit_facts, found_again, frame, head_card, look, rooms, search_run, state
+from pages.shared import (
+    background,
+    circuit_facts,
+    found_again,
+    frame,
+    head_card,
+    look,
+    rooms,
+    search_jobs,
+    search_run,
+    state,
+)
 from pages.shared.glossary import term
 from pages.shared.view import View
 from pages.shared.work import result_of
@@ -90,7 +101,7 @@ def _body(prepared: Prepared, settings: Settings, view: View, shown: Shown) -> d
 def _ended(prepared: Prepared, settings: Settings, shown: Shown, view: View) -> None:
     """How the search ended, and how true the circuit is."""
     assert shown.found is not None
-    job = background.search_job(shown.found.settings)
+    job = search_jobs.search_job(shown.found.settings)
     if job is not None and job.snapshot().result is not None:
         search_run.tell(job.snapshot())
     if shown.circuit.heads:

@@ -9,7 +9,7 @@ import streamlit as st
 from engine.circuit_file import MAX_BYTES
 from engine.errors import HeadlightError
 from engine.settings import Method, Settings
-from pages.shared import background, job_panel, look, rooms, runs, search_run, state
+from pages.shared import job_panel, look, rooms, runs, search_jobs, search_run, state
 from pages.shared.runs import Run
 from pages.shared.view import View
 
@@ -90,7 +90,7 @@ def _selects(known: dict[str, Run], pair: Pair) -> None:
 def _searching() -> None:
     """The search in work, whichever page started it."""
     waiting = runs.running()
-    if waiting and (job := background.search_job(waiting[0])) is not None:
+    if waiting and (job := search_jobs.search_job(waiting[0])) is not None:
         more = f"; {look.count(len(waiting) - 1, 'other search')} after it" if len(waiting) > 1 else ""
         job_panel.watch(job, "search", f"Searching {search_run.describe(waiting[0])}{more}")
 
@@ -123,14 +123,14 @@ def _more(settings: Settings, known: dict[str, Run]) -> None:
 
 def _offer(settings: Settings, known: dict[str, Run], label: str, key: str) -> None:
     """A button for a search not yet run; an attempt that left nothing is told first."""
-    job = background.search_job(settings)
+    job = search_jobs.search_job(settings)
     shot = job.snapshot() if job is not None else None
     if runs.id_of(settings) in known or (shot is not None and shot.state.live):
         return
     search_run.failed_or_cancelled(shot)
 
     def start() -> None:
-        background.start_search(settings)
+        search_jobs.start_search(settings)
 
     st.button(label, key=key, icon=":material/travel_explore:", on_click=start)
 

@@ -14,7 +14,7 @@ from engine.prepare import Prepared
 from engine.wiring import receiver_of
 from pages.compare import contest_best, contest_costs, contest_lines, contest_pictures
 from pages.compare.entries import Entry, Line, entries_of, lines_of, names_of, standard_of
-from pages.shared import background, frame, look, rooms, runs, state
+from pages.shared import frame, look, rooms, runs, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.view import View, run_fields
 from pages.shared.work import result_of
@@ -73,7 +73,7 @@ def _edges_of_standard(prepared: Prepared, view: View) -> int:
 
 def _standard(view: View) -> Discovery | None:
     """Dense path patching, where it has been run to its end."""
-    found: Discovery | None = result_of(background.search_job(standard_of(view)))
+    found: Discovery | None = result_of(search_jobs.search_job(standard_of(view)))
     return found if found is not None and found.complete else None
 
 

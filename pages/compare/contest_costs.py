@@ -14,7 +14,7 @@ from engine.prepare import CALIBRATION, Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 from pages.compare.entries import Line
-from pages.shared import background
+from pages.shared import background, search_jobs
 from pages.shared.work import result_of
 
 ESTIMATES = "headlight_contest_estimates"
@@ -63,4 +63,4 @@ def start(searches: Sequence[Settings]) -> None:
     if sweeping and background.curve_job(sweeping[0]) is None:
         background.start_curve(sweeping[0])
     for settings in searches:
-        background.start_search(settings)
+        search_jobs.start_search(settings)

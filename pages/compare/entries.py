@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.job import Job, JobState, Snapshot
-from engine.pipeline import Discovery
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
-from pages.shared import algorithm_words, background, runs, search_run
+from pages.shared import algorithm_words, background, runs, search_run, search_state
+from pages.shared.search_state import SearchState
 from pages.shared.view import View
 
 
@@ -30,25 +29,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Line:
-    """An entry and how far it is; no snapshot where it has not been asked for."""
+class Line(SearchState):
+    """An entry and how far it is."""
 
     entry: Entry
-    job: Job | None
-    shot: Snapshot | None
-
-    @property
-    def live(self) -> bool:
-        return self.shot is not None and self.shot.state.live
-
-    @property
-    def found(self) -> Discovery | None:
-        """What it found, partly after a cancel; nothing while it runs."""
-        return self.shot.result if self.shot is not None and not self.shot.state.live else None
-
-    @property
-    def done(self) -> bool:
-        return self.shot is not None and self.shot.state is JobState.DONE
 
 
 def standard_of(view: View) -> Settings:
@@ -73,8 +57,7 @@ def entries_of(view: View) -> tuple[Entry, ...]:
 
 def lines_of(entries: tuple[Entry, ...]) -> tuple[Line, ...]:
     """All of them as they are now."""
-    found = [(entry, background.search_job(entry.settings)) for entry in entries]
-    return tuple(Line(entry, job, job.snapshot() if job is not None else None) for entry, job in found)
+    return tuple(Line(*search_state.now(entry.settings), entry) for entry in entries)
 
 
 def title_of(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
 from pages.explorer import search_choices, stage_costs, tuning_view
-from pages.shared import background, look, search_run
+from pages.shared import look, search_jobs, search_run
 from pages.shared.glossary import term
 from pages.shared.view import View
 from pages.shared.work import result_of
@@ -36,7 +36,7 @@ def show(prepared: Prepared, view: View, settings: Settings, pruning: Pruning | 
     """Draw the step; the result to show below (search_run.result)."""
     look.step(3, "Find the circuit", LEAD)
     settings = replace(settings, mlps=settings.mlps and prepared.model.fast)
-    job = background.search_job(settings)
+    job = search_jobs.search_job(settings)
     shot = job.snapshot() if job is not None else None
     live = shot is not None and shot.state.live
     keep = _candidates(prepared, settings, pruning)
@@ -96,9 +96,9 @@ def _look_ahead(prepared: Prepared, settings: Settings, keep: Tensor | None) -> 
         return None
     before = st.session_state.get(LAST_PILOT)
     if before is not None and before != settings:
-        background.leave_pilot(before)
+        search_jobs.leave_pilot(before)
     st.session_state[LAST_PILOT] = settings
-    job = background.pilot_of(settings, keep)
+    job = search_jobs.pilot_of(settings, keep)
     if job.live:
         _await(job)
     return job

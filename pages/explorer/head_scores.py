@@ -13,8 +13,9 @@ from engine.figures.tables import score_rows, sweep_rows
 from engine.heads import Head
 from engine.prepare import Prepared
 from engine.scores.head_scores import HeadScores
+from engine.scores.kinds import Score
 from engine.settings import Settings
-from engine.sparsity_sweep import Pruning, RandomBand
+from engine.sparsity_sweep import RandomBand, Sweep
 from pages.shared import background, curves, further_scores, look, score_recall, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves
@@ -35,7 +36,8 @@ ALT = "Map of head scores by layer and head, kept heads ringed; below it perform
 def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     """Draw the step and keep its curves coming in the background."""
     look.step(2, "Which heads stand out?", LEAD)
-    measured = curves.measure(settings)
+    shown = _with_curve(prepared, view)
+    measured = curves.measure(settings, shown=shown)
     _controls(view, measured)
     with st.container(key="own_flap"):
         if view.own_flap_sparsity is not None:
@@ -43,9 +45,15 @@ def show(prepared: Prepared, view: View, settings: Settings) -> Curves:
     score_recall.show()
     further_scores.progress(prepared, settings, view.mask_score)
     figure = _map(prepared, view, settings, measured)
-    curves.progress(settings, measured)
+    curves.progress(settings, measured, shown)
     _tables(prepared, measured, figure)
     return measured
+
+
+def _with_curve(prepared: Prepared, view: View) -> Score | None:
+    """The score behind the map, once it has been measured; a union of two sparsities has no curve over one."""
+    known = prepared.scores.has(view.mask_score) and view.own_flap_sparsity is None
+    return view.mask_score if known else None
 
 
 def _map(prepared: Prepared, view: View, settings: Settings, measured: Curves) -> Figure | None:
@@ -54,7 +62,7 @@ def _map(prepared: Prepared, view: View, settings: Settings, measured: Curves) -
         look.empty("The map appears here", "As soon as the score is measured, with its slider and the curves.")
         return None
     figure = drawn(
-        _figure, prepared.scores, view.score, view.own_flap_sparsity, measured.pruning, measured.band, is_dark()
+        _figure, prepared.scores, view.score, view.own_flap_sparsity, tuple(measured.sweeps), measured.band, is_dark()
     )
     chart(
         figure,
@@ -104,17 +112,16 @@ def _own_flap(sparsity: float) -> None:
 
 def _presets(view: View, measured: Curves) -> list[tuple[str, float, str]]:
     """(label, sparsity, reason) of the cliff points on the curve of the score shown."""
-    if measured.pruning is None:
+    sweep = next((sweep for sweep in measured.sweeps if sweep.score == view.mask_score), None)
+    if sweep is None:
         return []
-    score = "flap" if view.score == "flap" else "contrastive_flap"
-    cliffs = measured.pruning.sweeps[score].cliffs.all()
     return [
         (
             f"{cliff.kind.value.capitalize()} cliff · {cliff.sparsity:.2f}",
             cliff.sparsity,
-            f"{SCORE_NAMES[score]}: {cliff.reason}",
+            f"{SCORE_NAMES[sweep.score]}: {cliff.reason}",
         )
-        for cliff in cliffs
+        for cliff in sweep.cliffs.all()
     ]
 
 
@@ -132,7 +139,7 @@ def _mark(prepared: Prepared, view: View) -> dict[str, int] | None:
 
 
 def _figure(
-    scores: HeadScores, shown: str, flap: float | None, pruning: Pruning | None, band: RandomBand | None, dark: bool
+    scores: HeadScores, shown: str, flap: float | None, sweeps: tuple[Sweep, ...], band: RandomBand | None, dark: bool
 ) -> Figure:
     """The slider's place and the selected head are no part of it: chart.js moves both."""
     view = View(score=shown)
@@ -140,8 +147,8 @@ def _figure(
         score_views.shown_scores(scores, shown),
         score_views.drops(scores, shown, flap),
         name=score_views.BAR_NAMES[shown],
-        sweeps=list(pruning.sweeps.values()) if pruning else [],
-        active=None if shown == "merged" else view.mask_score.value,
+        sweeps=sweeps,
+        active=None if flap is not None else view.mask_score.value,
         band=band,
         sparsity=View.sparsity,
         dark=dark,
@@ -150,7 +157,7 @@ def _figure(
 
 def _tables(prepared: Prepared, measured: Curves, figure: Figure | None) -> None:
     rows = score_rows({score.value: prepared.scores.of(score) for score in prepared.scores.available()})
-    points = sweep_rows(list(measured.pruning.sweeps.values()), measured.band) if measured.pruning is not None else []
+    points = sweep_rows(measured.sweeps, measured.band) if measured.sweeps else []
     dark = is_dark()
     with st.expander("The same as tables, and downloads", key="twin_scores"):
         heads, sweeps = st.tabs(["Scores", "Curves"])

@@ -13,7 +13,7 @@ from engine.job import JobState, Snapshot
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.tuning.results import ENOUGH_FAITHFULNESS, Trial, Tuning
-from pages.shared import background, job_panel, look, state
+from pages.shared import job_panel, look, search_jobs, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.link import MAX_TRIALS
@@ -36,7 +36,7 @@ TRIALS_HELP = "In all. Trials are kept on this machine: a larger number goes on 
 def show(prepared: Prepared, view: View) -> None:
     """All of it, folded until trials have been asked for."""
     settings = view.tuned()
-    job = background.tune_job(settings, view.trials)
+    job = search_jobs.tune_job(settings, view.trials)
     with st.expander(TITLE, expanded=job is not None, key="automatic_settings", icon=":material/auto_awesome:"):
         look.lead(LEAD)
         shot = job.snapshot() if job is not None else None
@@ -60,7 +60,7 @@ def _ask(prepared: Prepared, view: View, settings: Settings, shot: Snapshot | No
             "Trials", 1, MAX_TRIALS, step=10, width=150, help=TRIALS_HELP, **state.bound("trials", trial=None)
         )
         if shot is None or shot.state is not JobState.DONE:
-            kept = background.kept_trials(prepared, settings)
+            kept = search_jobs.kept_trials(prepared, settings)
             st.button(
                 _start_title(kept, view.trials), key="start_tune", icon=":material/auto_awesome:",
                 on_click=lambda: _start(settings, view.trials),
@@ -76,7 +76,7 @@ def _start_title(kept: int, wanted: int) -> str:
 
 
 def _start(settings: Settings, trials: int) -> None:
-    background.start_tune(settings, trials)
+    search_jobs.start_tune(settings, trials)
 
 
 def _result(view: View, tuning: Tuning) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.head_scores import agreement, head_list, maps
-from pages.shared import background, curves, frame, further_scores, head_card, state
+from pages.shared import curves, frame, further_scores, head_card, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.work import result_of
 
@@ -33,7 +33,7 @@ def show() -> None:
     with card:
         measured = curves.measure(settings, with_band=False)  # the card says which list of the union admits a head
         curves.progress(settings, measured)
-        found = result_of(background.search_job(settings))
+        found = result_of(search_jobs.search_job(settings))
         head_card.show(prepared, view, measured.pruning, found)
 
 

@@ -14,7 +14,7 @@ from engine.prepare import Prepared
 from engine.search import SearchStep, Thresholds
 from engine.settings import Settings
 from engine.trail import Station, circuit_until, trail_of
-from pages.shared import algorithm_words, background, job_panel, look, search_run
+from pages.shared import algorithm_words, job_panel, look, search_jobs, search_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Walk:
 
 def show(settings: Settings, prepared: Prepared) -> Walk | None:
     """The search to step through, or None: then what there is to do about that has been drawn."""
-    job = background.search_job(settings)
+    job = search_jobs.search_job(settings)
     shot = job.snapshot() if job is not None else None
     if job is not None and shot is not None and shot.state.live:
         _follow(job, len(shot.steps))

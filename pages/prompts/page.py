@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.prepare import Prepared
 from pages.prompts import desk, enough, pairs, templates
-from pages.shared import background, frame, head_card, state
+from pages.shared import background, frame, head_card, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.view import View
 from pages.shared.work import result_of
@@ -48,7 +48,7 @@ def _pairs(prepared: Prepared, view: View) -> None:
         enough.show(prepared, settings)
     with head:
         pruning = result_of(background.curve_job(settings))
-        head_card.show(prepared, view, pruning, result_of(background.search_job(settings)))
+        head_card.show(prepared, view, pruning, result_of(search_jobs.search_job(settings)))
 
 
 show()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.pruning import curve_view, union_heads, unions
-from pages.shared import background, curves, frame, head_card, state
+from pages.shared import curves, frame, head_card, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.work import result_of
 
@@ -33,7 +33,7 @@ def show() -> None:
         with heads:
             union_heads.show(prepared, view, measured.pruning)
     with card:
-        found = result_of(background.search_job(settings))
+        found = result_of(search_jobs.search_job(settings))
         head_card.show(prepared, view, measured.pruning, found)
 
 

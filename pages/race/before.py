@@ -12,7 +12,7 @@ from engine.prepare import Prepared
 from engine.settings import Method
 from pages.race.contestants import Lane
 from pages.race.lane import heading
-from pages.shared import background, look, rooms, search_run, state
+from pages.shared import background, look, rooms, search_jobs, search_run, state
 from pages.shared.view import MODES, View
 from pages.shared.work import result_of
 
@@ -52,7 +52,7 @@ def estimate(prepared: Prepared, lane: Lane) -> Estimate:
     """What its whole run will take: close where it has been looked ahead for, rough elsewhere."""
     settings = lane.contestant.settings
     pruning = result_of(background.curve_job(settings))
-    pilot = result_of(background.pilot_job(settings))
+    pilot = result_of(search_jobs.pilot_job(settings))
     return estimate_run(prepared, likely_keep(prepared, settings, pruning), settings, pilot)
 
 
@@ -89,7 +89,7 @@ def _start(prepared: Prepared, view: View, lanes: tuple[Lane, Lane]) -> None:
         )  # fmt: skip
         st.button(
             _label(lanes), key="start_race", type="primary", icon=":material/flag:",
-            on_click=background.start_race, args=([lane.contestant.settings for lane in lanes],),
+            on_click=search_jobs.start_race, args=([lane.contestant.settings for lane in lanes],),
         )  # fmt: skip
         rooms.link("explorer", "Change the settings")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.job import Job, JobState, Snapshot
-from engine.pipeline import Discovery
 from engine.settings import Settings
-from pages.shared import background, search_run
+from pages.shared import search_run, search_state
+from pages.shared.search_state import SearchState
 from pages.shared.view import View
 
 
@@ -23,30 +22,12 @@ class Contestant:
     def about(self) -> str:
         return search_run.among_words(self.settings)
 
-    def job(self) -> Job | None:
-        return background.search_job(self.settings)
-
 
 @dataclass(frozen=True)
-class Lane:
-    """A contestant and how far it is; no snapshot where it has not been asked for."""
+class Lane(SearchState):
+    """A contestant and how far it is."""
 
     contestant: Contestant
-    job: Job | None
-    shot: Snapshot | None
-
-    @property
-    def live(self) -> bool:
-        return self.shot is not None and self.shot.state.live
-
-    @property
-    def found(self) -> Discovery | None:
-        """What it found, partly after a cancel."""
-        return self.shot.result if self.shot is not None else None
-
-    @property
-    def done(self) -> bool:
-        return self.shot is not None and self.shot.state is JobState.DONE
 
 
 def contestants(view: View) -> tuple[Contestant, Contestant]:
@@ -62,5 +43,5 @@ def contestants(view: View) -> tuple[Contestant, Contestant]:
 
 def lanes_of(pair: tuple[Contestant, Contestant]) -> tuple[Lane, Lane]:
     """Both as they are now."""
-    first, second = (Lane(each, job, job.snapshot() if job else None) for each in pair for job in [each.job()])
+    first, second = (Lane(*search_state.now(each.settings), each) for each in pair)
     return first, second

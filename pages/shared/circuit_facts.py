@@ -15,7 +15,7 @@ from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.settings import ATTRIBUTING, Algorithm, Method
 from engine.verification import Verification
-from pages.shared import algorithm_words, background, look, self_tests
+from pages.shared import algorithm_words, look, search_jobs, self_tests
 from pages.shared.work import result_of
 
 
@@ -82,7 +82,7 @@ def _dense_run(found: Discovery) -> Discovery | None:
     standard = found.settings.standard()
     if standard == found.settings:
         return None
-    dense: Discovery | None = result_of(background.search_job(standard))
+    dense: Discovery | None = result_of(search_jobs.search_job(standard))
     return dense if dense is not None and dense.complete else None
 
 

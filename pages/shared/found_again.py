@@ -10,7 +10,7 @@ from engine.frequency import CircuitFrequency
 from engine.overlap import name_of
 from engine.settings import Settings
 from engine.stability import Stability, frequency_of
-from pages.shared import background
+from pages.shared import verification_jobs
 from pages.shared.view import View
 
 
@@ -24,8 +24,8 @@ def plan_of(view: View) -> Plan | None:
 def result(settings: Settings, view: View) -> Stability | None:
     """That of the view's plan, else the one last looked at of the same run; partial after a cancel."""
     plan = plan_of(view)
-    own = None if plan is None else background.stability_job(settings, plan)
-    jobs = [*([own] if own is not None else []), *background.stability_jobs(settings)]
+    own = None if plan is None else verification_jobs.stability_job(settings, plan)
+    jobs = [*([own] if own is not None else []), *verification_jobs.stability_jobs(settings)]
     return next((found for job in jobs if (found := job.snapshot().result) is not None), None)
 
 

@@ -18,6 +18,7 @@ from pages.shared.view import data_fields, run_fields
 WHAT = {
     "ready": "Loading",
     "curve": "Curves",
+    "sweep": "Curve",
     "band": "Random heads",
     "search": "Search",
     "pilot": "Look ahead",
@@ -30,13 +31,13 @@ WHAT = {
     "receipt": "Receipt",
 }
 ROOM = {
-    "ready": "explorer", "curve": "pruning", "band": "pruning", "search": "explorer", "pilot": "explorer",
-    "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification",
+    "ready": "explorer", "curve": "pruning", "sweep": "explorer", "band": "pruning", "search": "explorer",
+    "pilot": "explorer", "enough": "prompts", "verify": "circuit", "evaluate": "verification", "edges": "verification",
     "stability": "verification", "receipt": "verification", "tune": "explorer",
 }  # fmt: skip
 OF_A_RUN = ("search", "pilot", "stability")  # the others are of a model and its prompts, whatever is searched
 # What pages start by themselves: seen while it runs and if it fails, no news once it is done.
-QUIET = ("ready", "curve", "band", "pilot", "enough")
+QUIET = ("ready", "curve", "sweep", "band", "pilot", "enough")
 
 
 @dataclass(frozen=True)

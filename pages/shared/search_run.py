@@ -18,7 +18,7 @@ from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
-from pages.shared import algorithm_words, background, job_panel, look, score_views
+from pages.shared import algorithm_words, background, job_panel, look, score_views, search_jobs
 from pages.shared.chart import chart, is_dark
 from pages.shared.work import result_of
 
@@ -28,7 +28,7 @@ GROWING_HEIGHT = 620  # pixels, whatever it holds: a chart of another height wou
 
 def show(settings: Settings) -> Discovery | None:
     """The run to show, or None: then what there is to do about that has been drawn."""
-    job = background.search_job(settings)
+    job = search_jobs.search_job(settings)
     shot = job.snapshot() if job is not None else None
     if job is not None and shot is not None and shot.state.live:
         watch(job, settings)
@@ -62,7 +62,7 @@ def start_button(settings: Settings, shot: Snapshot | None) -> None:
 
 
 def _start(settings: Settings) -> None:
-    background.start_search(settings)
+    search_jobs.start_search(settings)
 
 
 def watch(job: Job, settings: Settings) -> None:
@@ -150,7 +150,7 @@ def _last_of_session(settings: Settings) -> Discovery | None:
     last: Settings | None = st.session_state.get(LAST)
     if last is None or background.data_of(last) != background.data_of(settings):
         return None
-    job: Job | None = background.search_job(last)
+    job: Job | None = search_jobs.search_job(last)
     found = result_of(job)
     if found is not None:
         look.note(

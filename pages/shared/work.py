@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from engine.prepare import Prepared
     from engine.receipt import Receipts
     from engine.roles import Behaviour
-    from engine.scores.kinds import Source
-    from engine.sparsity_sweep import Pruning, RandomBand
+    from engine.scores.kinds import Score, Source
+    from engine.sparsity_sweep import Pruning, RandomBand, Sweep
     from engine.stability import Stability
     from engine.tuning.results import Tuning
     from engine.verification import Verification
@@ -116,7 +116,7 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
 
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
-    prepared = scored(behind, prepared, settings)
+    prepared = scored(behind, prepared, settings.score_source)
     return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning_of(behind, settings))
 
 
@@ -142,12 +142,20 @@ def score(behind: Background, settings: Settings, source: Source, watcher: Watch
     return measure(ready(behind, settings, watcher), source, watcher)
 
 
-def scored(behind: Background, prepared: Prepared, settings: Settings) -> Prepared:
-    """With what somebody had measured of the score that the mask of ``settings`` needs."""
+def scored(behind: Background, prepared: Prepared, source: Source) -> Prepared:
+    """With what somebody had measured of the scores of that source."""
     from engine.attribution import added
 
-    known = result_of(behind.glances.find(("score", data_of(settings), settings.score_source)))
+    known = result_of(behind.glances.find(("score", data_of(prepared.settings), source)))
     return prepared if known is None else added(prepared, known)
+
+
+def sweep(behind: Background, settings: Settings, score: Score, watcher: Watcher) -> Sweep:
+    from engine.attribution import with_score
+    from engine.sparsity_sweep import sweep_of
+
+    prepared = scored(behind, ready(behind, settings, watcher), score.source)
+    return sweep_of(with_score(prepared, score, watcher), score, watcher)
 
 
 def pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:

@@ -18,7 +18,7 @@ from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.trust_record import agreement_json
-from pages.shared import background, look, rooms, state
+from pages.shared import look, rooms, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.view import View, run_fields
 from pages.verification import own_key, score_curves
@@ -87,7 +87,7 @@ def _dense_hint(settings: Settings, found: Discovery | None, known: References) 
         return
     if "dense" in known.known:
         return
-    job = background.search_job(standard)
+    job = search_jobs.search_job(standard)
     if job is not None and job.live:
         look.note("The dense run is under way; it is compared here once it is done.")
         return

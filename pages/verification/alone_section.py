@@ -14,7 +14,7 @@ from engine.figures.export import rows_csv
 from engine.json_values import dumps
 from engine.prepare import Prepared
 from engine.settings import Settings
-from pages.shared import background, look
+from pages.shared import background, look, verification_jobs
 from pages.shared.glossary import term
 from pages.shared.view import View
 from pages.verification import numbers, starting
@@ -33,8 +33,8 @@ def show(prepared: Prepared, settings: Settings, subject: Subject, view: View) -
     circuit, seed, plan = subject.circuit, subject.seed, Plan(numbers.ablation_of(view))
     found = starting.result(
         "evaluate", "Running the circuit alone, without each head, and beside random ones", "Evaluate the circuit",
-        background.evaluation_job(settings, circuit, seed, plan),
-        lambda: background.start_evaluation(settings, circuit, seed, plan),
+        verification_jobs.evaluation_job(settings, circuit, seed, plan),
+        lambda: verification_jobs.start_evaluation(settings, circuit, seed, plan),
         (background.data_of(settings), circuit, seed, plan), lambda: evaluation_seconds(prepared, circuit, seed, plan),
     )  # fmt: skip
     if not isinstance(found, Evaluation):
@@ -55,7 +55,7 @@ def _draw(found: Evaluation) -> None:
             numbers.fact("Faithfulness", faithfulness.faithfulness, 2),
             numbers.fact("Performance", performance.performance, 0, "%"),
             numbers.fact("Accuracy", found.accuracy.circuit, 0, "%", f"model {_percent(found.accuracy.model)}", 100),
-            numbers.fact("KL from the model", found.kl, 4, "nats", "0 is the same prediction"),
+            numbers.fact("KL from the model", found.kl, 2 if found.kl.value > 0.1 else 4, "nats", "0 is the same prediction"),
             numbers.fact(
                 "Probability difference", found.probability_difference.circuit, 2, "",
                 f"model {numbers.value(found.probability_difference.model, 2)}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.edge_evaluation import EdgeEvaluation, Gap, edges_seconds
 from engine.prepare import Prepared
 from engine.settings import Settings
-from pages.shared import background, look
+from pages.shared import background, look, verification_jobs
 from pages.shared.view import View
 from pages.verification import numbers, starting
 from pages.verification.needed_section import contributions
@@ -25,8 +25,8 @@ def show(prepared: Prepared, settings: Settings, subject: Subject, view: View) -
         return
     found = starting.result(
         "edges", "Running the circuit’s edges alone, and without each", "Verify the edges",
-        background.edges_job(settings, circuit, seed, ablation),
-        lambda: background.start_edges(settings, circuit, seed, ablation),
+        verification_jobs.edges_job(settings, circuit, seed, ablation),
+        lambda: verification_jobs.start_edges(settings, circuit, seed, ablation),
         (background.data_of(settings), circuit), lambda: edges_seconds(prepared, circuit),
     )  # fmt: skip
     if isinstance(found, EdgeEvaluation):

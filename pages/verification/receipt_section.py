@@ -17,7 +17,7 @@ from engine.prepare import Prepared
 from engine.receipt import Receipts
 from engine.settings import Settings
 from engine.trust_record import receipts_json
-from pages.shared import background, brought, edges, job_panel, look, state
+from pages.shared import brought, edges, job_panel, look, state, verification_jobs
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
 from pages.shared.view import View
@@ -119,10 +119,10 @@ def _of_link(prepared: Prepared, name: str) -> EdgeName | None:
 
 def _receipt(own: Settings, circuit: Circuit, target: Target, view: View, seed: int) -> None:
     ablation = numbers.ablation_of(view)
-    job = background.receipt_job(own, circuit, target, ablation, seed)
+    job = verification_jobs.receipt_job(own, circuit, target, ablation, seed)
 
     def start() -> None:
-        background.start_receipt(own, circuit, target, ablation, seed)
+        verification_jobs.start_receipt(own, circuit, target, ablation, seed)
 
     if job is None:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
@@ -143,7 +143,8 @@ def _receipt(own: Settings, circuit: Circuit, target: Target, view: View, seed: 
 
 def _past(own: Settings, circuit: Circuit, target: Target | None) -> None:
     """All receipts of this circuit, the newest first."""
-    done = [shot.result for job in background.receipt_jobs(own, circuit) if (shot := job.snapshot()).result is not None]
+    shots = [job.snapshot() for job in verification_jobs.receipt_jobs(own, circuit)]
+    done = [shot.result for shot in shots if shot.result is not None]
     if not done or (len(done) == 1 and done[0].receipts[0].target == target):
         _offer_downloads(done)
         return

@@ -15,7 +15,7 @@ from engine.heads import Head
 from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
-from pages.shared import background
+from pages.shared import search_jobs
 from pages.shared.view import KEYS, View
 from pages.shared.work import result_of
 
@@ -79,7 +79,7 @@ def standard_of(settings: Settings, found: Discovery | None) -> Settings | None:
 def dense_run(settings: Settings, found: Discovery | None) -> Discovery | None:
     """The dense run of the same settings, if there has been one."""
     standard = standard_of(settings, found)
-    dense: Discovery | None = None if standard is None else result_of(background.search_job(standard))
+    dense: Discovery | None = None if standard is None else result_of(search_jobs.search_job(standard))
     return dense if dense is not None and dense.complete else None
 
 

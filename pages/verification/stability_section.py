@@ -17,7 +17,7 @@ from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.stability import Stability
 from engine.stability_estimate import stability_seconds
-from pages.shared import background, found_again, job_panel, look, rooms, search_run, state
+from pages.shared import found_again, job_panel, look, rooms, search_run, state, verification_jobs
 from pages.shared.glossary import term
 from pages.shared.view import MOST_DRAWS, View
 from pages.verification import stability_charts
@@ -45,7 +45,7 @@ def show(prepared: Prepared, settings: Settings, circuit: Circuit, found: Discov
     if plan is None:
         look.empty("Nothing to change", "Ask for resamples, other seeds or left-out templates.")
         return
-    job = background.stability_job(asked, plan)
+    job = verification_jobs.stability_job(asked, plan)
     if job is not None and job.live:
         job_panel.watch(job, "stability", "Finding the circuit again")
         return
@@ -84,7 +84,7 @@ def _ended(
         return None
     shot = job.snapshot()
     if shot.result is None or not shot.result.complete:
-        job_panel.problem(shot, "stability", lambda: background.start_stability(asked, plan))
+        job_panel.problem(shot, "stability", lambda: verification_jobs.start_stability(asked, plan))
     return shot.result
 
 
@@ -97,7 +97,7 @@ def _offer(prepared: Prepared, asked: Settings, plan: Plan, found: Discovery | N
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button(
             "Find it again", key="start_stability", type="primary", icon=":material/autorenew:",
-            on_click=lambda: background.start_stability(asked, plan) and None,
+            on_click=lambda: verification_jobs.start_stability(asked, plan) and None,
         )  # fmt: skip
         by = "by what the search itself took" if found is not None and found.complete else "estimate"
         look.note(f"{look.count(runs, 'run')} of the whole search, about {duration(max(1.0, seconds))} ({by}).")

@@ -15,7 +15,7 @@ from engine.pipeline import Discovery
 from engine.settings import Algorithm, Settings
 from pages.explorer.search_choices import ACDC_MODE_WORDS, MODE_WORDS, SCORED_WORDS
 from pages.race.contestants import contestants
-from pages.shared import background, job_names, runs, work
+from pages.shared import job_names, runs, search_jobs, work
 from pages.shared.algorithm_words import CHOICE_WORDS, UNSERVED_WORDS
 from pages.shared.search_run import describe
 from pages.shared.view import DEFAULT, View, run_fields
@@ -35,7 +35,7 @@ def inputs(app: AppTest) -> set[str]:
 
 
 def run_of(view: View) -> Discovery:
-    return work.result_of(background.search_job(view.settings()))
+    return work.result_of(search_jobs.search_job(view.settings()))
 
 
 def test_each_algorithm_brings_its_one_parameter_and_both_stand_in_the_url(open_app: OpenApp) -> None:

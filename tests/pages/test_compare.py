@@ -12,7 +12,7 @@ from engine import record
 from engine.errors import HeadlightError
 from engine.job import JobState
 from engine.settings import Method, Settings
-from pages.shared import background, runs, work
+from pages.shared import background, runs, search_jobs, work
 from pages.shared.work import result_of
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 from tests.pages.test_path_patching import Held
@@ -24,7 +24,7 @@ DENSE = APP.densely()
 def ran(*settings: Settings) -> None:
     """Searches this server has run."""
     for each in settings:
-        job = background.start_search(each)
+        job = search_jobs.start_search(each)
         assert job.wait(PATIENCE) and job.snapshot().state is JobState.DONE, job.snapshot().log
 
 
@@ -105,7 +105,7 @@ def test_a_link_to_a_run_that_is_not_here_says_so_and_shows_others(open_app: Ope
 
 def saved(settings: Settings) -> dict:
     """The record of a run this server has done."""
-    found = result_of(background.search_job(settings))
+    found = result_of(search_jobs.search_job(settings))
     prepared = result_of(background.ready_job(settings))
     model = prepared.model if prepared is not None else background.background().shelf._models[settings.model]
     return record.discovery_json(model, found)
@@ -162,7 +162,7 @@ def test_a_search_running_and_one_cancelled(open_app: OpenApp, monkeypatch: pyte
     monkeypatch.setattr(work, "search", lambda behind, settings, inner: search(behind, settings, Held(inner)))
     app = open_app("compare")
     app.button("start_dense").click().run()
-    job = background.search_job(DENSE)
+    job = search_jobs.search_job(DENSE)
     app = run_until(app, lambda app: has_button("cancel_search")(app) and "Searching among all heads" in texts(app))
     app = run_until(app, lambda app: bool(job.snapshot().steps))
     app.button("cancel_search").click().run()

@@ -16,7 +16,7 @@ from engine.evaluation.bootstrap import Interval
 from engine.settings import Algorithm, Method, Settings
 from pages.compare import contest_best, contest_costs, contest_lines
 from pages.compare.entries import Entry, Line, entries_of, names_of, standard_of
-from pages.shared import background, runs, work
+from pages.shared import runs, search_jobs, work
 from pages.shared.view import View
 from pages.shared.work import result_of
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
@@ -59,7 +59,7 @@ def test_all_are_run_by_one_click_and_then_compared(open_app: OpenApp) -> None:
     rows = table(app).set_index("search")
     assert list(rows.index) == ["APP", "Dense path patching", "ACDC", "EAP", "EAP-IG"]
     assert rows["complete"].all() and (rows["seed"] == 1).all() and (rows["ablation"] == "mean").all()
-    found = result_of(background.search_job(EAP)).verification
+    found = result_of(search_jobs.search_job(EAP)).verification
     assert rows.loc["EAP", "faithfulness"] == found.faithfulness
     assert rows.loc["EAP", "faithfulness, low"] == found.interval.low
     assert rows.loc["APP", "recall, heads"] == 1 and rows.loc["Dense path patching", "jaccard, edges"] == 1
@@ -94,7 +94,7 @@ def test_the_automatic_union_is_swept_once_and_for_all(open_app: OpenApp, monkey
     app.button("run_all").click().run()
     app = run_until(app, lambda app: bool(app.dataframe) and len(table(app)) == 5)
     assert len(swept) == 1
-    found = [result_of(background.search_job(replace(APP, sparsity=None, algorithm=each))) for each in Algorithm]
+    found = [result_of(search_jobs.search_job(replace(APP, sparsity=None, algorithm=each))) for each in Algorithm]
     assert all(each.pruning is found[0].pruning for each in found)
 
 
@@ -117,7 +117,7 @@ def test_running_and_cancelled(open_app: OpenApp, monkeypatch: pytest.MonkeyPatc
     app.button(key("start", APP)).click().run()
     app = run_until(app, lambda app: "so far" in texts(app) and "Waiting: 1 other job first." in texts(app))
     assert 'role="progressbar" aria-label="Dense path patching"' in texts(app) and has_button("cancel_all")(app)
-    job = background.search_job(DENSE)
+    job = search_jobs.search_job(DENSE)
     assert job is not None
     run_until(app, lambda app: bool(job.snapshot().steps))
     app.button("cancel_all").click().run()
@@ -190,7 +190,7 @@ def test_all_search_the_same_nodes_and_a_run_with_mlps_is_told_apart(open_app: O
 
 def test_names_tell_apart_what_has_one_title() -> None:
     searches = [APP, EAP, replace(EAP, top_edges=3), replace(EAP, sparsity=0.6)]
-    lines = [Line(Entry("EAP" if each.algorithm is Algorithm.EAP else "APP", each), None, None) for each in searches]
+    lines = [Line(None, None, Entry("EAP" if each.algorithm is Algorithm.EAP else "APP", each)) for each in searches]
     assert names_of(lines[:3]) == ("APP", "EAP · 100 edges at most", "EAP · 3 edges at most")
     assert names_of(lines)[3] == "EAP · 100 edges at most · inside the C-FLAP mask at sparsity 0.60"
 
@@ -213,7 +213,7 @@ def test_who_is_ahead() -> None:
 
 
 def test_a_line_of_numbers_escapes_and_leaves_out() -> None:
-    line = Line(Entry("<i>EAP", EAP), None, None)
+    line = Line(None, None, Entry("<i>EAP", EAP))
     text = contest_lines.numbers(line, row(5, float("nan"), 1234.0))
     assert "&lt;i&gt;EAP" in text and "<i>EAP" not in text
     assert ">–</span>" in text and "1,234" in text

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.attribution import with_score
+from engine.errors import HeadlightError
+from engine.progress import Watcher
 from engine.score_recall import ScoreRecall
 from engine.scores.kinds import TITLES, Score
+from engine.sparsity_sweep import sweep_of
 from pages.shared import further_scores, score_recall, work
 from pages.shared.background import background
 from pages.shared.score_views import TITLES as SHOWN
@@ -34,6 +38,33 @@ def test_each_score_has_its_map_on_the_explorer(open_app: OpenApp) -> None:
         app = run_until(choose(app, name), map_shown)
         assert app.query_params["score"] == name and not app.exception and not app.error
     assert len([key for key in background().glances.known() if isinstance(key, tuple) and key[0] == "score"]) == 3
+
+
+@pytest.mark.parametrize("name", ["merged", "position_attribution"])
+def test_the_score_shown_has_its_own_curve_and_cliffs(open_app: OpenApp, name: str) -> None:
+    def own_curve(app: AppTest) -> bool:
+        return any("Fixed cliff" in button.label and SHOWN[name] in button.help for button in app.button)
+
+    run_until(open_app(score=name), own_curve)
+    [job] = [job for job in background().jobs.all() if job.key[0] == "sweep"]
+    sweep = job.snapshot().result
+    prepared = background().jobs.find(("ready", job.key[1])).snapshot().result
+    assert sweep == sweep_of(with_score(prepared, Score(name), Watcher()), Score(name), Watcher())
+
+
+def test_the_curve_of_the_score_shown_can_fail_and_be_measured_again(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments):
+        raise HeadlightError("no curve today")
+
+    sweep = work.sweep
+    monkeypatch.setattr(work, "sweep", broken)
+    app = run_until(open_app(score="output_difference"), lambda app: bool(app.error))
+    assert "no curve today" in app.error[0].value and map_shown(app) and not app.exception
+    monkeypatch.setattr(work, "sweep", sweep)
+    app.button("again_sweep").click().run()
+    run_until(app, lambda app: any("Fixed cliff" in button.label for button in app.button) and not app.error)
 
 
 @pytest.mark.parametrize("name", ["output_difference", "position_attribution", "rank_sum"])

@@ -15,7 +15,7 @@ from engine.errors import HeadlightError
 from engine.job import Snapshot
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Score, Settings
-from pages.shared import background, job_names, jobs_panel
+from pages.shared import background, job_names, jobs_panel, search_jobs
 from pages.shared.view import AMONG, MODES, View, run_fields
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 
@@ -130,7 +130,7 @@ def test_a_job_whose_model_vanished_fails_with_a_word_and_the_page_lives(
     gate = Gate()
     background.background().jobs.submit("blocker", gate)
     assert gate.entered.wait(PATIENCE)
-    background.start_search(replace(SETTINGS, model=str(folder)))  # waits for its turn
+    search_jobs.start_search(replace(SETTINGS, model=str(folder)))  # waits for its turn
     shutil.rmtree(folder)
     gate.opened.set()
     app = run_until(app, lambda app: any("failed" in entry for entry in listed(app)))

@@ -25,7 +25,7 @@ from engine.progress import Watcher
 from engine.settings import Method, Mode, Settings
 from pages.race import result, score
 from pages.race.contestants import contestants
-from pages.shared import background, work
+from pages.shared import background, search_jobs, work
 from pages.shared.view import View
 from pages.shared.work import result_of
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
@@ -93,7 +93,7 @@ def test_before_the_start_both_are_estimated_and_nothing_runs(open_app: OpenApp)
     for words in ("inside the automatic union", "among all heads", "charged its pruning sweep", "may win"):
         assert words in page
     assert app.button("start_race").label == "Start the race"
-    assert background.search_job(SETTINGS) is None and background.curve_job(SETTINGS) is None
+    assert search_jobs.search_job(SETTINGS) is None and background.curve_job(SETTINGS) is None
     assert not app.exception and not app.error
 
 
@@ -104,7 +104,7 @@ def test_a_race_ends_with_costs_overlap_and_truth_and_is_found_again(open_app: O
                   "Only APP: none", "Only dense: none", "n = 4, seed 1", "Jaccard"):  # fmt: skip
         assert words in page
     assert not app.exception and not app.error and not has_button("start_race")(app)
-    app_run, dense_run = (result_of(each.job()) for each in contestants(view_of(app)))
+    app_run, dense_run = (result_of(search_jobs.search_job(each.settings)) for each in contestants(view_of(app)))
     assert app_run.pruning is not None and dense_run.settings.method is Method.DENSE
     assert [str(head) for head in app_run.circuit.heads] == ["0.1", "1.2"]
 
@@ -114,7 +114,7 @@ def test_a_race_ends_with_costs_overlap_and_truth_and_is_found_again(open_app: O
 
 def test_exact_and_ringed_race_as_well(open_app: OpenApp) -> None:
     app = raced(open_app, mode="exact", among="ringed", sparsity="0.5")
-    found = result_of(background.search_job(contestants(view_of(app))[0].settings))
+    found = result_of(search_jobs.search_job(contestants(view_of(app))[0].settings))
     assert found.settings.mode is Mode.EXACT and found.settings.sparsity == 0.5 and found.pruning is None
     assert "mask at sparsity 0.50" in texts(app) and not app.exception
 
@@ -150,7 +150,7 @@ def test_cancelling_one_keeps_its_part_and_lets_the_other_end(open_app: OpenApp,
     assert "No winner." in page and "Cancelled: APP." in page and "not verified: cancelled" in page
     assert "Only dense: 1 head" in page  # 1.2 had been found by both
     assert app.button("start_race").label == "Run APP too" and not app.exception
-    stopped, whole = (each.job().snapshot() for each in contestants(view_of(app)))  # type: ignore[union-attr]
+    stopped, whole = (search_jobs.search_job(each.settings).snapshot() for each in contestants(view_of(app)))  # type: ignore[union-attr]
     assert (stopped.state, whole.state) == (JobState.CANCELLED, JobState.DONE)
 
 
@@ -190,8 +190,8 @@ def test_contestants_without_activations_make_them_once_and_share_them(
         lambda behind, prepared, *given: used.append(prepared) or discovered(behind, prepared, *given),
     )
     pair = [SETTINGS, replace(SETTINGS, method=Method.DENSE)]
-    background.start_race(pair)
-    jobs = [background.search_job(settings) for settings in pair]
+    search_jobs.start_race(pair)
+    jobs = [search_jobs.search_job(settings) for settings in pair]
     assert all(job is not None and job.wait(PATIENCE) and job.snapshot().result.complete for job in jobs)
     assert len(made) == 1 and used[0] is used[1] and used[0].activations is made[0].activations
     assert used[0].memory.streams < made[0].memory.streams

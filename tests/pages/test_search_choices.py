@@ -13,7 +13,7 @@ from engine.patching.screening import Screening
 from engine.pipeline import Discovery
 from engine.progress import Watcher
 from pages.explorer.search_choices import GRID_WORDS, MODE_WORDS
-from pages.shared import background, work
+from pages.shared import search_jobs, work
 from pages.shared.search_run import describe, screened_words
 from pages.shared.view import View
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
@@ -31,7 +31,7 @@ def result_at(app: AppTest) -> Discovery:
     fields = {name: app.query_params[name] for name in ("model", "task")}
     fields |= {name: app.query_params[name] for name in ("mode", "among") if name in app.query_params}
     view = View(**fields, pairs=4, grid="grid" in app.query_params)
-    return work.result_of(background.search_job(view.settings()))
+    return work.result_of(search_jobs.search_job(view.settings()))
 
 
 def columns_of(app: AppTest, name: str) -> dict[str, list[Any]]:

@@ -23,7 +23,7 @@ from engine.progress import Watcher
 from engine.receipt import receipts
 from engine.settings import Settings
 from engine.stability import Stability
-from pages.shared import background, work
+from pages.shared import search_jobs, verification_jobs, work
 from pages.shared.job_names import of
 from pages.shared.view import View
 from pages.verification.receipt_card import MEANS, card
@@ -82,7 +82,7 @@ def test_the_toy_circuit_agrees_with_its_key(open_app: OpenApp) -> None:
 def test_a_dense_run_becomes_the_reference(open_app: OpenApp) -> None:
     app = found(open_app)
     standard = View(model="toy-induction", task="induction-random", pairs=4).settings().standard()
-    assert background.start_search(standard).wait(PATIENCE)
+    assert search_jobs.start_search(standard).wait(PATIENCE)
     app.run()
     first = agreement(app)[0]
     assert first[:2] == ["dense path patching", "2 of 2 · 2"] and first[5] == "2 of 2 · 2" and first[6] == "100 %"
@@ -275,7 +275,7 @@ def test_the_graph_shows_how_often(open_app: OpenApp) -> None:
     assert "nothing is left out for being rare" in texts(before)
     assert not any(slider.key == "view_present" for slider in before.slider)
     settings = View(model="toy-induction", task="induction-random", pairs=4).settings()
-    assert background.start_stability(settings, Plan(2, 0, False)).wait(PATIENCE)
+    assert verification_jobs.start_stability(settings, Plan(2, 0, False)).wait(PATIENCE)
     before.run()
     assert before.slider("view_present").value == 50 and "Opacity: the share of 2 runs" in texts(before)
     before.slider("view_present").set_value(100).run()
@@ -301,7 +301,7 @@ def test_a_receipt_is_the_same_however_the_circuit_was_found(
 
     def job(**choices: Any) -> object:
         settings = View(model="toy-induction", task="induction-random", pairs=4, **choices).settings()
-        return background.start_receipt(settings, circuit, Head(1, 2), Ablation.MEAN, 1)
+        return verification_jobs.start_receipt(settings, circuit, Head(1, 2), Ablation.MEAN, 1)
 
     assert job() is job(mode="exact") is job(among="all") and job() is not job(min_effect=0.05)
 

@@ -14,7 +14,7 @@ from engine.progress import Watcher
 from engine.settings import Mode, Score, Settings
 from engine.tuning.results import Tuning
 from engine.tuning.tune import MOST_TRIALS
-from pages.shared import background, job_names, work
+from pages.shared import job_names, search_jobs, work
 from pages.shared.link import MAX_TRIALS
 from pages.shared.view import View, run_fields, search_fields
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
@@ -41,7 +41,7 @@ def tuned(open_app: OpenApp, **params: str) -> AppTest:
 
 def result_of(app: AppTest) -> Tuning:
     view = View(model="toy-induction", task="induction-random", pairs=4)
-    return work.result_of(background.tune_job(view.tuned(), int(app.query_params["trials"])))
+    return work.result_of(search_jobs.tune_job(view.tuned(), int(app.query_params["trials"])))
 
 
 def test_trials_are_offered_and_their_number_stands_in_the_url(open_app: OpenApp) -> None:
@@ -77,7 +77,7 @@ def test_a_point_is_used_and_its_search_finds_that_circuit(open_app: OpenApp) ->
     app = run_until(app, ready)
     app.button("start_search").click().run()
     app = run_until(app, searched)
-    found = work.result_of(background.search_job(settings))
+    found = work.result_of(search_jobs.search_job(settings))
     assert found.circuit.heads == tuning.chosen.outcome.heads and found.tuning is tuning
     assert "tuning" in {row.stage for row in found.cost} and not app.exception
     assert "tuning" in texts(app)
