@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, tables, trust
+    from engine.cli import commands, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -44,9 +44,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "score": commands.score,
         "effects": commands.effects,
         "discover": commands.discover,
-        "tune": commands.tune,
-        "verify": commands.verify,
-        "evaluate": commands.evaluate,
+        "tune": tuning.tune,
+        "verify": verifying.verify,
+        "evaluate": verifying.evaluate,
         "agreement": trust.agreement,
         "stability": trust.stability,
         "receipt": trust.receipt,

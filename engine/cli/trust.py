@@ -15,7 +15,7 @@ from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
 from engine.circuit_file import read_circuit
 from engine.claim import Target
-from engine.cli.commands import load, output, rows_of, write
+from engine.cli.common import load, output, rows_of, write
 from engine.cli.console import Console
 from engine.cost import CostRow
 from engine.draws import Plan

@@ -55,7 +55,9 @@ def _draw(found: Evaluation) -> None:
             numbers.fact("Faithfulness", faithfulness.faithfulness, 2),
             numbers.fact("Performance", performance.performance, 0, "%"),
             numbers.fact("Accuracy", found.accuracy.circuit, 0, "%", f"model {_percent(found.accuracy.model)}", 100),
-            numbers.fact("KL from the model", found.kl, 2 if found.kl.value > 0.1 else 4, "nats", "0 is the same prediction"),
+            numbers.fact(
+                "KL from the model", found.kl, 2 if found.kl.value > 0.1 else 4, "nats", "0 is the same prediction"
+            ),
             numbers.fact(
                 "Probability difference", found.probability_difference.circuit, 2, "",
                 f"model {numbers.value(found.probability_difference.model, 2)}",
