@@ -21,6 +21,7 @@ from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
 from engine.contest_table import compare_algorithms
 from engine.cost import Ledger
+from engine.discovery import Discovery
 from engine.edge_run import EdgeAblator
 from engine.errors import HeadlightError
 from engine.evaluation.bootstrap import Interval
@@ -29,7 +30,7 @@ from engine.evaluation.scale import Scale
 from engine.fresh import fresh_activations
 from engine.heads import mask_of
 from engine.models.model import Model
-from engine.pipeline import Discovery, discover
+from engine.pipeline import discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
 from engine.scores.kinds import TITLES, Score

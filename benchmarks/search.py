@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from benchmarks.models import BUNDLED, QUICK_TASK, TOY, bundled, toy, warm
 from benchmarks.reference import hooked_pass_seconds, passes_of_search
 from engine.cost import CostRow
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.models.model import Model
 from engine.overlap import overlap
-from engine.pipeline import Discovery, discover
+from engine.pipeline import discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
 from engine.search import search_cost

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.acdc import acdc
 from engine.activations import Activations
 from engine.cost import Ledger
 from engine.eap import INTERPOLATIONS, eap
@@ -55,8 +56,6 @@ def search_by(
 ) -> tuple[SearchResult, Screening | None]:
     """The search of ``settings.algorithm`` among ``senders``; path patching is not one of these."""
     if settings.algorithm is Algorithm.ACDC:
-        from engine.acdc import acdc
-
         return acdc(model, activations, senders, settings.tolerance, settings.mode, ledger, memory, watcher)
     if settings.algorithm not in ATTRIBUTING:
         raise ValueError(f"Expected acdc, eap or eap_ig, got {settings.algorithm}")

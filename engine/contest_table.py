@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.ablation import Ablation
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.evaluation.bootstrap import Interval
 from engine.heads import Head
 from engine.overlap import EdgeName, Overlap, edge_overlap, head_overlap
-from engine.pipeline import Discovery
 from engine.self_check import STAGE as SELF_CHECK
 from engine.settings import Algorithm, Method
 

@@ -15,26 +15,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import torch
-from torch import Tensor
 
 from engine.ablation import Ablator
 from engine.algorithms import check_algorithm, search_by
 from engine.attribution import cost_of, with_score
-from engine.baseline import Baseline
 from engine.candidates import keep_of
 from engine.circuit import Circuit
 from engine.cost import CostRow, Ledger, pass_flops
+from engine.discovery import Discovery
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
 from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import performance
-from engine.mlp_scores import MlpScores
 from engine.models.model import Model
 from engine.nodes import Mlp, Node, heads_among, node_mask, nodes_of
 from engine.patching.effects import PathPatching
@@ -44,7 +41,6 @@ from engine.patching.screening import ScreenedPatching, Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import Prepared, prepare, prepare_mlps
 from engine.progress import Preliminary, Watcher
-from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
@@ -54,52 +50,11 @@ from engine.self_tests import STAGE as SELF_TESTS
 from engine.self_tests import SelfTests, self_tests
 from engine.settings import Algorithm, Method, Mode, Settings
 from engine.sparsity_sweep import Pruning, prune
-from engine.tasks.prompts import Prompts
 from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
 
 Patching = PathPatching | ScreenedPatching | ReferencePatching
-
-
-@dataclass(frozen=True, eq=False)
-class Discovery:
-    """Everything one run found.
-
-    ``complete`` is False after a cancel: the circuit is what had been found by then, and not verified.
-    ``pruning`` is None unless the sparsity was automatic, ``check`` where there was no fast path to check,
-    ``self_tests`` if the run was stopped before them, ``screening`` unless effects were screened, ``grid``
-    unless it was asked for and finished; then ``steps`` and ``circuit`` are those of its chosen point.
-    ``predicted`` was computed before the search. ``tuning`` is what the settings were taken from, where they
-    were chosen automatically.
-    """
-
-    settings: Settings
-    prompts: Prompts
-    baseline: Baseline
-    scores: HeadScores
-    keep: Tensor  # [layer head], with a last column for MLPs where they are nodes
-    pruning: Pruning | None
-    check: SelfCheck | None
-    self_tests: SelfTests | None
-    steps: tuple[SearchStep, ...]
-    circuit: Circuit
-    verification: Verification | None
-    screening: Screening | None
-    grid: Grid | None
-    predicted: tuple[CostRow, ...]
-    cost: tuple[CostRow, ...]
-    complete: bool
-    tuning: Tuning | None = None
-    mlp_scores: MlpScores | None = None  # where MLPs are nodes
-
-    @property
-    def thresholds(self) -> Thresholds | None:
-        """Those the circuit was found with; None if a grid was cancelled before a pair was taken, and for another
-        algorithm than path patching."""
-        if not self.settings.grid:
-            return next(iter(thresholds_of(self.settings)), None)
-        return None if self.grid is None else self.grid.taken.thresholds
 
 
 def discover(

@@ -15,13 +15,13 @@ from engine.atomic import write_text
 from engine.baseline import Baseline
 from engine.circuit import LOGITS_NODE, Circuit
 from engine.cost import CostRow
+from engine.discovery import Discovery
 from engine.grid import Grid
 from engine.json_values import Json, dumps, matrix, number
 from engine.mlp_scores import MlpScores
 from engine.models.model import Model
 from engine.nodes import nodes_of
 from engine.patching.screening import Screening
-from engine.pipeline import Discovery
 from engine.scores.head_scores import HeadScores
 from engine.search import MARGIN, SearchStep
 from engine.settings import Settings

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.circuit import Circuit
 from engine.cost import CostRow
-from engine.pipeline import Discovery
+from engine.discovery import Discovery
 from engine.search import Thresholds, search_cost
 
 Plain = str | int | float | bool | None

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from engine.candidates import likely_keep
 from engine.cost import CostRow
+from engine.discovery import Discovery
 from engine.draws import Plan, draws_of
 from engine.estimate import estimate_run
 from engine.pilot import STAGE as LOOK_AHEAD
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.self_check import STAGE as SELF_CHECK
 from engine.self_tests import STAGE as SELF_TESTS

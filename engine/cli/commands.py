@@ -17,6 +17,7 @@ from engine.cli.common import load, names_in, output, prepared_for, rows_of, run
 from engine.cli.console import Console
 from engine.cli.tuning import tuned, tuning_json
 from engine.cost import Ledger, pass_flops
+from engine.discovery import Discovery
 from engine.duration import duration
 from engine.errors import HeadlightError
 from engine.json_values import matrix
@@ -27,7 +28,6 @@ from engine.patching.mlp_nodes import NodePatching
 from engine.patching.mlp_reference import booked_reference, receiver_depth
 from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
-from engine.pipeline import Discovery
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
 from engine.saved_run import parse_nodes

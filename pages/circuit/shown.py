@@ -9,9 +9,9 @@ import streamlit as st
 
 from engine.circuit import Circuit
 from engine.circuit_file import CircuitFile
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import look, search_run

@@ -8,8 +8,8 @@ import streamlit as st
 
 from engine.algorithms import serves
 from engine.contest_table import ContestRow, compare_algorithms
+from engine.discovery import Discovery
 from engine.duration import duration
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.wiring import receiver_of
 from pages.compare import contest_best, contest_costs, contest_lines, contest_pictures

@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.figures.export import circuit_graphml, figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import edge_rows
 from engine.heads import Head
 from engine.json_values import dumps
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.record import discovery_json
 from pages.explorer import grid_view

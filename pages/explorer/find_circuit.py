@@ -9,11 +9,11 @@ from torch import Tensor
 
 from engine.algorithms import serves
 from engine.candidates import keep_of, likely_keep
+from engine.discovery import Discovery
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
 from engine.job import Job, JobState, Snapshot
 from engine.pilot import is_worthwhile
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.grid import thresholds_of
 from engine.job import Job, Snapshot
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import SearchStep, Thresholds
 from engine.settings import Settings

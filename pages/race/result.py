@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from engine.discovery import Discovery
 from engine.duration import duration
 from engine.figures.export import rows_csv
 from engine.heads import Head
 from engine.overlap import head_overlap
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.self_check import STAGE as SELF_CHECK

@@ -9,9 +9,9 @@ from typing import Any
 
 from engine.circuit import Circuit, Edge
 from engine.cost import CostRow, together
+from engine.discovery import Discovery
 from engine.figures.tables import WHOLE_RUN, Row
 from engine.overlap import Overlap, edge_overlap, head_overlap, name_of
-from engine.pipeline import Discovery
 from engine.search import search_cost
 from engine.self_check import STAGE as SELF_CHECK
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.answer_keys import answer_keys
+from engine.discovery import Discovery
 from engine.duration import duration
 from engine.estimate import dense_flops
 from engine.heads import Head
 from engine.overlap import overlap
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.search import search_cost
 from engine.settings import ATTRIBUTING, Algorithm, Method

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from engine.answer_keys import answer_keys
 from engine.cliffs import FIXED_SPARSITY, Cliff
+from engine.discovery import Discovery
 from engine.heads import Head
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.pruning import kept_count
 from engine.scores.head_scores import HeadScores

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.discovery import Discovery
 from engine.figures.effects import effects_figure
 from engine.figures.export import rows_csv
 from engine.figures.tables import Row, effect_rows, head_rows
 from engine.heads import Head
-from engine.pipeline import Discovery
 from engine.search import SearchStep
 from pages.shared import algorithm_words, look, state
 from pages.shared.chart import chart, is_dark

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.pipeline import Discovery
+from engine.discovery import Discovery
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings

@@ -11,12 +11,12 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.duration import duration
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
 from engine.merge import union_words
 from engine.patching.screening import Screening
-from engine.pipeline import Discovery
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
 from pages.shared import algorithm_words, background, job_panel, look, score_views, search_jobs
 from pages.shared.chart import chart, is_dark

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.discovery import Discovery
 from engine.job import Job, JobState, Snapshot
-from engine.pipeline import Discovery
 from engine.settings import Settings
 from pages.shared import search_jobs
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.attribution import Measured
     from engine.circuit import Circuit
     from engine.claim import Target
+    from engine.discovery import Discovery
     from engine.draws import Plan as DrawPlan
     from engine.edge_evaluation import EdgeEvaluation
     from engine.enough import Enough
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from engine.evaluation.plan import Plan
     from engine.heads import Head
     from engine.pilot import Pilot
-    from engine.pipeline import Discovery
     from engine.prepare import Prepared
     from engine.receipt import Receipts
     from engine.roles import Behaviour

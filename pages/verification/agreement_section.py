@@ -9,12 +9,12 @@ from typing import Any
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.figures.export import rows_csv
 from engine.figures.frequency import edge_name
 from engine.figures.tables import Row, rounded
 from engine.json_values import dumps
 from engine.overlap import Overlap
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.trust_record import agreement_json

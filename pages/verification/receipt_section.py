@@ -6,13 +6,13 @@ import streamlit as st
 
 from engine.circuit import Circuit
 from engine.claim import Target
+from engine.discovery import Discovery
 from engine.evaluation.bootstrap import DRAWS
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.receipts import receipt_rows, receipts_figure
 from engine.heads import Head
 from engine.json_values import dumps
 from engine.overlap import EdgeName, name_of
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.receipt import Receipts
 from engine.settings import Settings

@@ -10,9 +10,9 @@ from engine.agreement import Agreement, with_circuit, with_key
 from engine.answer_key_file import check_key
 from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import search_jobs

@@ -7,12 +7,12 @@ import statistics
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.draws import Plan
 from engine.duration import duration
 from engine.errors import HeadlightError
 from engine.frequency import frequency_in
 from engine.job import Job
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.stability import Stability

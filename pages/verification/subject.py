@@ -9,8 +9,8 @@ import streamlit as st
 from engine.answer_key_file import AnswerKey, check_key
 from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
-from engine.pipeline import Discovery
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import brought, look, rooms, search_run, state

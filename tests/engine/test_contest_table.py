@@ -9,9 +9,10 @@ from engine.ablation import Ablation
 from engine.circuit import Circuit, Edge, Input
 from engine.contest_table import Nearness, compare_algorithms
 from engine.cost import CostRow
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.pipeline import Discovery, discover
+from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.settings import Algorithm, Method, Settings

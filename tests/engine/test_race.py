@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from engine.circuit import Circuit
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.job import Job, JobState
 from engine.jobs import JobManager
 from engine.memory import ROWS, MemoryPlan, kept_bytes, plan_memory, plan_of_each
 from engine.models.loading import load_model
-from engine.pipeline import Discovery, discover
+from engine.pipeline import discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
 from engine.search import STAGE

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.discovery import Discovery
 from engine.models.loading import load_model
 from engine.models.model import Model
-from engine.pipeline import Discovery
 from engine.settings import Algorithm, Settings
 from pages.explorer.search_choices import ACDC_MODE_WORDS, MODE_WORDS, SCORED_WORDS
 from pages.race.contestants import contestants

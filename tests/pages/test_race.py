@@ -16,11 +16,12 @@ from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit
 from engine.cost import CostRow
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.figures.export import rows_csv
 from engine.heads import Head
 from engine.job import JobState
-from engine.pipeline import Discovery, discover
+from engine.pipeline import discover
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Settings
 from pages.race import result, score

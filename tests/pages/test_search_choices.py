@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.grid import GRID
 from engine.patching.screening import Screening
-from engine.pipeline import Discovery
 from engine.progress import Watcher
 from pages.explorer.search_choices import GRID_WORDS, MODE_WORDS
 from pages.shared import search_jobs, work

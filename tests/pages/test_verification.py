@@ -13,10 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_file import circuit_record
+from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.nodes import Mlp
-from engine.pipeline import Discovery
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.self_tests import SelfTest, SelfTests
