@@ -22,7 +22,7 @@ import plotly.graph_objects as go
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.circuit_layers import Bundle, Flow, Overview, row_of, strength
 from engine.figures import theme
-from engine.figures.circuit_nodes import Look, Scale, add_node_legend, add_nodes, found_again
+from engine.figures.circuit_nodes import add_node_legend, add_nodes, found_again
 from engine.figures.edges import (
     Place,
     add_edge_targets,
@@ -36,6 +36,7 @@ from engine.figures.edges import (
 from engine.figures.edges import edge_text as one_edge_text
 from engine.figures.graph import row_title
 from engine.figures.layout import place
+from engine.figures.node_look import Look, Scale
 from engine.heads import Head
 from engine.nodes import Mlp
 from engine.overlap import name_of

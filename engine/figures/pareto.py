@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from engine.figures import theme
+from engine.figures import front, theme
 from engine.merge import union_words
 from engine.pareto import ENOUGH_PERFORMANCE, pareto_front
 
@@ -22,49 +22,38 @@ def pareto_figure(unions: Sequence[UnionLike], *, largest: int, dark: bool) -> g
     line is the Pareto front. Marks carry ``customdata = ["union", name]``, of the first union there; the trace
     "selected" is for the one in use.
     """
-    figure = theme.blank(dark, 420)
+    figure = theme.blank(dark, front.HEIGHT)
     measured = [union for union in unions if union.performance == union.performance]
     if not measured:
         theme.hint(figure, "No union has a measured performance.", dark)
         return figure
-    right, low, high = _reach(measured, largest)
+    right, high = front.lay_out(
+        figure,
+        [largest, *(union.size for union in measured)],
+        [0.0, ENOUGH_PERFORMANCE, 100.0, *(union.performance for union in measured)],  # the rule's corner in sight
+        "heads kept",
+        "performance (%)",
+    )
     _add_rule(figure, largest, high, right, dark)
-    _add_front(figure, measured, right, dark)
+    front.add_stair(figure, [_place(union) for union in pareto_front(measured)], right, dark)
     _add_marks(figure, measured, dark)
-    figure.add_scatter(
-        x=[], y=[], mode="markers", hoverinfo="skip", name="selected", showlegend=False,
-        marker={"symbol": "circle-open", "size": 22, "color": theme.ACCENT, "line": {"width": 3}},
-    )  # fmt: skip
-    figure.update_layout(
-        xaxis={"range": [0, right], "title": {"text": "heads kept", "standoff": 8}, "fixedrange": True},
-        yaxis={"range": [low, high], "title": {"text": "performance (%)"}, "fixedrange": True, "nticks": 7},
-        margin={"t": 56}, hoverdistance=14,
-    )  # fmt: skip
+    front.add_selected(figure)
     return figure
 
 
 def places(unions: Sequence[UnionLike]) -> list[list[UnionLike]]:
     """The unions that share a size and a performance, smallest first."""
-    found: dict[tuple[int, float], list[UnionLike]] = {}
-    for union in unions:
-        found.setdefault((union.size, union.performance), []).append(union)
-    return [found[place] for place in sorted(found)]
+    return front.together(unions, _place)
 
 
-def _reach(unions: Sequence[UnionLike], largest: int) -> tuple[float, float, float]:
-    """End of the size axis, and both ends of that of performance; the rule's corner is always in sight."""
-    values = [0.0, ENOUGH_PERFORMANCE, 100.0, *(union.performance for union in unions)]
-    room = 0.1 * (max(values) - min(values))
-    return 1.06 * max(largest, *(union.size for union in unions)), min(values) - room, max(values) + room
+def _place(union: UnionLike) -> front.Place:
+    return union.size, union.performance
 
 
 def _add_rule(figure: go.Figure, largest: int, high: float, right: float, dark: bool) -> None:
     """The shaded corner, and the two lines that bound it."""
     line = {"color": theme.muted(dark), "width": 1, "dash": "dot"}
-    figure.add_shape(
-        type="rect", x0=0, x1=largest, y0=ENOUGH_PERFORMANCE, y1=high, layer="below", line={"width": 0},
-        fillcolor=theme.fade(theme.GOOD, 0.10),
-    )  # fmt: skip
+    front.add_good_corner(figure, largest, ENOUGH_PERFORMANCE, high)
     figure.add_shape(
         type="line", x0=0, x1=right, y0=ENOUGH_PERFORMANCE, y1=ENOUGH_PERFORMANCE, line=line, layer="below"
     )
@@ -76,23 +65,12 @@ def _add_rule(figure: go.Figure, largest: int, high: float, right: float, dark: 
     )
 
 
-def _add_front(figure: go.Figure, unions: Sequence[UnionLike], right: float, dark: bool) -> None:
-    """A stair: what the best union of at most so many heads performs."""
-    front = pareto_front(unions)
-    figure.add_scatter(
-        x=[*(union.size for union in front), right], y=[*(union.performance for union in front), front[-1].performance],
-        mode="lines", name="Pareto front", hoverinfo="skip",
-        line={"color": theme.muted(dark), "width": 1.5, "shape": "hv"},
-    )  # fmt: skip
-
-
 def _add_marks(figure: go.Figure, unions: Sequence[UnionLike], dark: bool) -> None:
     """Filled on the front, hollow where another union is as small and better."""
-    best = pareto_front(unions)
-    front = {(union.size, union.performance) for union in best}
+    best = {_place(union) for union in pareto_front(unions)}
     middle = max(union.size for union in unions) / 2  # labels grow towards it
     for on_front, name in ((True, "union on the front"), (False, "union another one beats")):
-        shown = [place for place in places(unions) if ((place[0].size, place[0].performance) in front) == on_front]
+        shown = [place for place in places(unions) if (_place(place[0]) in best) == on_front]
         figure.add_scatter(
             x=[place[0].size for place in shown], y=[place[0].performance for place in shown],
             mode="markers+text" if on_front else "markers", name=name, cliponaxis=False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from engine.figures import theme
+from engine.figures import front, theme
 from engine.figures.results import KINDS, SCORE_NAMES
 from engine.figures.tables import Row
 
@@ -24,31 +24,29 @@ def tuning_figure(tuning: TuningLike, *, enough: float, dark: bool) -> go.Figure
     number]``, of the first trial there; the trace "selected" is for the one being looked at. Pruned trials have no
     place.
     """
-    figure = theme.blank(dark, 420)
+    figure = theme.blank(dark, front.HEIGHT)
     searched = [trial for trial in tuning.trials if not trial.pruned]
     if not searched:
         theme.hint(figure, "No trial found a circuit.", dark)
         return figure
-    right, low, high = _reach(searched, enough)
+    right, high = front.lay_out(
+        figure,
+        [trial.size for trial in searched],
+        [0.0, enough, 1.0, *(trial.faithfulness for trial in searched)],
+        "heads in the circuit",
+        "faithfulness, held out",
+    )
     _add_rule(figure, enough, right, high, dark)
-    _add_front(figure, tuning.front, right, dark)
+    front.add_stair(figure, [_place(trial) for trial in tuning.front], right, dark)
     _add_marks(figure, searched, tuning, dark)
-    figure.add_scatter(
-        x=[], y=[], mode="markers", hoverinfo="skip", name="selected", showlegend=False,
-        marker={"symbol": "circle-open", "size": 22, "color": theme.ACCENT, "line": {"width": 3}},
-    )  # fmt: skip
-    figure.update_layout(
-        xaxis={"range": [0, right], "title": {"text": "heads in the circuit", "standoff": 8}, "fixedrange": True},
-        yaxis={"range": [low, high], "title": {"text": "faithfulness, held out"}, "fixedrange": True, "nticks": 7},
-        margin={"t": 56}, hoverdistance=14,
-    )  # fmt: skip
+    front.add_selected(figure)
     return figure
 
 
 def tuning_rows(tuning: TuningLike) -> list[Row]:
     """One row a trial; a pruned one says why it was not searched."""
-    front = {trial.number for trial in tuning.front}
-    return [_row(trial, trial.number in front, trial.number == tuning.chosen.number) for trial in tuning.trials]
+    best = {trial.number for trial in tuning.front}
+    return [_row(trial, trial.number in best, trial.number == tuning.chosen.number) for trial in tuning.trials]
 
 
 def settings_words(settings: SettingsLike) -> str:
@@ -64,49 +62,29 @@ def settings_words(settings: SettingsLike) -> str:
 
 def trial_places(trials: Sequence[TrialLike]) -> list[list[TrialLike]]:
     """The trials that share a size and a faithfulness, smallest first; within one place in order."""
-    found: dict[tuple[int, float], list[TrialLike]] = {}
-    for trial in trials:
-        found.setdefault((trial.size, trial.faithfulness), []).append(trial)
-    return [found[place] for place in sorted(found)]
+    return front.together(trials, _place)
 
 
-def _reach(trials: Sequence[TrialLike], enough: float) -> tuple[float, float, float]:
-    """End of the size axis, and both ends of that of faithfulness."""
-    values = [0.0, enough, 1.0, *(trial.faithfulness for trial in trials)]
-    room = 0.1 * (max(values) - min(values))
-    return 1.06 * max(1, *(trial.size for trial in trials)), min(values) - room, max(values) + room
+def _place(trial: TrialLike) -> front.Place:
+    return trial.size, trial.faithfulness
 
 
 def _add_rule(figure: go.Figure, enough: float, right: float, high: float, dark: bool) -> None:
     """Where the smallest is taken."""
-    figure.add_shape(
-        type="rect", x0=0, x1=right, y0=enough, y1=high, layer="below", line={"width": 0},
-        fillcolor=theme.fade(theme.GOOD, 0.10),
-    )  # fmt: skip
+    front.add_good_corner(figure, right, enough, high)
     figure.add_annotation(
         text=f"faithful enough: {enough:g}", x=right, y=enough, xanchor="right", yanchor="bottom", showarrow=False,
         font={"size": 12, "color": theme.muted(dark)},
     )
 
 
-def _add_front(figure: go.Figure, front: Sequence[TrialLike], right: float, dark: bool) -> None:
-    """A stair: the best faithfulness of at most so many heads."""
-    figure.add_scatter(
-        x=[*(trial.size for trial in front), right],
-        y=[*(trial.faithfulness for trial in front), front[-1].faithfulness],
-        mode="lines", name="Pareto front", hoverinfo="skip",
-        line={"color": theme.muted(dark), "width": 1.5, "shape": "hv"},
-    )  # fmt: skip
-
-
 def _add_marks(figure: go.Figure, trials: Sequence[TrialLike], tuning: TuningLike, dark: bool) -> None:
     """Filled on the front, a diamond the one taken, hollow where another trial is as small and more faithful."""
-    front = {(trial.size, trial.faithfulness) for trial in tuning.front}
-    taken = (tuning.chosen.size, tuning.chosen.faithfulness)
+    best, taken = {_place(trial) for trial in tuning.front}, _place(tuning.chosen)
     kinds: dict[str, list[list[TrialLike]]] = {"taken": [], "on the front": [], "another one beats it": []}
     for place in trial_places(trials):
-        where = (place[0].size, place[0].faithfulness)
-        kinds["taken" if where == taken else "on the front" if where in front else "another one beats it"].append(place)
+        where = _place(place[0])
+        kinds["taken" if where == taken else "on the front" if where in best else "another one beats it"].append(place)
     for (name, places), symbol in zip(kinds.items(), ("diamond", "circle", "circle-open"), strict=True):
         named = [place[0] for place in places]  # the front takes the first of a place too
         figure.add_scatter(

@@ -14,7 +14,8 @@ Where MLPs are nodes (``node_patching_flops``) no sender is carried: what it wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from engine.activations import BatchActivations
 from engine.circuit import Input
@@ -46,22 +47,9 @@ def path_patching_flops(
     ``receivers``: how likely each is visited; ``recomputed``: the share of paths a screened search
     measures exactly after estimating them.
     """
+    visits = [_Visit(*at, at[0], chance) for at, chance in _visits(model, receivers).items()]
     top = max((head.layer for head in receivers), default=0)
-    stages = {
-        LOGITS_STAGE: _carried_flops(model, senders, model.n_layers, [len(item.batch.pairs) for item in items])
-        + len(senders) * sum(_logits_flops(model, item) for item in items),
-        SENDER_SWEEP: _carried_flops(model, senders, top, [_rows(item) for item in items]),
-    }
-    total = 0.0
-    if mode is Mode.SCREENED and receivers:
-        total += sum(_gradient_flops(model, item) for item in items)
-    total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in receivers} for item in items)
-    for (layer, letter), visits in _visits(model, receivers).items():
-        below = sum(sender.layer < layer for sender in senders)
-        path = sum(_path_flops(model, item, layer, letter) for item in items)
-        exact = path + sum(_resume_flops(model, item, layer, letter) for item in items)
-        total += visits * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
-    return stages | {PASS_TWO: total}
+    return _search_flops(model, items, senders, visits, _carried_flops, top, mode, recomputed)
 
 
 def node_patching_flops(
@@ -74,30 +62,51 @@ def node_patching_flops(
 ) -> dict[str, float]:
     """The same with MLPs as nodes."""
     heads = {node: chance for node, chance in receivers.items() if isinstance(node, Head)}
+    mlps = {node: chance for node, chance in receivers.items() if isinstance(node, Mlp)}
     depths = depths_of(model.parts)
-    top = max((depths[node.layer] if isinstance(node, Mlp) else node.layer for node in receivers), default=0)
+    visits = [_Visit(*at, at[0], chance) for at, chance in _visits(model, heads).items()]
+    visits += [_Visit(node.layer, Input.MLP, depths[node.layer], chance) for node, chance in mlps.items()]
+    top = max((visit.depth for visit in visits), default=0)
+    return _search_flops(model, items, senders, visits, _written_flops, top, mode, recomputed)
+
+
+class _Visit(NamedTuple):
+    """A receiver, by its layer and letter, that senders below ``depth`` reach; how likely it is visited."""
+
+    layer: int
+    letter: Input
+    depth: float
+    chance: float
+
+
+def _search_flops(
+    model: Model,
+    items: Sequence[BatchActivations],
+    senders: Sequence[Any],
+    visits: Sequence[_Visit],
+    carried: Callable[[Model, Sequence[Any], Any, Sequence[int]], float],
+    top: float,
+    mode: Mode,
+    recomputed: float,
+) -> dict[str, float]:
+    """By stage. ``carried``: what brings senders up to a depth, ``top`` that of the highest receiver."""
     stages = {
-        LOGITS_STAGE: _written_flops(model, senders, model.n_layers, [len(item.batch.pairs) for item in items])
+        LOGITS_STAGE: carried(model, senders, model.n_layers, [len(item.batch.pairs) for item in items])
         + len(senders) * sum(_logits_flops(model, item) for item in items),
-        SENDER_SWEEP: _written_flops(model, senders, top, [_rows(item) for item in items]),
+        SENDER_SWEEP: carried(model, senders, top, [_rows(item) for item in items]),
     }
     total = 0.0
-    if mode is Mode.SCREENED and receivers:
+    if mode is Mode.SCREENED and visits:
         total += sum(_gradient_flops(model, item) for item in items)
-    total += sum(_shared_flops(model, item, layer) for layer in {head.layer for head in heads} for item in items)
-    visits = [((layer, letter), layer, chance) for (layer, letter), chance in _visits(model, heads).items()]
-    mlps = [
-        ((node.layer, Input.MLP), depths[node.layer], chance)
-        for node, chance in receivers.items()
-        if isinstance(node, Mlp)
-    ]
-    for (layer, letter), depth, chance in (*visits, *mlps):
-        below = sum(depth_of(sender) < depth for sender in senders)
-        path = sum(_path_flops(model, item, layer, letter) for item in items)
-        exact = sum(_resume_flops(model, item, layer, letter) for item in items)
-        if letter is not Input.MLP:  # an MLP's output is computed either way, a head's z again when it is exact
+    shared = {visit.layer for visit in visits if visit.letter is not Input.MLP}
+    total += sum(_shared_flops(model, item, layer) for layer in shared for item in items)
+    for visit in visits:
+        below = sum(depth_of(sender) < visit.depth for sender in senders)
+        path = sum(_path_flops(model, item, visit.layer, visit.letter) for item in items)
+        exact = sum(_resume_flops(model, item, visit.layer, visit.letter) for item in items)
+        if visit.letter is not Input.MLP:  # an MLP's output is computed either way, a head's z again when it is exact
             exact += path
-        total += chance * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
+        total += visit.chance * below * (exact if mode is Mode.EXACT else path + recomputed * exact)
     return stages | {PASS_TWO: total}
 
 
@@ -105,6 +114,8 @@ def _written_flops(model: Model, senders: Sequence[Node], top: float, rows: Sequ
     """What heads below the depth ``top`` write; what MLPs write was captured."""
     below = [head for head in heads_among(senders) if head.layer < top]
     return sum(output_flops(model.parts.layers[head.layer], n, 1) for head in below for n in rows)
+
+
 def attribution_flops(
     model: Model, items: Sequence[BatchActivations], senders: Sequence[Head], steps: int
 ) -> dict[str, float]:

@@ -11,7 +11,7 @@ from engine.circuit import Circuit
 from engine.circuit_filter import filtered
 from engine.circuit_layers import Flow, Overview, by_layer, every_head
 from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links
-from engine.figures.circuit_nodes import Look
+from engine.figures.node_look import Look
 from engine.frequency import CircuitFrequency
 from engine.heads import Head
 from engine.roles import Role

@@ -8,9 +8,9 @@ from html import escape
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.figures.circuit_nodes import ROLE_MARKS
 from engine.figures.circuit_tables import rule_rows
 from engine.figures.export import rows_csv
+from engine.figures.node_look import ROLE_MARKS
 from engine.figures.tables import Row
 from engine.heads import Head
 from engine.job import Job, JobState, Snapshot

@@ -7,8 +7,8 @@ import pytest
 from engine.circuit import Circuit, Edge, Input
 from engine.circuit_layers import by_layer, every_head
 from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links, link_text
-from engine.figures.circuit_nodes import ROLE_MARKS, Look
 from engine.figures.edges import shade_of
+from engine.figures.node_look import ROLE_MARKS, Look
 from engine.figures.theme import traces
 from engine.frequency import CircuitFrequency
 from engine.heads import Head

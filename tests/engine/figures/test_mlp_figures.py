@@ -9,10 +9,10 @@ from engine.circuit_filter import Filter, filtered, neighbours
 from engine.circuit_layers import Bundle, by_layer, every_head
 from engine.figures import theme
 from engine.figures.circuit_map import circuit_map
-from engine.figures.circuit_nodes import Look
 from engine.figures.effects import effects_figure, strongest
 from engine.figures.export import circuit_graphml, circuit_mermaid
 from engine.figures.graph import graph_figure, places_of, rows_of
+from engine.figures.node_look import Look
 from engine.figures.step import step_map
 from engine.figures.tables import edge_rows, effect_rows
 from engine.figures.union_graph import union_figure
