@@ -20,7 +20,6 @@ from engine.pilot import look_ahead
 from engine.pipeline import SELF_CHECK, VERIFICATION, discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.saved_run import parse_circuit, read_saved_circuit
 from engine.search import STAGE, Thresholds, search_cost
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.settings import Method, Mode, Score, Settings
@@ -266,34 +265,6 @@ def test_every_run_tests_itself_and_a_failure_is_part_of_its_result(toy_model, p
     assert wrong.complete and wrong.self_tests is not None and not wrong.self_tests.passed
     assert [test.name for test in wrong.self_tests.failed] == ["full patch"]
     assert record.discovery_json(toy_model, wrong)["self_tests"]["passed"] is False
-
-
-def test_the_record_is_strict_json_and_its_circuit_reads_back(toy_model, prepared, pruning, tmp_path):
-    found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
-    path = tmp_path / "run.json"
-    record.write_json(record.discovery_json(toy_model, found), path)
-    saved = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda text: pytest.fail(text))
-    assert saved["schema"] == "headlight/1"
-    assert parse_circuit(saved["circuit"], 2, toy_model.n_heads) == found.circuit
-    assert read_saved_circuit(path).heads == tuple(str(head) for head in found.circuit.heads)
-    assert len(saved["prompts"]["clean_tokens"]) == 8
-    assert [value is None for row in saved["effects"] for value in row].count(False) == int(found.keep.sum())
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "not JSON"),
-        ("[]", "schema"),
-        ('{"schema": "headlight/9"}', "schema"),
-        ('{"schema": "headlight/1"}', "no circuit"),
-    ],
-)
-def test_files_that_are_no_runs_are_refused(tmp_path, text, says):
-    path = tmp_path / "x.json"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(HeadlightError, match=says):
-        read_saved_circuit(path)
 
 
 def test_the_induction_head_attends_behind_the_earlier_copy_and_writes_the_answer(prepared, known):
