@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.models.imports import importing
+
 EMBEDDING = "embed.hook_out"  # full name of the hook point behind the token embedding
 
 
 def boot(hf_model: Any, tokenizer: Any, folder: str) -> Any:
     """A TransformerBridge over ``hf_model``; importing transformer_lens takes seconds."""
-    from transformer_lens.model_bridge import TransformerBridge
+    with importing:
+        from transformer_lens.model_bridge import TransformerBridge
 
     if not getattr(hf_model.config, "architectures", None):  # a config made in memory; the bridge asks for it
         hf_model.config.architectures = [type(hf_model).__name__]
@@ -26,9 +29,10 @@ def knows(model_type: str) -> bool:
 
     Asked of names alone, so a yes is not yet a promise: see ``engine/models/hooks.py``.
     """
-    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
-    from transformers import CONFIG_MAPPING
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    with importing:
+        from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+        from transformers import CONFIG_MAPPING
+        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     causal_classes: dict[str, Any] = dict(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
     adapter = SUPPORTED_ARCHITECTURES.get(causal_classes.get(model_type, ""))

@@ -20,6 +20,7 @@ from engine.allocator import keep_freed_memory
 from engine.errors import HeadlightError
 from engine.models.devices import check_device, check_dtype
 from engine.models.gguf import prepared_folder
+from engine.models.imports import importing
 from engine.models.model import Model
 from engine.models.preflight import check_memory, check_tokenizer, check_weights, held_parameters, read_config
 from engine.models.quiet import quiet_libraries
@@ -101,10 +102,11 @@ def _check_config(name: str, device: str, dtype: torch.dtype, folder: Path) -> A
 
 def _read_tokenizer(folder: Path, name: str, config: Any) -> Any:
     """The tokenizer of ``folder``; read from files because the bridge asks it for their place."""
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with importing:
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # its readers raise all kinds
         raise HeadlightError(f"The tokenizer of {name} in {folder} cannot be read: {error}") from error
     if not len(tokenizer) or _words_without_embedding(tokenizer, config.vocab_size):

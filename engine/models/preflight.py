@@ -19,6 +19,7 @@ from engine.errors import HeadlightError
 from engine.models import bridge
 from engine.models.architectures import SUPPORTED, copied_parameters
 from engine.models.devices import free_cuda_bytes
+from engine.models.imports import importing
 from engine.models.integrity import check_safetensors
 
 WEIGHTS = "model.safetensors"
@@ -31,8 +32,6 @@ GIGABYTE = 1e9
 
 def read_config(folder: Path, name: str) -> Any:
     """The Hugging Face config of ``folder``; raises HeadlightError naming an unsupported architecture."""
-    from transformers import AutoConfig
-
     path = folder / "config.json"
     try:
         model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
@@ -40,7 +39,10 @@ def read_config(folder: Path, name: str) -> Any:
         raise HeadlightError(f"The config of {name} ({path}) cannot be read: {error}.") from error
     check_architecture(name, model_type)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with importing:
+            from transformers import AutoConfig
+
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever transformers finds wrong with the values
         raise HeadlightError(f"The config of {name} ({path}) is not valid: {error}") from error
     if getattr(config, "quantization_config", None) is not None:
@@ -105,9 +107,9 @@ def held_parameters(config: Any) -> int:
 
 def parameter_count(config: Any) -> int:
     """Parameters of the model a config describes, tied ones once; nothing is allocated."""
-    from transformers import AutoModelForCausalLM
+    with importing, torch.device("meta"):
+        from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     return sum(parameter.numel() for parameter in model.parameters())
 

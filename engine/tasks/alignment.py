@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from engine.tasks.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # transformers' parts are imported by the thread that loads a model, and no other
+    from transformers import PreTrainedTokenizerBase
 
 _MARKS = str.maketrans({" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"})
 

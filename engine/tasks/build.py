@@ -16,14 +16,16 @@ from __future__ import annotations
 
 from itertools import chain, zip_longest
 from random import Random
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from engine.errors import HeadlightError
 from engine.tasks.prompts import Metric, PromptPair, Prompts
 from engine.tasks.recipe import Draft, Plan, Task, Template
 from engine.tasks.task import find_task
 from engine.tasks.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # transformers' parts are imported by the thread that loads a model, and no other
+    from transformers import PreTrainedTokenizerBase
 
 MAX_PAIRS = 2000
 PAIRS_PER_TEMPLATE = 4

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from engine.errors import HeadlightError
 from engine.tasks.alignment import visible
@@ -22,6 +21,9 @@ from engine.tasks.build import bos_tokens
 from engine.tasks.prompts import Metric, PromptPair, Prompts
 from engine.tasks.table import Row, RowProblem, Table
 from engine.tasks.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # transformers' parts are imported by the thread that loads a model, and no other
+    from transformers import PreTrainedTokenizerBase
 
 CUSTOM = "custom"
 OPENING = ("(", "[", "{")

@@ -14,9 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from engine.atomic import write_text
 from engine.errors import HeadlightError
@@ -24,6 +22,9 @@ from engine.models.cache import cache_root, unwritable, writable_cache
 from engine.tasks.custom import custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import COLUMNS, OPTIONAL_COLUMN, Row, Table, table_of
+
+if TYPE_CHECKING:  # transformers' parts are imported by the thread that loads a model, and no other
+    from transformers import PreTrainedTokenizerBase
 
 SCHEMA = "headlight-task/1"
 SUBFOLDER = "own-tasks"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from engine.errors import HeadlightError
+
+if TYPE_CHECKING:  # transformers' parts are imported by the thread that loads a model, and no other
+    from transformers import PreTrainedTokenizerBase
 
 CARRIER = "and"  # words are tokenised after it, never alone: "x" and " x" are different tokens to most tokenizers
 

@@ -11,6 +11,7 @@ import networkx as nx
 import pytest
 from playwright.sync_api import Download, Page, expect
 
+from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, TOY, click_point, labels_of
 
 FILES = {
@@ -57,7 +58,7 @@ def test_heads_and_edges_answer_clicks_and_a_phone_shows_them(room: Page) -> Non
 
     room.set_viewport_size({"width": 390, "height": 844})
     box = room.locator(CHART.format("circuit_map")).bounding_box()
-    assert room.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(room)
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 

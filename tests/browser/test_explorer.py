@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
+
 TOY = "?model=toy-induction&task=induction-random&pairs=8"
 CHART = ".st-key-{} .js-plotly-plot"
 STATE = """([key]) => {
@@ -158,7 +160,7 @@ def click_point(page: Page, key: str, trace: str, number: int) -> None:
 def test_a_phone_shows_it_all_without_scrolling_sideways(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_ready(page, server)
-    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(page)
     box = page.locator(CHART.format("scores")).bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
 

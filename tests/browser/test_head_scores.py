@@ -6,6 +6,7 @@ import csv
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, TOY, click_point
 
 SELECTED = """([key]) => {
@@ -58,4 +59,4 @@ def test_the_maps_stack_on_a_phone_and_nothing_scrolls_sideways(page: Page, serv
         boxes.append(page.locator(CHART.format(name)).bounding_box())
     assert boxes[0] is not None and boxes[1] is not None and boxes[1]["y"] > boxes[0]["y"] + boxes[0]["height"] - 1
     assert all(box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
-    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(page)

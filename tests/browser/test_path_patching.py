@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, click_point
 
 LAX = "model=toy-induction&task=induction-random&pairs=8&among=all&threshold_scale=0.5&min_effect=0.001"
@@ -72,4 +73,4 @@ def test_a_sender_clicked_opens_its_card_and_an_edge_its_step(page: Page, server
 def test_a_phone_shows_a_step_without_scrolling_sideways(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     search(page, server)
-    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(page)

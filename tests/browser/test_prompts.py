@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
+
 PROMPTS = "prompts?model=toy-induction&task=induction-random&pairs=12"
 ROWS = """clean,corrupted,answer,distractor
  coat bag river coat, coat key river coat,bag,key
@@ -119,4 +121,4 @@ def test_pairs_are_paged_filtered_and_taken_away(page: Page, server: str) -> Non
         page.get_by_role("button", name="Pairs as CSV").click()
     rows = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
     assert len(rows) == 12 and all(0 <= float(row["p(answer), clean"]) <= 1 for row in rows)
-    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 1440
+    fits(page)

@@ -6,6 +6,7 @@ import csv
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, labels_of, open_ready
 
 
@@ -58,4 +59,4 @@ def test_the_choices_and_the_grid_fit_on_a_phone(page: Page, server: str) -> Non
     expect(page.locator(".hl-grid")).to_be_visible()
     table = page.locator(".hl-grid").bounding_box()
     assert table is not None and table["x"] >= 0 and table["x"] + table["width"] <= 390
-    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(page)

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, TOY, click_point
 
 
@@ -38,7 +39,7 @@ def test_a_circuit_is_found_again_shown_on_the_graph_and_gets_a_receipt(room: Pa
 
     room.set_viewport_size({"width": 390, "height": 844})
     expect(card).to_be_visible()
-    assert room.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(room)
     room.set_viewport_size({"width": 1440, "height": 1000})
 
     room.get_by_role("link", name="Only what half of the runs found").click()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.layout import fits
 from tests.browser.test_circuit import save
 from tests.browser.test_explorer import CHART, TOY
 
@@ -46,7 +47,7 @@ def test_a_circuit_is_found_judged_and_taken_away(page: Page, server: str, tmp_p
     assert record["ablation"] == "zero" and len(record["head_minimality"]["contributions"]) == 2
 
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("() => document.querySelector('.stMain').scrollWidth") <= 390
+    fits(page)
 
 
 def test_anyone_s_circuit_is_judged_from_its_file(page: Page, server: str, tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
 """Every algorithm through the whole pipeline, on the toy model and on one that has only hooks."""
 
 import json
-import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from engine import record
+from engine.acdc import acdc
 from engine.activations import capture
 from engine.algorithms import check_algorithm, serves
 from engine.candidates import keep_of
@@ -109,11 +108,11 @@ def test_stopped_it_has_found_nothing_and_says_so(toy_model, prepared):
 def test_acdc_is_asked_for_what_the_settings_say(toy_model, prepared, monkeypatch):
     asked = []
 
-    def acdc(model, activations, senders, tolerance, mode, ledger, memory, watcher):
+    def stand_in(model, activations, senders, tolerance, mode, ledger, memory, watcher):
         asked.append((model, activations, senders, tolerance, mode, memory))
         return SearchResult(Circuit((), (), model.n_layers, model.n_heads), (), True), Screening(3, 2, 0.1)
 
-    monkeypatch.setitem(sys.modules, "engine.acdc", SimpleNamespace(acdc=acdc))
+    monkeypatch.setattr("engine.algorithms.acdc", stand_in)
     found = discover(toy_model, ACDC, Watcher(), prepared)
     [(model, activations, senders, tolerance, mode, memory)] = asked
     assert (model, activations, memory) == (toy_model, prepared.activations, prepared.memory)
@@ -144,7 +143,6 @@ def test_the_standard_to_compare_with_is_dense_path_patching():
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_a_guess_at_acdc_is_of_the_right_size(tiny_deep_models, kind, mode):
     """Told which heads stay and what was recomputed; at a tolerance that leaves a circuit."""
-    acdc = pytest.importorskip("engine.acdc").acdc
     model = tiny_deep_models(kind)
     activations = capture(model, random_prompts())
     senders = heads_of(torch.ones(model.n_layers, model.n_heads, dtype=torch.bool))
