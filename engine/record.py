@@ -30,6 +30,7 @@ from engine.tasks.prompts import Prompts
 from engine.trust_record import self_tests_json
 from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
+from engine.version import made_with
 
 SCHEMA = "headlight/1"
 
@@ -38,7 +39,9 @@ def run_json(model: Model, settings: Settings, prompts: Prompts, baseline: Basel
     """The part every run has: who, what, on which prompts, and how the whole model does."""
     return {
         "schema": SCHEMA,
+        "made_with": made_with(),
         "model": settings.model,
+        "fingerprint": model.fingerprint,  # of config and weights: models of one name are told apart by it
         "model_shape": {"n_layers": model.n_layers, "n_heads": model.n_heads, "n_kv_heads": model.n_kv_heads},
         "task": settings.task,
         "settings": asdict(settings) | {"metric": prompts.metric.value},

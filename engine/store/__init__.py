@@ -1,0 +1,1 @@
+"""Runs on disk: each a folder of JSON and safetensors, found through an index, never lost half written."""

@@ -1,0 +1,14 @@
+"""Which Headlight this is, and what its numbers were made with."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+VERSION = "0.6.0"
+NAMED = ("torch", "transformers", "transformer_lens")
+
+
+def made_with() -> dict[str, str]:
+    """Versions by name, of Headlight, Python and the libraries that compute."""
+    return {"headlight": VERSION, "python": platform.python_version()} | {name: version(name) for name in NAMED}
