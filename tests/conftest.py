@@ -19,6 +19,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if TYPE_CHECKING:
     from engine.models.model import Model
 
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test keeps a run in the home of whoever runs it, or sees another test's."""
+    monkeypatch.setenv("HEADLIGHT_HOME", str(tmp_path / "headlight-home"))
+
+
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """``tiny_model_folder(kind)``: a folder with a tiny random model, made once; for kinds see tests/tiny.py.
