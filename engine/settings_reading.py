@@ -22,7 +22,7 @@ def read_settings(part: Reader) -> Settings:
     unknown = sorted(set(part.value) - set(kinds))
     if unknown:
         raise HeadlightError(
-            f"The run has a setting {unknown[0][:40]!r} that is not known here. Open it with a newer version of Headlight."
+            f"The run has a setting {unknown[0][:40]!r} that is not known here. Open it with a newer version."
         )
     return Settings(**{name: _setting(part, name, kinds[name]) for name in part.value})
 
