@@ -14,14 +14,14 @@ import torch
 
 from engine.circuit import Input
 from engine.json_values import Json
+from engine.measuring import Patching
 from engine.notes import Note, Notes
-from engine.patching.effects import Decides, Effects, PathPatching, Tick
+from engine.patching.effects import Decides, Effects, Tick
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.search import Measure
 
-Patching = PathPatching | ScreenedPatching | ReferencePatching
 MOST_PATHS = 2**53
 
 
