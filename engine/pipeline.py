@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import cache
-from itertools import count
 
 import torch
 
@@ -212,20 +211,15 @@ class _Run:
         """The circuit; with the grid, that of the point taken."""
         if self.settings.algorithm is not Algorithm.PATH_PATCHING:
             among, memory = heads_of(self.keep), self.prepared.memory
-            self._take(
-                *search_by(
-                    self.model, self.activations, among, self.settings, self.ledger, memory, self.watcher, self.notes
-                )
-            )
+            asked = (self.model, self.activations, among, self.settings, self.ledger, memory, self.watcher)
+            self._take(*search_by(*asked, self.notes))
             return
-        shape = (self.model.n_layers, self.model.n_heads)
-        patching = patching_of(self.prepared, self.keep, self.settings, self.ledger)
-        noted = NotedPatching(patching, shape, self.settings.mlps, self.notes)
+        patching = NotedPatching(patching_of(self.prepared, self.keep, self.settings, self.ledger), self.notes)
         if self.settings.grid:
-            self._search_grid(noted)
+            self._search_grid(patching)
         else:
-            [result] = self._walk(noted.walk("search"), thresholds_of(self.settings), self.watcher)
-            self._take(result, noted.screening)
+            [result] = self._walk(patching.walk("search"), thresholds_of(self.settings), self.watcher)
+            self._take(result, patching.screening)
 
     def _search_grid(self, patching: NotedPatching) -> None:
         """All points by estimates where there are any; then the one taken exactly, until it is."""
@@ -234,11 +228,9 @@ class _Run:
         self.watcher.check()  # stopped, a walk returns what it had
         total, evaluate = self.keep.numel(), self._performances()
         grid = grid_of(list(results.values()), evaluate, total, estimated=patching.screening is not None)
-        for number in count():
-            if not grid.taken.estimated:
-                break
-            patching.again()
-            [result] = self._walk(patching.walk(f"exact {number}"), [grid.taken.thresholds], self.watcher)
+        while grid.taken.estimated:
+            measure = patching.again().walk(f"exact {sum(not point.estimated for point in grid.points)}")
+            [result] = self._walk(measure, [grid.taken.thresholds], self.watcher)
             self._take(result, patching.screening)
             results[grid.taken.thresholds] = result
             grid = with_exact(grid, result, evaluate, total)
