@@ -24,8 +24,8 @@ class Keeping:
         self._run, self._console = run, console
 
     @property
-    def journal(self) -> Journal:
-        return Journal() if self._run is None else self._run.journal
+    def journal(self) -> Journal | None:
+        return None if self._run is None else self._run.journal
 
     def finish(self, record: Json) -> None:
         """After the record was written where it was asked for."""

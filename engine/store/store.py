@@ -22,7 +22,6 @@ from filelock import Timeout
 
 from engine.errors import HeadlightError
 from engine.json_values import Json
-from engine.record import SCHEMA
 from engine.settings import Settings
 from engine.store.about import About
 from engine.store.attachments import read_attachments, write_attachment
@@ -35,6 +34,7 @@ from engine.store.shelf import Shelf
 from engine.store.stored_run import RunState, StoredRun, key_of, key_of_plain, plain_settings
 from engine.store.words import line, tags_of
 from engine.tasks.custom import CUSTOM
+from engine.version import SCHEMA
 
 MONTH = 30 * 24 * 3600.0  # how long a deleted run can be brought back
 
