@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.circuit_file import circuit_in, read_record
+from engine.circuit_file import circuit_in, read_record, text_of
 from engine.errors import HeadlightError
 from engine.overlap import edges_by_name
 from engine.patching.effects import PATCHING_STAGES
@@ -39,8 +39,8 @@ def read_run(content: bytes) -> RunSummary:
     settings = record.part("settings").plain()
     columns = shape[0], shape[1] + (settings.get("mlps") is True)  # the last is the MLPs'
     return RunSummary(
-        model=file.model,
-        task=file.task,
+        model=text_of(raw, "model"),
+        task=text_of(raw, "task"),
         settings=settings,
         clean=baseline.number("clean_logit_diff"),
         corrupted=baseline.number("corrupted_logit_diff"),
