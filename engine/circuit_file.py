@@ -39,7 +39,8 @@ class CircuitFile:
     """What a file says; None where it does not.
 
     ``seed`` is that of the prompts the circuit was found on. ``notes`` are sentences about what the file holds and
-    this does not. ``parallel_mlps``: the model's MLPs read what its attention reads, not what it wrote.
+    this does not. ``parallel_mlps``: the model's MLPs read what its attention reads, not what it wrote. ``settings``:
+    those of a run of Headlight, as they stand in its file, unchecked.
     """
 
     model: str | None
@@ -51,19 +52,35 @@ class CircuitFile:
     notes: tuple[str, ...] = ()
     d_model: int | None = None
     parallel_mlps: bool = False
+    settings: Json | None = None
 
 
 def circuit_record(settings: Settings, circuit: Circuit, names: Mapping[Head, str], roles: Mapping[Head, str]) -> Json:
     """The circuit alone, with the reader's names for heads and the roles they were given."""
+    own = asdict(settings)
+    return file_record(
+        CircuitFile(settings.model, settings.task, settings.seed, circuit, names, roles, settings=own)
+    )
+
+
+def file_record(file: CircuitFile) -> Json:
+    """What ``circuit_in`` reads; raises HeadlightError for a circuit of no known model or task."""
+    for name, value in (("model", file.model), ("task", file.task)):
+        if value is None:
+            raise HeadlightError(f"The circuit's file does not say which {name} it is of. Name it.")
+    circuit = file.circuit
+    shape: Json = {"n_layers": circuit.n_layers, "n_heads": circuit.n_heads}
+    if file.d_model is not None:
+        shape |= {"d_model": file.d_model, "parallel_mlps": file.parallel_mlps}
     return {
         "schema": SCHEMA,
-        "model": settings.model,
-        "model_shape": {"n_layers": circuit.n_layers, "n_heads": circuit.n_heads},
-        "task": settings.task,
-        "settings": asdict(settings),
+        "model": file.model,
+        "model_shape": shape,
+        "task": file.task,
+        "settings": {"seed": file.seed} if file.settings is None else file.settings,
         "circuit": circuit_json(circuit),
-        "names": {str(head): name for head, name in sorted(names.items())},
-        "roles": {str(head): role for head, role in sorted(roles.items())},
+        "names": {str(head): name for head, name in sorted(file.names.items())},
+        "roles": {str(head): role for head, role in sorted(file.roles.items())},
     }
 
 
@@ -77,16 +94,17 @@ def circuit_in(record: Json) -> CircuitFile:
     if not isinstance(record.get("circuit"), dict):
         raise HeadlightError(f"The file holds no circuit. {WAY_ON}")
     circuit = parse_circuit(record["circuit"], *shape_of(record))
-    shape = record["model_shape"]
+    shape, settings = record["model_shape"], record.get("settings")
     return CircuitFile(
         model=text_of(record, "model"),
         task=text_of(record, "task"),
-        seed=seed_of(record.get("settings")),
+        seed=seed_of(settings),
         circuit=circuit,
         names=names_of(record.get("names"), circuit),
         roles=names_of(record.get("roles"), circuit),
         d_model=width_of(shape),
         parallel_mlps=shape.get("parallel_mlps") is True,
+        settings=settings if isinstance(settings, dict) else {},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from engine.circuit import Circuit
 from engine.circuit_file import CircuitFile
@@ -30,4 +31,5 @@ def file_of_run(
         roles=roles,
         d_model=model.d_model,
         parallel_mlps=model.parallel_mlps,
+        settings=asdict(settings),
     )

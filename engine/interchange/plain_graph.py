@@ -48,6 +48,10 @@ MLP = re.compile(r"m(\d{1,4})", re.ASCII)
 Attributes = Mapping[str, Any]
 
 
+class UnknownShape(HeadlightError):
+    """The file does not say how large its model is, and nobody else did."""
+
+
 @dataclass(frozen=True)
 class GraphNode:
     """One node; ``id`` as the file writes it."""
@@ -187,7 +191,7 @@ def _shape(graph: PlainGraph, known: tuple[int, int] | None) -> tuple[int, int]:
     if {"n_layers", "n_heads"} & set(graph.attributes):
         return shape_of({"model_shape": dict(graph.attributes)})
     if known is None:
-        raise HeadlightError(
+        raise UnknownShape(
             "The file does not say how many layers and heads its model has (the graph's attributes n_layers and "
             "n_heads). Name the model it is of."
         )

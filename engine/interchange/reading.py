@@ -28,7 +28,7 @@ def read_any(
     try:
         return _read(data, shape, strongest)
     except HeadlightError as error:
-        raise HeadlightError(f"{file_name}: {error}" if file_name else str(error)) from error
+        raise type(error)(f"{file_name}: {error}" if file_name else str(error)) from error
 
 
 def _read(data: bytes, shape: tuple[int, int] | None, strongest: int) -> CircuitFile:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from engine.answer_keys import AnswerKey
-from engine.circuit_file import CircuitFile, circuit_record
+from engine.circuit_file import CircuitFile, file_record
 from engine.figures.circuit_tables import circuit_head_rows
 from engine.figures.export import circuit_mermaid, figure_html, rows_csv
 from engine.figures.tables import edge_rows
@@ -61,7 +62,8 @@ def take_away(
         look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")
         look.download("GraphML", lambda: write_graphml(file), "circuit.graphml", "application/xml")
         look.download("Mermaid", lambda: circuit_mermaid(circuit, names, texts), "circuit.mmd", "text/plain")
-        look.download("Circuit as JSON", _circuit_json(shown, prepared.settings, file), "circuit.json", JSON)
+        as_json = partial(_circuit_json, shown, prepared.settings, file)
+        look.download("Circuit as JSON", as_json, "circuit.json", JSON)
         look.download("Node-link JSON", lambda: write_node_link(file), "circuit-node-link.json", JSON)
         if file.d_model is not None:
             look.download("EAP-IG / MIB JSON", lambda: write_mib(file), "circuit-mib.json", JSON)
@@ -92,20 +94,11 @@ def _file(prepared: Prepared, shown: Shown, names: Mapping[Head, str], roles: Ma
     return brought_file
 
 
-def _circuit_json(shown: Shown, settings: Settings, file: CircuitFile) -> Any:
+def _circuit_json(shown: Shown, settings: Settings, file: CircuitFile) -> str:
     """The circuit alone; where a file does not say what it is of, this page's model and task stand in."""
-
-    def make() -> str:
-        own = shown.found.settings if shown.found is not None else settings
-        record = circuit_record(own, file.circuit, file.names, file.roles)
-        if file.d_model is not None:
-            record["model_shape"] |= {"d_model": file.d_model, "parallel_mlps": file.parallel_mlps}
-        if shown.file is not None:
-            here = own.model if shown.fits else "unknown"
-            record |= {"model": file.model or here, "task": file.task or own.task, "settings": {"seed": file.seed}}
-        return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1)
-
-    return make
+    model = file.model or (settings.model if shown.fits else "unknown")
+    record = file_record(replace(file, model=model, task=file.task or settings.task))
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def bring(prepared: Prepared, settings: Settings) -> None:
