@@ -110,14 +110,20 @@ class JobManager:
             if job.live and owner not in job._withdrawn:
                 self._own(job, owner)
 
+    def leave(self, job: Job, owner: Owner) -> None:
+        """``owner`` looks at something else now; he may come back to it."""
+        with self._changed:
+            if owner in job._owners:
+                job._owners.remove(owner)
+                self._reorder(job)
+
     def withdraw(self, job: Job, owner: Owner) -> bool:
         """Cancel for one owner; True if nobody else who is still there wants the job, so that it is cancelled."""
         with self._changed:
             if self.wanted_by_others(job, owner):
                 if owner in job._owners:
-                    job._owners.remove(owner)
+                    self.leave(job, owner)
                     job._withdrawn.add(owner)
-                    self._reorder(job)
                 return False
         job.cancel()
         return True
