@@ -36,7 +36,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, exporting, runs, tables, trust, tuning, verifying
+    if options.command == "runs":  # brings no model library
+        from engine.cli.runs import runs
+
+        runs(options, console)
+        return
+    from engine.cli import commands, exporting, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -50,7 +55,6 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "agreement": trust.agreement,
         "stability": trust.stability,
         "receipt": trust.receipt,
-        "runs": runs.runs,
         "export": exporting.export,
     }[options.command]
     run(options, console)
