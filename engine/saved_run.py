@@ -54,12 +54,17 @@ def read_saved_circuit(path: Path) -> SavedCircuit:
 
 def settings_of(saved: SavedCircuit) -> Settings:
     """The settings a run was made with; raises HeadlightError for those this version does not know."""
+    return settings_in(saved.settings)
+
+
+def settings_in(values: Json) -> Settings:
+    """Settings from their JSON; raises HeadlightError for those this version does not know."""
     kinds = get_type_hints(Settings)
-    unknown = sorted(set(saved.settings) - set(kinds))
+    unknown = sorted(set(values) - set(kinds))
     if unknown:
         raise HeadlightError(f"The run has a setting {unknown[0]!r} that is not known here. Make the run again.")
     try:
-        return Settings(**{name: _typed(value, kinds[name]) for name, value in saved.settings.items()})
+        return Settings(**{name: _typed(value, kinds[name]) for name, value in values.items()})
     except (TypeError, ValueError) as error:
         raise HeadlightError(f"The run has settings that cannot be used ({error}). Make the run again.") from error
 
