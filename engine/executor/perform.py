@@ -32,12 +32,13 @@ from engine.self_check import forget_check
 Load = Callable[[str, str, str], Model]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Kept:
-    """A bench, and the unit it was made for but for its draw."""
+    """A bench, the unit it was made for but for its draw, and what earlier units have told of its work."""
 
     of: Unit
     bench: DrawBench
+    told: float = 0.0
 
 
 class Bench:
@@ -75,23 +76,24 @@ class Bench:
         return model
 
     def _drawn(self, model: Model, unit: DrawUnit, watcher: Watcher) -> Chunk:
-        bench = self._draw_bench(model, unit, watcher)
+        kept = self._kept_for(model, unit, watcher)
+        bench = kept.bench
         draw = draw_again(bench.prepared.prompts, unit.draw, unit.label, unit.seed, unit.left_out)
-        before = bench.flops
         with bench.ledger.stage(STAGE):
             refind = bench.refind(draw, watcher)
+        flops, kept.told = bench.flops - kept.told, bench.flops
         report = {"seed": bench.report_seed, "n": len(bench.report.prompts)}
-        return Chunk(refind_json(refind) | {"report": report, "flops": bench.flops - before})
+        return Chunk(refind_json(refind) | {"report": report, "flops": flops})
 
-    def _draw_bench(self, model: Model, unit: DrawUnit, watcher: Watcher) -> DrawBench:
-        """That of the last draw, if it was one of the same prompts."""
+    def _kept_for(self, model: Model, unit: DrawUnit, watcher: Watcher) -> _Kept:
+        """The bench of the last draw, if it was one of the same prompts."""
         of = replace(unit, draw=DrawUnit.draw, label="", seed=0, left_out=None)
         if self._draws is None or self._draws.of != of:
             prepared = prepare(model, unit.settings, watcher, unit.prompts, unit.memory)
             ledger = Ledger(pass_flops(model, prepared.prompts))
             with ledger.stage(STAGE):
                 self._draws = _Kept(of, DrawBench(prepared, prepared.settings, ledger))
-        return self._draws.bench
+        return self._draws
 
 
 @contextmanager

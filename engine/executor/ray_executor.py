@@ -138,7 +138,7 @@ def _connected(address: str | None, workers: int | None) -> Any:
     if address is None:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on any system: loopback only
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports] - optional
     except ImportError as error:
         raise HeadlightError(
             "Ray is not installed. Install it with\n    python -m pip install -r requirements-cluster.txt\nor leave "
