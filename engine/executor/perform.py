@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,12 +79,14 @@ class Bench:
     def _drawn(self, model: Model, unit: DrawUnit, watcher: Watcher) -> Chunk:
         kept = self._kept_for(model, unit, watcher)
         bench = kept.bench
+        began = time.perf_counter()
         draw = draw_again(bench.prepared.prompts, unit.draw, unit.label, unit.seed, unit.left_out)
         with bench.ledger.stage(STAGE):
             refind = bench.refind(draw, watcher)
         flops, kept.told = bench.flops - kept.told, bench.flops
         report = {"seed": bench.report_seed, "n": len(bench.report.prompts)}
-        return Chunk(refind_json(refind) | {"report": report, "flops": flops})
+        seconds = time.perf_counter() - began
+        return Chunk(refind_json(refind) | {"report": report, "flops": flops, "seconds": seconds})
 
     def _kept_for(self, model: Model, unit: DrawUnit, watcher: Watcher) -> _Kept:
         """The bench of the last draw, if it was one of the same prompts."""

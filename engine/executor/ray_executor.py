@@ -13,6 +13,7 @@ The only module that imports ray, which is optional (requirements-cluster.txt).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -144,6 +145,7 @@ def _connected(address: str | None, workers: int | None) -> Any:
             "Ray is not installed. Install it with\n    python -m pip install -r requirements-cluster.txt\nor leave "
             "--ray out: this process then does the work alone."
         ) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     try:
         if address is None:
