@@ -29,8 +29,12 @@ WAY_ON = "Give a whole run: a file that discover wrote, or â€œWhole run as JSONâ
 
 
 def read_run(content: bytes) -> RunSummary:
-    """The run a record holds; raises HeadlightError for anything that is not one."""
-    raw = read_record(content)
+    """The run in a file's bytes; raises HeadlightError for anything that is not one."""
+    return run_in(read_record(content))
+
+
+def run_in(raw: dict[str, Any]) -> RunSummary:
+    """The run a record holds, as ``read_record`` gives it."""
     file, record = circuit_in(raw), _Reader(raw, "the file")
     if len(edges_by_name(file.circuit)) != len(file.circuit.edges):
         raise HeadlightError(f"The circuit of the file lists an edge twice. {WAY_ON}")
