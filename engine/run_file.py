@@ -7,6 +7,7 @@ does not fit is a HeadlightError that says where.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from engine.circuit_file import circuit_in, read_record
 from engine.errors import HeadlightError

@@ -23,6 +23,7 @@ from engine.job import Job
 from engine.jobs import JobManager
 from engine.settings import Settings
 from pages.shared import work
+from pages.shared.kept import Kept
 from pages.shared.model_shelf import ModelShelf
 from pages.shared.work import data_of
 
@@ -60,6 +61,7 @@ class Background:
     shelf: ModelShelf
     followers: Followers
     glances: JobManager
+    kept: Kept
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
     abandoned: WeakSet[Job] = field(default_factory=WeakSet)  # cancelled because nobody looked any more
     dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
@@ -71,7 +73,9 @@ def background() -> Background:
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
     glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
     atexit.register(glances.close, LAST_CHUNK_SECONDS)
-    return Background(jobs, ModelShelf(), Followers(), glances)
+    kept = Kept()
+    atexit.register(kept.closing)  # before the jobs are cancelled: the last registered comes first
+    return Background(jobs, ModelShelf(), Followers(), glances, kept)
 
 
 def follow(settings: Settings) -> None:
