@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, tables, trust, tuning, verifying
+    from engine.cli import commands, runs, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -50,5 +50,6 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "agreement": trust.agreement,
         "stability": trust.stability,
         "receipt": trust.receipt,
+        "runs": runs.runs,
     }[options.command]
     run(options, console)
