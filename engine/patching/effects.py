@@ -124,6 +124,11 @@ class PathPatching:
         with self.ledger.stage(SENDER_SWEEP):
             return sweep.stream_into(depth)
 
+    def hold(self, read: float, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once receivers at the depth ``read`` were measured."""
+        for sweep in self.sweeps():
+            sweep.hold(min(read, depth))
+
     def depth(self, receivers: Sequence[Receiver]) -> float:
         """The depth at which these receivers read (engine/nodes.py): senders lie below it."""
         return layer_of(receivers)

@@ -55,6 +55,12 @@ class WrittenStreams:
         changes = [self._change(sender) for sender in self.below(depth)]
         return clean + torch.stack(changes) if changes else clean.new_empty(0, *clean.shape)
 
+    def hold(self, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once the stream there or at any greater depth was read."""
+        if self._keep:
+            for sender in self.below(depth):
+                self._change(sender)
+
     def _clean(self, depth: float) -> Tensor:
         index, clean = int(depth), self.item.clean
         if index == len(self._parts.layers):
