@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 
         runs(options, console)
         return
-    from engine.cli import commands, exporting, tables, trust, tuning, verifying
+    from engine.cli import commands, exporting, sweeping, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -56,5 +56,6 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "stability": trust.stability,
         "receipt": trust.receipt,
         "export": exporting.export,
+        "sweep": sweeping.sweep,
     }[options.command]
     run(options, console)
