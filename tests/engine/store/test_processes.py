@@ -74,9 +74,10 @@ def test_a_run_of_another_process_is_running_until_it_is_killed_then_taken_up(st
 def test_processes_that_write_at_once_lose_nothing(store):
     shared = store.add(made_up(), "shared")
     others = [started(ADDS, store.root, name, shared) for name in "ab"]
-    for other in others:
-        other.communicate(timeout=120)
-        assert other.returncode == 0
+    while any(other.poll() is None for other in others):
+        for run in store.all():  # whoever reads meanwhile sees whole runs only
+            assert run.state is RunState.DONE and run.error is None and store.read(run.id) == made_up()
+    assert [other.wait() for other in others] == [0, 0]
     runs = store.all()
     assert len({run.id for run in runs}) == len({run.sequence for run in runs}) == 17
     assert {run.name for run in runs} == {"shared", *(f"{name} {number}" for name in "ab" for number in range(8))}
