@@ -82,6 +82,16 @@ class Ledger:
         self._flops[self._stage] += flops
         self._on_work(flops)
 
+    @property
+    def booked(self) -> float:
+        """FLOPs under the open stage so far; 0 where none is open."""
+        return 0.0 if self._stage is None else self._flops[self._stage]
+
+    def take_back(self, booked: float) -> None:
+        """The open stage has ``booked`` FLOPs again: what came after was an attempt that failed and is made anew."""
+        if self._stage is not None:
+            self._flops[self._stage] = booked
+
     def rows(self) -> tuple[CostRow, ...]:
         """One row a stage, in the order they were first entered, inner before outer."""
         return tuple(
