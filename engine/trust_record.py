@@ -29,7 +29,9 @@ def self_tests_json(done: SelfTests) -> Json:
         }
         for test in done.tests
     ]  # fmt: skip
-    return {"passed": done.passed, "pairs": done.pairs, "tests": tests, "skipped": list(done.skipped)}
+    return {
+        "passed": done.passed, "pairs": done.pairs, "tests": tests, "skipped": list(done.skipped), "flops": done.flops,
+    }  # fmt: skip
 
 
 def agreement_json(agreement: Agreement, scores: Sequence[ScoreAgreement] = ()) -> Json:
