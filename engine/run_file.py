@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from engine.circuit_file import circuit_in, read_record
 from engine.errors import HeadlightError
+from engine.json_values import Json
 from engine.overlap import edges_by_name
 from engine.patching.effects import PATCHING_STAGES
 from engine.record_reader import WAY_ON, Plain, Reader
@@ -22,8 +23,12 @@ SEARCH_STAGES = frozenset((*PATCHING_STAGES, GRID_STAGE))
 
 
 def read_run(content: bytes) -> RunSummary:
-    """The run a record holds; raises HeadlightError for anything that is not one."""
-    raw = read_record(content)
+    """The run in a file's bytes; raises HeadlightError for anything that is not one."""
+    return run_in(read_record(content))
+
+
+def run_in(raw: Json) -> RunSummary:
+    """The run a record holds, as ``read_record`` gives it."""
     file, record = circuit_in(raw), Reader(raw, "the file")
     if len(edges_by_name(file.circuit)) != len(file.circuit.edges):
         raise HeadlightError(f"The circuit of the file lists an edge twice. {WAY_ON}")
