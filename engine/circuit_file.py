@@ -24,6 +24,7 @@ MAX_BYTES = 20_000_000
 MAX_LAYERS, MAX_HEADS_A_LAYER = 1000, 1000
 MAX_EDGES = 100_000
 MAX_NAME = 60
+LARGEST = 10**300  # whole numbers beyond this may be none as a float
 WAY_ON = "Give a JSON file that Headlight wrote: a whole run or a circuit."
 BINARY = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"PK\x03\x04": "a ZIP archive",
           b"%PDF": "a PDF", b"GIF8": "a GIF picture", b"GGUF": "a GGUF model"}  # fmt: skip
@@ -139,9 +140,16 @@ def _edge(edge: Any, number: int, known: frozenset[Node], n_layers: int, n_heads
         raise HeadlightError(f"{where} enters its receiver by {_short(entry)}; expected {' or '.join(letters)}.")
     if receiver is not None and depth_of(receiver) <= depth_of(sender):
         raise HeadlightError(f"{where} goes from {sender} to {receiver}; expected a receiver in a higher layer.")
-    if not isinstance(effect, int | float) or isinstance(effect, bool) or not math.isfinite(effect):
+    if not _is_number(effect):
         raise HeadlightError(f"{where} has the effect {_short(effect)}; expected a number.")
     return Edge(sender, receiver, Input(entry), float(effect), edge.get("shared") is True)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number that a float can hold: a whole number in JSON may have thousands of digits."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < LARGEST
 
 
 def _inputs_of(receiver: Node | None) -> tuple[Input, ...]:
