@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -28,6 +29,7 @@ SECONDS = 30.0
 
 def main() -> int:
     options = _options()
+    logging.disable()  # the store tells of the damage it meets
     wanted = [target for target in targets() if options.part in ("all", target.name)]
     counts = []
     with tempfile.TemporaryDirectory() as home:

@@ -59,6 +59,7 @@ class Count:
 def fuzzed(target: Target, seed: int, seconds: float, folder: Path, most: int | None = None) -> Count:
     """Inputs for ``seconds``, or ``most`` of them; input number i of a seed is always the same."""
     count = Count(target.name, seed)
+    target.make(Random(seed))  # what inputs are made from is made once, and takes its time
     began = time.monotonic()
     while time.monotonic() - began < seconds and (most is None or count.inputs < most):
         given = target.make(Random(f"{target.name} {seed} {count.inputs}"))

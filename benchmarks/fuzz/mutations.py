@@ -22,12 +22,12 @@ TEXTS = (
     "", " ", "\n", "\x00", "\ufeff", "0", "-1", "1e309", "nan", "NaN", "inf", "-inf", "1_000", "٣", "9.6", "99.99",
     "-1.0", "9.", ".6", "m9", "m-1", "mm", "logits", "q", "null", "true", "[]", "{}", "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "$\\frac{1}{0}$", "../../etc/passwd", "C:\\con",
-    "/dev/full", "%00", "%s%s%n", "{0.__class__}", "\u202e", "é", "日本", "🔦", "\ud800", "a" * 400, "9" * 25, "own-000000000000",
-    "toy-induction", "induction-random", "headlight/1", "headlight/2",
+    "/dev/full", "%00", "%s%s%n", "{0.__class__}", "\u202e", "é", "日本", "🔦", "\ud800", "a" * 400, "9" * 25,
+    "own-000000000000", "toy-induction", "induction-random", "headlight/1", "headlight/2",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2**31, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"), [],
-    {}, [[]], [None], {"": None}, [[1.0, None], [2.0]], {"a": {"b": []}},
+    None, True, False, 0, 1, -1, 2**31, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e308, 5e-324, float("nan"),
+    float("inf"), [], {}, [[]], [None], {"": None}, [[1.0, None], [2.0]], {"a": {"b": []}},
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from engine.models.integrity import check_safetensors, is_intact
 from engine.models.preflight import check_tokenizer, check_weights, read_config
 from engine.models.sources import TOY_FOLDER, resolve
 from engine.record import discovery_json
-from engine.record_reading import discovery_of
+from engine.record_reading import discovery_of, origin_of
 from engine.run_file import read_run
 from engine.saved_run import read_saved_circuit, settings_of
 from engine.tasks.custom import check_table
@@ -121,8 +121,8 @@ def _read_saved(content: bytes, folder: Path) -> None:
 
 
 def _read_record(record: Any, folder: Path) -> None:
-    found = discovery_of(record)
-    json.dumps(discovery_json(None, found), allow_nan=False)
+    found, origin = discovery_of(record), origin_of(record)
+    json.dumps(discovery_json(origin, found), allow_nan=False)
 
 
 def _read_key(content: bytes, folder: Path) -> None:

@@ -60,8 +60,8 @@ def check_architecture(name: str, model_type: Any) -> None:
     if not isinstance(model_type, str) or (model_type not in SUPPORTED and not bridge.knows(model_type)):
         raise HeadlightError(
             f"{name} has the architecture {str(model_type or 'unknown')[:60]}, which is not supported. Headlight runs "
-            "causal language models made of attention heads whose parts it knows or TransformerLens can hook. The fast path "
-            f"knows: {', '.join(sorted(SUPPORTED))}."
+            "causal language models made of attention heads whose parts it knows or TransformerLens can hook. The fast "
+            f"path knows: {', '.join(sorted(SUPPORTED))}."
         )
 
 
