@@ -12,6 +12,8 @@ import pytest
 
 from engine.errors import HeadlightError
 from engine.journal import Chunk
+from engine.store import shelf
+from engine.store.folder import RunFolder
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState
 from tests.engine.store.records import SETTINGS, made_up
@@ -116,6 +118,25 @@ def test_a_run_ends_in_another_thread_than_it_began(store):
     assert store.get(run.id).state is RunState.DONE
     store.delete(run.id)
     assert store.purge(0) == [run.id]
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_incomplete(store, monkeypatch):
+    run = store.begin(SETTINGS)
+
+    def ends(folder):
+        run.finish(made_up())
+        return True
+
+    monkeypatch.setattr(RunFolder, "abandoned", ends)
+    assert [each.state for each in store.all()] == ["done"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_run_that_is_purged_while_it_is_looked_at_is_left_out(store, monkeypatch, read_only):
+    kept = store.add(made_up())
+    gone = [RunFolder(store.root / "runs" / ("0" * 12)), RunFolder(store.root / "runs" / kept)]
+    monkeypatch.setattr(shelf, "folders_in", lambda runs: gone)
+    assert [run.id for run in RunStore(store.root, read_only).all()] == [kept]
 
 
 @pytest.mark.slow
