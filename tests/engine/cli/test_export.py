@@ -115,6 +115,15 @@ def test_a_graph_with_mlps_is_verified_with_them_and_evaluated_without(capsys, m
     assert found["circuit"]["heads"] == ["0.1", "1.2"] and found["edge_evaluation"]["listed"] == 2
 
 
+def test_a_run_that_found_no_mlp_ablates_all_of_them(capsys, tmp_path, saved_run: Path):
+    record = json.loads(saved_run.read_text(encoding="utf-8"))
+    record["settings"]["mlps"] = True
+    path = tmp_path / "mlps.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert len(run_json(capsys, "verify", "--circuit", str(path))["keep"][0]) == 13
+    assert len(run_json(capsys, "verify", "--circuit", str(path), "--heads-only")["keep"][0]) == 12
+
+
 def test_a_graph_without_a_shape_takes_that_of_the_model(capsys, tmp_path):
     path = tmp_path / "gephi.graphml"
     path.write_text(GRAPHML, encoding="utf-8")
