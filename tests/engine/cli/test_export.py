@@ -79,7 +79,7 @@ def test_one_tools_graph_becomes_another_ones(capsys, tmp_path, mib: Path):
     assert (file.model, file.task, file.d_model) == ("toy-induction", "induction-random", 240)
     assert [str(node) for node in file.circuit.nodes] == ["0.1", "1.2"] and len(file.circuit.edges) == 2
     assert "note: The node input (the embedding) is left out" in said.err
-    assert "note: Left out: 1 MLPs and 1 of their edges" in said.err
+    assert "note: Left out: MLPs as nodes (1) and their edges (1)" in said.err
     assert main(["export", str(mib), "--format", "json"]) == 1
     assert "does not say which model" in capsys.readouterr().err
     gephi = tmp_path / "gephi.graphml"
