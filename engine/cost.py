@@ -111,7 +111,9 @@ class Ledger:
         self._on_work(max(0.0, sum(self._flops.values()) - before))
 
     def rows(self) -> tuple[CostRow, ...]:
-        """One row a stage, in the order they were first entered, inner before outer."""
+        """One row a stage, in the order they were first entered, inner before outer; of an open one what it has taken."""
+        if self._booking:
+            self._clock(self._stage)
         return tuple(
             CostRow(name, self._seconds[name], flops / self.flops_per_pass, flops)
             for name, flops in self._flops.items()

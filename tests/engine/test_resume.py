@@ -10,17 +10,19 @@ from torch import Tensor
 
 from engine.ablation import Ablator
 from engine.cost import CostRow, Ledger
+from engine.draws import Plan
 from engine.journal import Chunk
 from engine.memory import MemoryPlan
 from engine.models.model import Model
 from engine.noted_metrics import NotedMetrics
 from engine.notes import Notes
 from engine.patching.screening import ScreenedPatching
-from engine.pipeline import discover
+from engine.pipeline import discover, find_again
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.scores.kinds import Score
 from engine.settings import Algorithm, Method, Mode, Settings
+from engine.stability import stability
 from tests.engine.journals import Kept
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import random_model, tiny_config
@@ -265,3 +267,29 @@ def test_a_stopped_run_goes_on_too(noted):
         part = discover(prepared.model, prepared.settings, StopAt(stopped, count), prepared, journal=stopped)
         assert not part.complete and count <= len(stopped.chunks) <= count + 1
     check_same(discover(prepared.model, prepared.settings, Watcher(), prepared, journal=stopped), whole)
+
+
+PLAN = Plan(resamples=2, seeds=1)
+
+
+@pytest.mark.slow
+def test_draws_that_were_done_are_not_done_again(toy_model, monkeypatch):
+    settings = replace(TOY, pairs=6, sparsity=0.5)
+    prepared = prepare(toy_model, settings, Watcher())
+
+    def run(journal):
+        return stability(prepared, settings, PLAN, Watcher(), journal=journal)
+
+    whole, journal = run(None), Kept()
+    check_same(run(journal), whole)
+    assert list(journal.chunks) == ["run", *(f"draw {refind.draw.label}" for refind in whole.refinds)]
+    assert len(journal.chunks) >= 4
+    searches: list[Settings] = []
+    monkeypatch.setattr("engine.refind.find_again", lambda *given: searches.append(given[1]) or find_again(*given))
+    for count in range(1, len(journal.chunks) + 1):
+        searches.clear()
+        check_same(run(journal.first(count)), whole)
+        assert len(searches) == len(journal.chunks) - count
+    damaged = Kept(journal.chunks | {"draw resample 1": Chunk({"took": 3})})
+    assert same(run(damaged).refinds, whole.refinds) and damaged.written == ["draw resample 1"]
+    assert sum(row.seconds for row in run(journal).cost) > 0.5 * sum(row.seconds for row in whole.cost)
