@@ -111,7 +111,7 @@ class Ledger:
         self._on_work(max(0.0, sum(self._flops.values()) - before))
 
     def rows(self) -> tuple[CostRow, ...]:
-        """One row a stage, in the order they were first entered, inner before outer; of an open one what it has taken."""
+        """One row a stage, in the order they were first entered, inner before outer. An open one counts too."""
         if self._booking:
             self._clock(self._stage)
         return tuple(
