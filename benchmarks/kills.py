@@ -51,7 +51,7 @@ class Counts:
     states: Counter[str] = field(default_factory=Counter)
     resumed: int = 0  # starts that went on with chunks of an earlier one
     chunks: int = 0  # found on disk after kills
-    finished: int = 0  # starts that came to their end, killed too late included
+    finished: int = 0  # starts that came to their end, some of them killed just after it
     equal: int = 0  # of their records
     lost: list[str] = field(default_factory=list)
 
@@ -95,10 +95,9 @@ class Victim:
             process.kill()
             code = process.wait(PATIENCE)
         self._counts.resumed += GOES_ON in (self._folder / "said").read_text("utf-8")
-        if code == 0:
+        self._counts.kills += code != 0
+        if code == 0 or self._newest() is RunState.DONE:  # killed when all was done, perhaps
             self._ended()
-        else:
-            self._counts.kills += 1
         self._check_others()
         self._look(code)
 
@@ -147,6 +146,9 @@ class Victim:
 
     def _mine(self) -> list[StoredRun]:
         return [run for run in self._store.all() if run.id not in self._others]
+
+    def _newest(self) -> RunState | None:
+        return next((run.state for run in self._mine()), None)
 
     def _chunks(self) -> int:
         """Chunks on disk of all its runs."""
