@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.cli.capsule_arguments import add_capsules
 from engine.cli.run_arguments import add_runs
 
 EXAMPLES = """\
@@ -22,6 +23,8 @@ examples:
   python -m engine receipt --circuit run.json --of 9.6,2.2:9.6.k --out -
   python -m engine evaluate --circuit run.json --out evaluation.json
   python -m engine runs
+  python -m engine capsule run.json --out run.headlight
+  python -m engine verify-capsule run.headlight --sample 5
 """
 
 # Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
@@ -52,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(commands)
     _add_receipt(commands)
     add_runs(commands)
+    add_capsules(commands)
     return parser
 
 
