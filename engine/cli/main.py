@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import capsules, commands, runs, tables, trust, tuning, verifying
+    from engine.cli import capsules, commands, exporting, runs, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -56,5 +56,6 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         "diff": capsules.diff,
         "verify-capsule": capsules.verify_capsule,
         "script": capsules.script,
+        "export": exporting.export,
     }[options.command]
     return run(options, console) or 0

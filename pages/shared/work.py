@@ -5,10 +5,13 @@ A job takes what earlier ones left, the prompts that have run above all, and mak
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.job import Job
+from engine.jobs import JobManager, kind_of
+from engine.limits import check_prompts, check_trials, limits
 from engine.progress import Watcher
 from engine.settings import Settings
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from engine.scores.kinds import Score, Source
     from engine.sparsity_sweep import Pruning, RandomBand, Sweep
     from engine.stability import Stability
+    from engine.tasks.prompts import Prompts
     from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
@@ -54,11 +58,27 @@ def result_of(job: Job | None) -> Any:
 def prepare_anew(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
     from engine.prepare import prepare
 
+    def admit(prompts: Prompts) -> None:
+        check_prompts(max(len(pair.clean_tokens) for pair in prompts.pairs), len(prompts), limits())
+
     model = behind.shelf.take(settings.model, settings.device, watcher)
-    for key in behind.jobs.known():  # let go of the models that are no longer on the shelf
-        if isinstance(key, tuple) and key[0] == "ready" and not behind.shelf.holds(key[1].model):
-            behind.jobs.forget(key)
-    return prepare(model, settings, watcher)
+    return prepare(model, settings, watcher, admit=admit)
+
+
+def models_in_use(jobs: JobManager) -> set[str]:
+    """The models of the jobs in work."""
+    return {part.model for job in jobs.running() for part in _parts(job.key) if isinstance(part, Settings)}
+
+
+def forget_model(jobs: JobManager, name: str) -> None:
+    """Let go of prompts that have run through a model: they hold on to it."""
+    for key in jobs.known():
+        if kind_of(key) == "ready" and any(isinstance(part, Settings) and part.model == name for part in _parts(key)):
+            jobs.forget(key)
+
+
+def _parts(key: Hashable) -> tuple[Hashable, ...]:
+    return key if isinstance(key, tuple) else ()
 
 
 def ready(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
@@ -89,7 +109,7 @@ class Common:
     def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
         from engine.memory import plan_of_each
 
-        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+        with watcher.alone():  # nobody else may do the same work meanwhile
             if self._prepared is None:
                 known = ready(self.behind, settings, watcher)
                 memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
@@ -123,6 +143,7 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
 def tune(behind: Background, settings: Settings, trials: int, watcher: Watcher) -> Tuning:
     from engine.tuning.tune import tune as find_settings
 
+    check_trials(trials, limits())
     return find_settings(ready(behind, settings, watcher), settings, trials, watcher)
 
 
