@@ -21,7 +21,7 @@ SEPARATORS = (b",", b"[", b"{")
 
 def read_json(content: bytes, where: str, way_on: str) -> Any:
     """The value ``content`` holds; raises HeadlightError that names ``where`` and ends in ``way_on``."""
-    if sum(content.count(each) for each in SEPARATORS) > MAX_VALUES:
+    if most_values(content) > MAX_VALUES:
         raise HeadlightError(f"{where} has more than {MAX_VALUES:,} values; no run has as many. {way_on}")
     try:
         value = json.loads(content.decode("utf-8"), parse_constant=_refuse)
@@ -34,6 +34,11 @@ def read_json(content: bytes, where: str, way_on: str) -> Any:
     if (problem := _problem(value)) is not None:
         raise HeadlightError(f"{where} cannot be read: {problem}. {way_on}")
     return value
+
+
+def most_values(content: bytes) -> int:
+    """No more values than this, and one, can come of parsing ``content``."""
+    return sum(content.count(each) for each in SEPARATORS)
 
 
 def _refuse(constant: str) -> None:

@@ -280,6 +280,12 @@ def test_more_values_than_any_run_has_are_not_parsed(members, monkeypatch):
         json_text.read_json(b'{"a": [' + b"[]," * 3000 + b"1]}", "The file", "Stop.")
 
 
+def test_many_members_cannot_have_more_values_together(members):
+    """Each of them is small enough, and all of them would take a gigabyte once parsed."""
+    many = {f"attachments/edges/n{i}.json": b'{"a": [' + b"[]," * 300_000 + b"1]}" for i in range(4)}
+    assert "more than 2,000,000 values" in refused(packed(members | many))
+
+
 def header(content: bytes) -> dict:
     return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
 
