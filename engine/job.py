@@ -155,6 +155,16 @@ class Job:
     _error: str | None = None
     _log: str | None = field(default=None, repr=False)
 
+    @staticmethod
+    def done(key: Hashable, result: Any, seconds: float, started: float) -> Job:
+        """One that needs no work any more; it took ``seconds``, from ``started`` (time.time) on."""
+        job = Job(key, None, lambda job: 0)
+        job._state, job._result = JobState.DONE, result
+        job._started, job._ended = started, started + seconds
+        job._stopped = job._began + seconds
+        job._over.set()
+        return job
+
     def snapshot(self) -> Snapshot:
         place = self._place(self)
         with self._lock:

@@ -24,10 +24,10 @@ from engine.nodes import nodes_of
 from engine.patching.screening import Screening
 from engine.scores.head_scores import HeadScores
 from engine.search import MARGIN, SearchStep
+from engine.self_tests import SelfTests
 from engine.settings import Settings
 from engine.sweep_json import sweep_json
 from engine.tasks.prompts import Prompts
-from engine.trust_record import self_tests_json
 from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
 from engine.version import made_with
@@ -157,6 +157,20 @@ def scores_json(scores: HeadScores) -> Json:
 def mlp_scores_json(scores: MlpScores) -> Json:
     """One number a layer."""
     return {"flap": scores.flap.tolist(), "contrastive_flap": scores.contrastive_flap.tolist()}
+
+
+def self_tests_json(done: SelfTests) -> Json:
+    """Every test with its largest deviation, and whether all passed."""
+    tests = [
+        {
+            "name": test.name, "meaning": test.meaning, "value": number(test.value), "tolerance": test.tolerance,
+            "passed": test.passed,
+        }
+        for test in done.tests
+    ]  # fmt: skip
+    return {
+        "passed": done.passed, "pairs": done.pairs, "tests": tests, "skipped": list(done.skipped), "flops": done.flops,
+    }  # fmt: skip
 
 
 def step_json(step: SearchStep) -> Json:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import capsules, commands, exporting, runs, tables, trust, tuning, verifying
+    from engine.cli import capsules, commands, exporting, runs, sweeping, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -57,5 +57,6 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         "verify-capsule": capsules.verify_capsule,
         "script": capsules.script,
         "export": exporting.export,
+        "sweep": sweeping.sweep,
     }[options.command]
     return run(options, console) or 0
