@@ -22,7 +22,7 @@ from engine.job import Job, Work
 from engine.jobs import DEFAULT_LANE, JobManager, QueueLimits
 from engine.limits import check_request, limits
 from engine.settings import Settings
-from pages.shared import server_log, visitors, work
+from pages.shared import made, server_log, visitors, work
 from pages.shared.model_shelf import ModelShelf
 from pages.shared.visitors import Visitors
 from pages.shared.work import data_of
@@ -71,16 +71,8 @@ def background() -> Background:
         server_log.model,
     )
     behind = Background(jobs, shelf, here, glances)
-    _made[:] = [behind]
+    made.note(behind)
     return behind
-
-
-_made: list[Background] = []
-
-
-def made() -> Background | None:
-    """What runs behind the pages, if anybody has asked for one since the server began."""
-    return _made[0] if _made else None
 
 
 def follow(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from starlette.requests import Request
@@ -21,7 +21,10 @@ from engine.limits import limits
 from engine.log import event
 from engine.store.home import home
 from engine.version import VERSION
-from pages.shared.background import Background, made
+from pages.shared.made import latest
+
+if TYPE_CHECKING:
+    from pages.shared.background import Background
 
 LOG_SECONDS = 60.0
 WELL, UNWELL = "ok", "unwell"
@@ -58,7 +61,7 @@ def store_state(folder: Path) -> str:
 
 
 async def answer(request: Request) -> JSONResponse:
-    told = health(made())
+    told = health(latest())
     return JSONResponse(told, 200 if told["status"] == WELL else 503)
 
 
@@ -79,6 +82,6 @@ async def told_to_the_log(app: object) -> AsyncIterator[None]:
 async def _tell() -> None:
     while True:
         await asyncio.sleep(LOG_SECONDS)
-        told = health(made())
+        told = health(latest())
         if told["sessions"] or told["status"] != WELL:
             event("health", **told)
