@@ -6,7 +6,7 @@ It is not well (503) when jobs are no longer begun, or when what it should keep 
 from __future__ import annotations
 
 import asyncio
-import os
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -52,12 +52,17 @@ def health(behind: Background | None, folder: Path | None = None) -> dict[str, A
 
 
 def store_state(folder: Path) -> str:
-    """Whether runs can be kept in ``folder``, or could be made in the folder above it."""
+    """Whether a byte can be written to ``folder``, or where it would be made."""
     if not limits().keeps:
         return READ_ONLY
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return WRITABLE if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else UNWRITABLE
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError:  # read-only, full, or no folder
+        return UNWRITABLE
+    return WRITABLE
 
 
 async def answer(request: Request) -> JSONResponse:
