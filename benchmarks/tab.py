@@ -176,7 +176,8 @@ class Tab:
             poll = message.auto_rerun
             self._polls[poll.fragment_id] = poll.interval, time.monotonic() + poll.interval
         elif kind == "stop_auto_rerun":
-            self._polls.pop(message.stop_auto_rerun.fragment_id, None)
+            for fragment in message.stop_auto_rerun.fragment_ids:
+                self._polls.pop(fragment, None)
         elif kind == "backend_operation_response":
             answer = message.backend_operation_response
             self._answers[answer.request_id] = answer

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
+from engine.out_of_memory import told_when_memory_runs_out
 from engine.progress import Watcher
 from engine.turns import Turn
 
@@ -155,6 +156,16 @@ class Job:
     _error: str | None = None
     _log: str | None = field(default=None, repr=False)
 
+    @staticmethod
+    def done(key: Hashable, result: Any, seconds: float, started: float) -> Job:
+        """One that needs no work any more; it took ``seconds``, from ``started`` (time.time) on."""
+        job = Job(key, None, lambda job: 0)
+        job._state, job._result = JobState.DONE, result
+        job._started, job._ended = started, started + seconds
+        job._stopped = job._began + seconds
+        job._over.set()
+        return job
+
     def snapshot(self) -> Snapshot:
         place = self._place(self)
         with self._lock:
@@ -225,7 +236,8 @@ class Job:
         watcher, work = _JobWatcher(self), self._work
         assert work is not None, "a job runs once"
         try:
-            result = work(watcher)
+            with told_when_memory_runs_out():
+                result = work(watcher)
         except Cancelled:
             self._end(JobState.CANCELLED)
         except HeadlightError as error:

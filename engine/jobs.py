@@ -139,6 +139,18 @@ class JobManager:
         with self._changed:
             return tuple(owner for owner in job._owners if owner is not None)
 
+    def adopt(self, key: Hashable, result: object, seconds: float = 0.0, started: float = 0.0) -> Job:
+        """A job of ``key`` that is done already: ``result`` was found before, by this program or another one.
+
+        A job of that key that is live or can be asked again stays, and is returned; one that left nothing is replaced.
+        """
+        with self._changed:
+            known = self._jobs.get(key)
+            if known is None or not known.reusable:
+                known = self._jobs[key] = Job.done(key, result, seconds, started)
+                self._drop_old()
+            return known
+
     def find(self, key: Hashable) -> Job | None:
         """The latest job of ``key``, whatever its state; None if there is none (any more)."""
         with self._changed:

@@ -55,10 +55,12 @@ def prepare(
     watcher: Watcher,
     prompts: Prompts | None = None,
     admit: Callable[[Prompts], None] = lambda prompts: None,
+    memory: MemoryPlan | None = None,
 ) -> Prepared:
     """Build the task's prompts (or take ``prompts``, a custom task), run them, score every head.
 
-    ``admit`` sees the prompts before they run, and raises HeadlightError if they may not.
+    ``admit`` sees the prompts before they run, and raises HeadlightError if they may not. ``memory``: how the work is
+    cut; planned for what is free here if None.
     """
     custom = prompts is not None or is_own(settings.task)
     if prompts is None:
@@ -67,7 +69,7 @@ def prepare(
         settings = replace(settings, pairs=len(prompts))
     admit(prompts)
     watcher.step(CALIBRATION, 0, 2)
-    memory = plan_memory(model, prompts, settings.memory_budget, mlps=settings.mlps)
+    memory = memory or plan_memory(model, prompts, settings.memory_budget, mlps=settings.mlps)
     warm_up(model, prompts)
     ledger = Ledger(pass_flops(model, prompts), now=watcher.now)
     with ledger.stage(CALIBRATION):

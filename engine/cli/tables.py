@@ -18,7 +18,7 @@ def print_models(options: argparse.Namespace, console: Console) -> None:
         ready, reason = is_ready_offline(card)
         heads = f"{card.n_layers} x {card.n_heads}"
         rows.append((card.name, card.title, heads, f"{card.parameters / 1e6:,.1f} M", "yes" if ready else "no", reason))
-    _print(("name", "title", "layers x heads", "parameters", "offline", "how"), rows)
+    print_table(("name", "title", "layers x heads", "parameters", "offline", "how"), rows)
     print(
         "\nAny other causal model of these architectures works by Hugging Face id or folder: "
         f"{', '.join(sorted(SUPPORTED))}.\nOthers that TransformerLens can hook run through hooked forwards: exact, "
@@ -28,11 +28,12 @@ def print_models(options: argparse.Namespace, console: Console) -> None:
 
 def print_tasks(options: argparse.Namespace, console: Console) -> None:
     rows = [(task.name, task.title, ", ".join(task.metrics), task.description) for task in TASKS]
-    _print(("name", "title", "metrics", "what the model must do"), rows)
+    print_table(("name", "title", "metrics", "what the model must do"), rows)
     print("\nYour own task: --rows FILE with clean, corrupted, answer and distractor columns.")
 
 
-def _print(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """On standard output, columns as wide as what stands in them."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, ["-" * width for width in widths], *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
+from engine.chunks import halved_grid
 from engine.patching.effects import PASS_TWO, Decides, Effects, PathPatching, Tick, layer_of
 from engine.patching.gradients import z_gradients
 from engine.patching.receiver import LOGITS, Receiver
@@ -49,9 +50,27 @@ class ScreenedPatching:
         self._largest = float("nan")
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects."""
+        return self._exact.shape
+
+    @property
     def screening(self) -> Screening:
         """What was estimated and recomputed so far."""
         return Screening(self._estimated, self._recomputed, self._largest)
+
+    def count(self, screening: Screening) -> None:
+        """Count as if that had been estimated and recomputed so far."""
+        self._estimated, self._recomputed, self._largest = (
+            screening.estimated, screening.recomputed, screening.largest,
+        )  # fmt: skip
+
+    def hold(self, read: float, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once receivers at the depth ``read`` were measured."""
+        self._exact.hold(read, depth)
+        for sweep in self._exact.sweeps():
+            if sweep.below(read):
+                self._gradient(self._exact.activations.batches.index(sweep.item))
 
     def depth(self, receivers: Sequence[Receiver]) -> float:
         """The depth at which these receivers read: senders lie below it."""
@@ -118,13 +137,18 @@ class ScreenedPatching:
         self, sweep: Streams, receiver: Receiver, layer: int, normed: Tensor, gradient: Tensor
     ) -> Tensor:
         """``[sender]``, summed over pairs."""
-        item, window = sweep.item, sweep.window
-        z, first = patched_z(self._exact.model.parts, item, window, receiver, normed, self._exact.ledger)
-        heads = slice(first, first + z.shape[-2])
-        change = z - window.of(item.clean.z[layer])[..., heads, :]
-        flat = change.flatten(1)
-        self._exact.ledger.add(2 * flat.numel())
-        return (flat @ window.of(gradient)[..., heads, :].flatten()[:, None])[:, 0]
+        window, ledger = sweep.window, self._exact.ledger
+
+        def of_some(senders: slice, pairs: slice) -> Tensor:
+            item = sweep.item.of_pairs(pairs)
+            z, first = patched_z(self._exact.model.parts, item, window, receiver, normed[senders, pairs], ledger)
+            heads = slice(first, first + z.shape[-2])
+            change = z - window.of(item.clean.z[layer])[..., heads, :]
+            flat = change.flatten(1)
+            ledger.add(2 * flat.numel())
+            return (flat @ window.of(gradient[pairs])[..., heads, :].flatten()[:, None])[:, 0]
+
+        return halved_grid(of_some, normed.shape, ledger, summed=True)
 
     def _gradient(self, place: int) -> Tensor:
         if place not in self._gradients:

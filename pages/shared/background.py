@@ -22,7 +22,9 @@ from engine.job import Job, Work
 from engine.jobs import DEFAULT_LANE, JobManager, QueueLimits
 from engine.limits import check_request, limits
 from engine.settings import Settings
+from engine.store.store import RunStore
 from pages.shared import made, server_log, visitors, work
+from pages.shared.kept import Kept
 from pages.shared.model_shelf import ModelShelf
 from pages.shared.visitors import Visitors
 from pages.shared.work import data_of
@@ -48,6 +50,7 @@ class Background:
     shelf: ModelShelf
     visitors: Visitors
     glances: JobManager
+    kept: Kept
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
     abandoned: WeakSet[Job] = field(default_factory=WeakSet)  # cancelled because nobody looked any more
     dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
@@ -70,7 +73,9 @@ def background() -> Background:
         lambda name: work.forget_model(jobs, name),
         server_log.model,
     )
-    behind = Background(jobs, shelf, here, glances)
+    kept = Kept(lambda: RunStore(read_only=not limits().keeps))
+    atexit.register(kept.closing)  # before the jobs are cancelled: the last registered comes first
+    behind = Background(jobs, shelf, here, glances, kept)
     made.note(behind)
     return behind
 

@@ -39,8 +39,11 @@ from pages.shared.view import (
     PAIR_FILTERS,
     RECEIPTS_OF,
     REFERENCES,
+    RUN_ORDERS,
+    RUN_STATES,
     RUNS_OF,
     SCORES,
+    SHELVES,
     SIGNS,
     SUBJECTS,
     View,
@@ -53,7 +56,10 @@ MAX_NAMES, MAX_NAME = 30, 24  # so that all of them fit into a link
 MAX_SEARCH = 40
 MAX_TOP = 10_000
 MAX_TRIALS = 1000  # as engine/tuning/tune.py has it, which takes its time to import
-RUN = re.compile(r"(file-)?[0-9a-f]{8}")
+MAX_PICKED = 40
+RUN = re.compile(r"(file-)?[0-9a-f]{8}|[0-9a-f]{12}")  # of this server or a file; of the store
+KEPT = re.compile(r"[0-9a-f]{12}|file-[0-9a-f]{8}")
+SWEEP = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
 
 
 def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> tuple[View, tuple[str, ...]]:
@@ -107,7 +113,12 @@ def _written(value: object) -> str:
         return "1" if value else "0"
     if isinstance(value, tuple):
         return ",".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _number_written(value) if isinstance(value, float) else str(value)
+
+
+def _number_written(value: float) -> str:
+    """As short as it can be and still mean the same number."""
+    return short if float(short := f"{value:g}") == value else repr(value)
 
 
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
@@ -230,10 +241,17 @@ def _name(raw: str) -> str:
     return f"{_head(head)}~{text.strip()}"
 
 
-def _run(raw: str) -> str:
-    if not RUN.fullmatch(raw):
-        raise HeadlightError(f"Expected the short name of a run, eight digits or letters a to f, got {_short(raw)}.")
-    return raw
+def _named(pattern: re.Pattern[str], expected: str) -> Callable[[str], str]:
+    def read(raw: str) -> str:
+        if not pattern.fullmatch(raw):
+            raise HeadlightError(f"Expected {expected}, got {_short(raw)}.")
+        return raw
+
+    return read
+
+
+_run = _named(RUN, "the short name of a run, eight or twelve digits or letters a to f")
+_kept = _named(KEPT, "the name of a run that is kept, twelve digits or letters a to f")
 
 
 def _short(raw: object) -> str:
@@ -303,4 +321,14 @@ READERS: dict[str, Callable[[str], Any]] = {
     "right": _run,
     "trials": lambda raw: _whole(1, most_trials())(raw),
     "trial": _whole(0, MAX_TRIALS - 1),
+    "shelf": _one_of(SHELVES),
+    "run_find": _search,
+    "run_model": lambda raw: _text(raw) if raw else "",
+    "run_task": lambda raw: _text(raw) if raw else "",
+    "run_state": _one_of(RUN_STATES),
+    "run_tag": _search,
+    "run_order": _one_of(RUN_ORDERS),
+    "picked": _several(_kept, MAX_PICKED),
+    "run": _kept,
+    "sweep": _named(SWEEP, "the name of a sweep, letters, digits, dots, dashes"),
 }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from engine.job import Job, JobState
 from engine.limits import limits
 from engine.settings import Settings
-from pages.shared import work
-from pages.shared.background import Background, background, join, postpone_band, submit, submit_all
+from pages.shared import kept_runs, work
+from pages.shared.background import background, join, postpone_band, submit, submit_all
 from pages.shared.visitors import owner
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def search_job(settings: Settings) -> Job | None:
-    return background().jobs.find(("search", settings))
+    """The search of these settings: one of this server, or one that was kept and is now brought back."""
+    return background().jobs.find(("search", settings)) or kept_runs.brought_back(settings)
 
 
 def start_search(settings: Settings) -> Job:
@@ -34,7 +35,7 @@ def start_race(contestants: Sequence[Settings]) -> None:
     One that is there already, finished or under way, is not run again.
     """
     behind = background()
-    open_to = [settings for settings in contestants if not _is_there(behind, settings)]
+    open_to = [settings for settings in contestants if not _is_there(settings)]
     if len(open_to) < 2:
         for settings in open_to:
             start_search(settings)
@@ -49,8 +50,8 @@ def start_race(contestants: Sequence[Settings]) -> None:
     )
 
 
-def _is_there(behind: Background, settings: Settings) -> bool:
-    job = behind.jobs.find(("search", settings))
+def _is_there(settings: Settings) -> bool:
+    job = search_job(settings)
     return job is not None and job.reusable
 
 
