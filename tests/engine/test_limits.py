@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine import limits as module
@@ -114,3 +116,12 @@ def test_a_demonstration_writes_no_task_and_no_key(monkeypatch: pytest.MonkeyPat
             attempt()
     assert sorted(tmp_path.rglob("*")) == before
     assert own.find_own(task.name).title == task.title  # what its keeper had kept is offered
+
+
+def test_the_table_of_the_docs_says_what_is_so() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "SERVER.md").read_text("utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines() if line.startswith("| `HEAD")]
+    assert rows == [
+        [f"`{variable}`", str(getattr(Limits(), field)), str(getattr(DEMO, field))]
+        for variable, field in VARIABLES.items()
+    ]

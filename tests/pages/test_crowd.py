@@ -148,9 +148,12 @@ def test_cancelled_by_one_of_two_it_goes_on_and_he_is_told(open_app: OpenApp, mo
     assert "of them of other visitors" in texts(app)
     assert app.button("cancel_search").click().run().toast[0].value.startswith("Somebody else is waiting")
     assert job.live and not job.snapshot().cancelling
+    ended = behind.jobs.submit(("verify", SETTINGS, "theirs"), lambda watcher: None, "another")
+    assert ended.wait(PATIENCE) and not [entry for entry in listed(app.run()) if "Verification" in entry]
     monkeypatch.setattr(behind.visitors, "_connected", lambda session: session != "another session")
     app.run()
     assert [entry for entry in listed(app) if "path patching" in entry]  # nobody's any more
+    assert [entry for entry in listed(app) if "Verification" in entry]
     app.button("cancel_search").click().run()
     assert job.wait(PATIENCE) and job.snapshot().state is JobState.CANCELLED
 
