@@ -9,10 +9,15 @@ from pathlib import Path
 
 def write_text(text: str, path: Path) -> None:
     """The file is all of ``text``, in UTF-8, or what it was before; raises OSError like any write."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """The file is all of ``content`` or what it was before; raises OSError like any write."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

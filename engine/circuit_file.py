@@ -63,25 +63,30 @@ def read_circuit(data: bytes) -> CircuitFile:
 
 def circuit_in(record: Json) -> CircuitFile:
     """The circuit of a record as ``read_record`` gives it."""
-    circuit = record.get("circuit")
-    if not isinstance(circuit, dict):
+    if not isinstance(record.get("circuit"), dict):
         raise HeadlightError(f"The file holds no circuit. {WAY_ON}")
-    n_layers, n_heads = _shape(record)
+    circuit = parse_circuit(record["circuit"], *_shape(record))
+    known, shape = frozenset(circuit.heads), (circuit.n_layers, circuit.n_heads)
+    return CircuitFile(
+        model=_text(record, "model"),
+        task=_text(record, "task"),
+        seed=_seed(record.get("settings")),
+        circuit=circuit,
+        names=_names(record.get("names"), known, *shape),
+        roles=_names(record.get("roles"), known, *shape),
+    )
+
+
+def parse_circuit(circuit: Json, n_layers: int, n_heads: int) -> Circuit:
+    """The inverse of ``circuit_json``."""
     heads = tuple(sorted({_head(name, n_layers, n_heads) for name in _list(circuit, "heads")}))
     mlps = tuple(sorted({_mlp(name, n_layers) for name in _list(circuit, "mlps")})) if "mlps" in circuit else ()
     edges = _list(circuit, "edges")
     if len(edges) > MAX_EDGES:
         raise HeadlightError(f"The file has {len(edges):,} edges; at most {MAX_EDGES:,} can be read.")
-    known, nodes = frozenset(heads), frozenset((*heads, *mlps))
+    nodes = frozenset((*heads, *mlps))
     read = tuple(_edge(edge, i, nodes, n_layers, n_heads) for i, edge in enumerate(edges, 1))
-    return CircuitFile(
-        model=_text(record, "model"),
-        task=_text(record, "task"),
-        seed=_seed(record.get("settings")),
-        circuit=Circuit(heads, read, n_layers, n_heads, mlps),
-        names=_names(record.get("names"), known, n_layers, n_heads),
-        roles=_names(record.get("roles"), known, n_layers, n_heads),
-    )
+    return Circuit(heads, read, n_layers, n_heads, mlps)
 
 
 def read_record(data: bytes) -> Json:

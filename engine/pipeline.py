@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from engine.ablation import Ablator
 from engine.algorithms import check_algorithm, search_by
@@ -115,6 +116,19 @@ def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tupl
     return run.circuit, (*before, *run.ledger.rows())
 
 
+def patching_of(prepared: Prepared, keep: Tensor, settings: Settings, ledger: Ledger) -> Patching:
+    """How a run measures effects of the nodes of ``keep``: a model whose parts are not known has one way only."""
+    model, activations = prepared.model, prepared.activations
+    senders = nodes_of(keep, model.n_heads)
+    if settings.mlps:
+        nodes = NodePatching(model, activations, senders, ledger, prepared.memory)
+        return ScreenedNodes(nodes) if settings.mode is Mode.SCREENED else nodes
+    if not model.fast:
+        return ReferencePatching(model, activations, heads_among(senders), ledger)
+    exact = PathPatching(model, activations, senders, ledger, prepared.memory)
+    return ScreenedPatching(exact) if settings.mode is Mode.SCREENED else exact
+
+
 class _Run:
     """What one run has found so far, stage by stage."""
 
@@ -189,7 +203,7 @@ class _Run:
         if self.settings.algorithm is not Algorithm.PATH_PATCHING:
             self._take(*self._search_otherwise())
             return
-        patching = self._patching()
+        patching = patching_of(self.prepared, self.keep, self.settings, self.ledger)
         if self.settings.grid:
             self._search_grid(patching)
         else:
@@ -280,17 +294,6 @@ class _Run:
                 return performance(ablator.metric(keep), self.activations.clean)
 
         return evaluate
-
-    def _patching(self) -> Patching:
-        """How this run measures effects: a model whose parts are not known has one way only."""
-        senders = nodes_of(self.keep, self.model.n_heads)
-        if self.settings.mlps:
-            nodes = NodePatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
-            return ScreenedNodes(nodes) if self.settings.mode is Mode.SCREENED else nodes
-        if not self.model.fast:
-            return ReferencePatching(self.model, self.activations, heads_among(senders), self.ledger)
-        exact = PathPatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
-        return ScreenedPatching(exact) if self.settings.mode is Mode.SCREENED else exact
 
 
 def _screening(patching: Patching) -> Screening | None:

@@ -7,14 +7,14 @@ In a run whose settings say ``"mlps": true`` the mask and the effects have a las
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.atomic import write_text
 from engine.baseline import Baseline
 from engine.circuit import LOGITS_NODE, Circuit
-from engine.cost import CostRow
+from engine.cost_json import cost_json, work_json
 from engine.discovery import Discovery
 from engine.grid import Grid
 from engine.json_values import Json, dumps, matrix, number
@@ -35,38 +35,54 @@ from engine.version import made_with
 SCHEMA = "headlight/1"
 
 
-def run_json(model: Model, settings: Settings, prompts: Prompts, baseline: Baseline) -> Json:
+@dataclass(frozen=True)
+class Origin:
+    """All that a record says of the model and of the libraries it was made with.
+
+    ``fast``: whether paths were patched by the model's parts, or by hooks. ``fingerprint``: of config and weights,
+    empty in records from before it was written. ``made_with``: versions by name.
+    """
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    fast: bool
+    fingerprint: str
+    made_with: Mapping[str, str]
+
+    @staticmethod
+    def of(model: Model) -> Origin:
+        """That of a run made here and now."""
+        return Origin(model.n_layers, model.n_heads, model.n_kv_heads, model.fast, model.fingerprint, made_with())
+
+
+def run_json(model: Model | Origin, settings: Settings, prompts: Prompts, baseline: Baseline) -> Json:
     """The part every run has: who, what, on which prompts, and how the whole model does."""
+    origin = model if isinstance(model, Origin) else Origin.of(model)
     return {
         "schema": SCHEMA,
-        "made_with": made_with(),
+        "made_with": dict(origin.made_with),
         "model": settings.model,
-        "fingerprint": model.fingerprint,  # of config and weights: models of one name are told apart by it
-        "model_shape": {"n_layers": model.n_layers, "n_heads": model.n_heads, "n_kv_heads": model.n_kv_heads},
+        "fingerprint": origin.fingerprint,  # models of one name are told apart by it
+        "model_shape": {"n_layers": origin.n_layers, "n_heads": origin.n_heads, "n_kv_heads": origin.n_kv_heads},
         "task": settings.task,
         "settings": asdict(settings) | {"metric": prompts.metric.value},
+        "metric_asked": None if settings.metric is None else settings.metric.value,  # null: the task's own was taken
         "prompts": prompts_json(prompts),
-        "baseline": {
-            "clean_logit_diff": baseline.clean_logit_diff,
-            "corrupted_logit_diff": baseline.corrupted_logit_diff,
-            "accuracy": baseline.accuracy,
-            "n": baseline.n,
-            "metric": prompts.metric.value,
-            "capable": baseline.capable,
-            "verdict": baseline.verdict,
-        },
+        "baseline": baseline_json(baseline, prompts),
     }
 
 
-def discovery_json(model: Model, found: Discovery) -> Json:
-    """A whole run of ``discover``."""
-    record = run_json(model, found.settings, found.prompts, found.baseline)
+def discovery_json(model: Model | Origin, found: Discovery) -> Json:
+    """A whole run of ``discover``, of a model at hand or as ``origin_of`` reads it from a record."""
+    origin = model if isinstance(model, Origin) else Origin.of(model)
+    record = run_json(origin, found.settings, found.prompts, found.baseline)
     record |= {"complete": found.complete, "scores": scores_json(found.scores), "keep": found.keep.tolist()}
     if found.mlp_scores is not None:
         record["mlp_scores"] = mlp_scores_json(found.mlp_scores)
     if found.pruning is not None:
         record["sweep"] = sweep_json(found.pruning)
-    record["path_patching"] = "fast" if model.fast else "reference"
+    record["path_patching"] = "fast" if origin.fast else "reference"
     record["self_check"] = asdict(found.check) if found.check is not None else None
     record["self_tests"] = self_tests_json(found.self_tests) if found.self_tests is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
@@ -89,6 +105,7 @@ def prompts_json(prompts: Prompts) -> Json:
     """Token ids, one list a pair; positions and groups, one number a pair."""
     pairs = prompts.pairs
     return {
+        "task": prompts.task,
         "clean": [pair.clean for pair in pairs],
         "corrupted": [pair.corrupted for pair in pairs],
         "clean_tokens": [list(pair.clean_tokens) for pair in pairs],
@@ -97,6 +114,21 @@ def prompts_json(prompts: Prompts) -> Json:
         "distractor_tokens": [list(pair.distractor_tokens) for pair in pairs],
         "end_positions": [pair.end_position for pair in pairs],
         "template_groups": [pair.template_group for pair in pairs],
+    }
+
+
+def baseline_json(baseline: Baseline, prompts: Prompts) -> Json:
+    """How the whole model does, also pair by pair."""
+    return {
+        "clean_logit_diff": baseline.clean_logit_diff,
+        "corrupted_logit_diff": baseline.corrupted_logit_diff,
+        "accuracy": baseline.accuracy,
+        "n": baseline.n,
+        "metric": prompts.metric.value,
+        "capable": baseline.capable,
+        "verdict": baseline.verdict,
+        "clean_by_pair": [number(value) for value in baseline.clean_by_pair.tolist()],
+        "corrupted_by_pair": [number(value) for value in baseline.corrupted_by_pair.tolist()],
     }
 
 
@@ -147,7 +179,9 @@ def self_tests_json(done: SelfTests) -> Json:
         }
         for test in done.tests
     ]  # fmt: skip
-    return {"passed": done.passed, "pairs": done.pairs, "tests": tests, "skipped": list(done.skipped)}
+    return {
+        "passed": done.passed, "pairs": done.pairs, "tests": tests, "skipped": list(done.skipped), "flops": done.flops,
+    }  # fmt: skip
 
 
 def step_json(step: SearchStep) -> Json:
@@ -161,7 +195,7 @@ def step_json(step: SearchStep) -> Json:
         "thresholds": [number(value) for value in step.thresholds.tolist()],
         "important": [str(head) for head in step.important],
         # By path patching, from its start until all receivers of the step's layer were measured: they are at once.
-        "spent": None if step.spent is None else _work_json(step.spent),
+        "spent": None if step.spent is None else work_json(step.spent),
     }
 
 
@@ -211,18 +245,11 @@ def circuit_json(circuit: Circuit) -> Json:
 
 def verification_json(verification: Verification) -> Json:
     content = asdict(verification)
-    interval = content.pop("interval")
-    ends = [number(interval[end]) for end in ("low", "high")]
-    return {name: number(value) for name, value in content.items()} | {"faithfulness_interval": ends}
-
-
-def cost_json(rows: Sequence[CostRow]) -> Json:
-    """By stage."""
-    return {row.stage: _work_json(row) for row in rows}
-
-
-def _work_json(row: CostRow) -> Json:
-    return {"seconds": row.seconds, "forward_passes": row.forward_passes, "flops": row.flops}
+    interval = {name: number(value) for name, value in content.pop("interval").items()}
+    return {name: number(value) for name, value in content.items()} | {
+        "faithfulness_interval": [interval["low"], interval["high"]],
+        "bootstrap": {name: interval[name] for name in ("value", "n", "draws")},
+    }
 
 
 def write_json(record: Json, path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.circuit_file import parse_circuit
 from engine.cost import Ledger
 from engine.draws import Draw
 from engine.executor.executor import Executor
@@ -16,7 +17,6 @@ from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.record import circuit_json
 from engine.refind import NAN, STAGE, DrawBench, Refind
-from engine.saved_run import parse_circuit
 from engine.search import STAGE as SEARCH
 from engine.settings import Settings
 

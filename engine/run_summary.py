@@ -12,9 +12,8 @@ from torch import Tensor
 from engine.circuit import Circuit
 from engine.cost import CostRow
 from engine.discovery import Discovery
+from engine.record_reader import Plain
 from engine.search import Thresholds, search_cost
-
-Plain = str | int | float | bool | None
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,15 @@ def test_counting_needs_no_model():
             assert importers(package, [ROOT / "engine" / f"{name}.py"]) == []
 
 
+def test_a_capsule_is_read_compared_and_shown_without_a_model():
+    """That nothing heavy comes along by a detour either is a test of tests/engine/capsule."""
+    with_model = {"recompute.py"}
+    files = [path for path in ENGINE if path.parent.name == "capsule" and path.name not in with_model]
+    assert len(files) > 8
+    for package in ("engine.models", "engine.patching", "engine.prepare", "engine.pipeline", "engine.tasks.build"):
+        assert importers(package, files) == []
+
+
 def test_the_engine_package_itself_brings_in_nothing_heavy():
     assert imports(ROOT / "engine" / "__init__.py") == {"os"}
 

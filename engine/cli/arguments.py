@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.cli.run_arguments import add_runs
+
 EXAMPLES = """\
 examples:
   python -m engine models
@@ -20,6 +22,7 @@ examples:
   python -m engine receipt --circuit run.json --of 9.6,2.2:9.6.k --out -
   python -m engine evaluate --circuit run.json --out evaluation.json
   python -m engine sweep sweep.yaml --ray auto
+  python -m engine runs
 """
 
 # Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
@@ -50,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(commands)
     _add_receipt(commands)
     _add_sweep(commands)
+    add_runs(commands)
     return parser
 
 
@@ -106,6 +110,9 @@ def _add_discover(commands) -> None:
     )
     _scores_option(discover)
     _memory_option(discover)
+    discover.add_argument(
+        "--no-store", action="store_true", help="do not keep the run, and do not go on with one that was interrupted"
+    )
 
 
 def _add_tune(commands) -> None:

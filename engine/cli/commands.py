@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from engine.candidates import keep_of
 from engine.circuit import Input
 from engine.cli.common import load, names_in, output, prepared_for, rows_of, run_json, settings_from, write
 from engine.cli.console import Console
+from engine.cli.keeping import Keeping, keeping
 from engine.cli.tuning import tuned, tuning_json
 from engine.cost import Ledger, pass_flops
 from engine.discovery import Discovery
@@ -33,6 +35,7 @@ from engine.prepare import Prepared, prepare
 from engine.saved_run import parse_nodes
 from engine.self_check import self_check
 from engine.self_tests import SelfTests
+from engine.settings import Settings
 from engine.sparsity_sweep import prune
 from engine.tuning.tune import check_tuned
 
@@ -99,6 +102,13 @@ def discover(options: argparse.Namespace, console: Console) -> None:
         check_tuned(settings, options.tune)
     model = load(settings, console)
     check_algorithm(model, settings.algorithm)
+    with keeping(options, settings, model, console) as run:
+        _discover(options, settings, model, run, console, out)
+
+
+def _discover(
+    options: argparse.Namespace, settings: Settings, model: Model, run: Keeping, console: Console, out: Path | None
+) -> None:
     prepared = prepare(model, settings, console, rows_of(options, settings, model))
     if not prepared.baseline.capable:
         console.announce(f"warning: {prepared.baseline.verdict}")
@@ -107,6 +117,7 @@ def discover(options: argparse.Namespace, console: Console) -> None:
         prepared, tuning = tuned(prepared, options, options.tune, console)
         if not tuning.complete:  # without the choice there is nothing to find
             write(tuning_json(prepared, tuning), out)
+            run.cancel()
             return
         settings = tuning.chosen.settings
     found = find_circuit(model, settings, console, prepared, tuning=tuning)
@@ -115,7 +126,9 @@ def discover(options: argparse.Namespace, console: Console) -> None:
     console.announce(_outcome(found))
     if not found.complete:
         console.announce("Interrupted. What was found by then is written, not verified.")
-    write(record.discovery_json(model, found), out)
+    result = record.discovery_json(model, found)
+    write(result, out)
+    run.finish(result)
 
 
 def _outcome(found: Discovery) -> str:

@@ -20,6 +20,7 @@ NAME, VERSION = "headlight-run", 1
 SCHEMA = f"{NAME}/{VERSION}"
 ENDS = (RunState.RUNNING, RunState.DONE, RunState.CANCELLED, RunState.FAILED)  # incomplete is never written
 NUMBER = (int, float)
+LATEST = 1e11  # seconds: within what calendars know
 KINDS: dict[str, tuple[type, ...]] = {
     "id": (str,), "key": (str,), "state": (str,), "model": (str,), "fingerprint": (str,), "task": (str,),
     "settings": (dict,), "name": (str,), "tags": (list,), "created": NUMBER, "ended": (*NUMBER, type(None)),
@@ -62,6 +63,9 @@ def about_of(content: bytes) -> About:
     for name, kinds in KINDS.items():
         if not isinstance(values.get(name), kinds) or isinstance(values.get(name), bool):
             raise _damaged(f"“{name}” of type {kinds[0].__name__}", values.get(name))
+    for name in ("created", "ended"):
+        if values[name] is not None and not 0 <= values[name] < LATEST:
+            raise _damaged(f"seconds since 1970 for “{name}”", values[name])
     if values["state"] not in list(ENDS):
         raise _damaged(f"a state among {', '.join(ENDS)}", values["state"])
     return About(_run(values), {name: _mark(name, mark) for name, mark in values["files"].items()})

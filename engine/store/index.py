@@ -74,7 +74,7 @@ class Index:
             database.executemany("DELETE FROM runs WHERE id = ?", [(each,) for each in gone])
 
     def is_damaged(self) -> bool:
-        """Whether the file is there and is no index."""
+        """Whether the file is there and is no index; raises HeadlightError for one of a newer Headlight."""
         if self._path.is_symlink():
             return True
         try:
@@ -83,6 +83,8 @@ class Index:
                 list(map(_run, database.execute("SELECT * FROM runs")))
         except sqlite3.DatabaseError as error:
             return getattr(error, "sqlite_errorcode", None) in DAMAGED or "no such" in str(error)
+        except HeadlightError:
+            raise
         except (ValueError, TypeError, IndexError):
             return True
         return not fine

@@ -97,10 +97,11 @@ class OpenRun:
 
 
 def with_record(about: About, folder: RunFolder, record: Json, state: RunState, ended: float) -> About:
-    """``about`` with the record written beside it; raises OSError, HeadlightError for no record of a run."""
+    """``about`` with the record written beside it, with the settings that tuning chose; raises OSError."""
     files = write_record(folder, record)
+    chosen = record["settings"] if record.get("tuning") is not None else about.run.settings
     run = replace(
-        about.run, state=state, ended=ended, error=None, summary=summary_of(record),
+        about.run, state=state, ended=ended, error=None, summary=summary_of(record), settings=chosen,
         fingerprint=str(record.get("fingerprint") or about.run.fingerprint),
     )  # fmt: skip
     return About(run, files)

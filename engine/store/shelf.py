@@ -3,7 +3,7 @@
 1. Whoever changes anything holds the store's lock, for a moment: two processes never overwrite each other.
 2. A folder is changed first, then the index, whose failure is only logged: it is brought up to the folders by their
    stamps whenever it is asked. A damaged one is moved aside and made anew; where none can be used, as on a read-only
-   disk, the folders themselves are read.
+   disk or beside a newer Headlight, the folders themselves are read.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ class Shelf:
                 return self.from_folders(key)
             try:
                 return self._from_index(key)
-            except (sqlite3.Error, ValueError, TypeError, IndexError) as error:
+            except (sqlite3.Error, ValueError, TypeError, IndexError) as error:  # not to be opened, or not to be read
                 LOG.warning("The index of runs in %s cannot be used: %s", self.root, error)
         try:
             self.rebuild()
             return self._index.rows(key)
-        except (sqlite3.Error, HeadlightError, OSError) as error:
+        except (sqlite3.Error, HeadlightError) as error:
             LOG.warning("The folders of runs in %s are read one by one: %s", self.root, error)
             with told(self.root):
                 return self.from_folders(key)
@@ -120,7 +120,7 @@ class Shelf:
         """Tell the index of a folder that was changed."""
         try:
             self._index.put(self._rows([folder.id], {folder.id: folder.stamp()}))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, HeadlightError) as error:
             LOG.warning("The index of runs in %s was not told of %s: %s", self.root, folder.id, error)
 
     def put_new(self, folder: RunFolder, about: About) -> None:

@@ -57,14 +57,15 @@ class RunStore:
         return self._shelf.read_only
 
     def begin(
-        self, settings: Settings, name: str = "", *, fingerprint: str = "", rows: str = "", anew: bool = False
+        self, settings: Settings, name: str = "", *, fingerprint: str = "", besides: str = "", anew: bool = False
     ) -> OpenRun:
         """A new run, or the one of the same settings that was interrupted, unless ``anew``.
 
-        ``fingerprint`` of the model, if it is loaded: another model's chunks are then left alone. ``rows``: a digest
-        of the rows of one's own that it runs on. What a cancelled or failed run had done goes over to the new one.
+        ``fingerprint`` of the model, if it is loaded: another model's chunks are then left alone. ``besides``: a
+        digest of what else it depends on, such as rows of one's own. What a cancelled or failed run had done goes over
+        to the new one.
         """
-        about = _about(key_of(settings, rows), plain_settings(settings), name, fingerprint)
+        about = _about(key_of(settings, besides), plain_settings(settings), name, fingerprint)
         with self._shelf.writing():
             if any(run.deleted is not None and time.time() - run.deleted > MONTH for run in self._shelf.known()):
                 self._shelf.purge(MONTH)
@@ -84,9 +85,9 @@ class RunStore:
             raise HeadlightError(f"There is no run {run} here: it never began.")
         return self._shelf.seen(found)
 
-    def find(self, settings: Settings, fingerprint: str | None = None, *, rows: str = "") -> StoredRun | None:
+    def find(self, settings: Settings, fingerprint: str | None = None, *, besides: str = "") -> StoredRun | None:
         """The newest finished run of these settings, of that very model if ``fingerprint`` names it."""
-        for run in self._shelf.known(key_of(settings, rows)):
+        for run in self._shelf.known(key_of(settings, besides)):
             fits = fingerprint is None or run.fingerprint == fingerprint
             if fits and run.state is RunState.DONE and run.deleted is None:
                 return run

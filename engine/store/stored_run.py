@@ -1,7 +1,7 @@
 """What is known of a kept run without reading it: how it ended, what it was asked to do, and a few numbers.
 
 The key is a hash of all that a run was asked to do, so that the same question is recognised. A task's own metric and
-no metric ask the same. Rows of one's own are no part of the settings: their digest goes in beside them.
+no metric ask the same. What is no part of the settings, as rows of one's own, goes in beside them.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ class StoredRun:
         return None if self.ended is None else max(0.0, self.ended - self.created)
 
 
-def key_of(settings: Settings, rows: str = "") -> str:
-    """24 hex digits; ``rows``: what tells rows of one's own from others."""
-    return key_of_plain(plain_settings(settings), rows)
+def key_of(settings: Settings, besides: str = "") -> str:
+    """24 hex digits; ``besides``: a digest of what else the run depends on, such as rows of one's own."""
+    return key_of_plain(plain_settings(settings), besides)
 
 
-def key_of_plain(settings: Mapping[str, Any], rows: str = "") -> str:
+def key_of_plain(settings: Mapping[str, Any], besides: str = "") -> str:
     """The same of settings as they stand in a record; those of an older one have the default of what it lacks."""
     whole = plain_settings(Settings()) | dict(settings)
     if whole["metric"] is None:
         whole["metric"] = next((task.metric.value for task in TASKS if task.name == whole["task"]), None)
-    text = json.dumps([whole, rows], sort_keys=True)
+    text = json.dumps([whole, besides], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

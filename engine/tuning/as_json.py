@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.cost_json import cost_json
 from engine.json_values import Json, number
 from engine.tuning.results import Trial, Tuning
 
@@ -22,7 +23,9 @@ def tuning_json(tuning: Tuning) -> Json:
         "n": tuning.n,
         "ablation": tuning.ablation.value,
         "wanted": tuning.wanted,
+        "kept": tuning.kept,
         "complete": tuning.complete,
+        "cost": cost_json(tuning.cost),
     }  # fmt: skip
 
 

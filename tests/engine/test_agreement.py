@@ -18,10 +18,10 @@ from engine.agreement import (
 )
 from engine.answer_keys import answer_keys
 from engine.circuit import Circuit, Edge, Input
+from engine.circuit_file import parse_circuit
 from engine.errors import HeadlightError
 from engine.heads import Head, mask_of
 from engine.models.sources import TOY_FOLDER
-from engine.saved_run import parse_circuit
 
 # From the highest: 0.0, 0.1, 0.2, 1.0, then 1.1 and 1.2 tied. Known: the first, the third, one of the tied.
 SCORES = torch.tensor([[6.0, 5.0, 4.0], [3.0, 1.0, 1.0]])

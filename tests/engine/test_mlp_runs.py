@@ -10,7 +10,7 @@ from engine.ablation import Ablation, Ablator
 from engine.activations import capture
 from engine.candidates import keep_of
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_file import circuit_in
+from engine.circuit_file import circuit_in, parse_circuit
 from engine.cost import Ledger
 from engine.draws import Plan
 from engine.errors import HeadlightError
@@ -26,7 +26,6 @@ from engine.progress import Watcher
 from engine.receipt import receipts
 from engine.record import discovery_json
 from engine.run_file import read_run
-from engine.saved_run import parse_circuit
 from engine.settings import Algorithm, Method, Mode, Settings
 from engine.stability import stability
 from engine.trail import trail_of

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from engine import record
+from engine.circuit_file import parse_circuit
 from engine.errors import HeadlightError
 from engine.pipeline import discover
 from engine.progress import Watcher
-from engine.saved_run import parse_circuit, read_saved_circuit
+from engine.saved_run import read_saved_circuit
 from engine.settings import Settings
 
 

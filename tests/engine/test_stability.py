@@ -11,6 +11,7 @@ from engine import trust_record
 from engine.ablation import Ablator
 from engine.activations import capture
 from engine.circuit import Circuit
+from engine.circuit_file import parse_circuit
 from engine.cost import Ledger
 from engine.draws import Kind, Plan, draws_of, resampled
 from engine.errors import Cancelled, HeadlightError
@@ -21,7 +22,6 @@ from engine.pipeline import discover, find_again
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
 from engine.refind import STAGE, DrawBench
-from engine.saved_run import parse_circuit
 from engine.settings import Method, Score, Settings
 from engine.stability import frequency_of, stability
 from engine.subset import subset_prompts
