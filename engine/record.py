@@ -26,7 +26,7 @@ from engine.scores.head_scores import HeadScores
 from engine.search import MARGIN, SearchStep
 from engine.self_tests import SelfTests
 from engine.settings import Settings
-from engine.sparsity_sweep import Pruning, Sweep
+from engine.sweep_json import sweep_json
 from engine.tasks.prompts import Prompts
 from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
@@ -140,34 +140,6 @@ def scores_json(scores: HeadScores) -> Json:
 def mlp_scores_json(scores: MlpScores) -> Json:
     """One number a layer."""
     return {"flap": scores.flap.tolist(), "contrastive_flap": scores.contrastive_flap.tolist()}
-
-
-def sweep_json(pruning: Pruning) -> Json:
-    """Both curves with their cliffs, the nine unions, and the one chosen."""
-    merges = [
-        {
-            "flap_cliff": merge.flap_cliff.kind.value,
-            "contrastive_flap_cliff": merge.contrastive_cliff.kind.value,
-            "size": merge.size,
-            "performance": number(merge.performance),
-            "chosen": merge is pruning.choice.merge,
-        }
-        for merge in pruning.merges
-    ]
-    curves = {name: _curve_json(sweep) for name, sweep in pruning.sweeps.items()}
-    return {**curves, "merges": merges, "reason": pruning.choice.reason}
-
-
-def _curve_json(sweep: Sweep) -> Json:
-    return {
-        "sparsities": list(sweep.sparsities),
-        "sizes": list(sweep.sizes),
-        "performance": [number(value) for value in sweep.performance],
-        "faithfulness": [number(value) for value in sweep.faithfulness],
-        "cliffs": {
-            cliff.kind.value: {"sparsity": cliff.sparsity, "reason": cliff.reason} for cliff in sweep.cliffs.all()
-        },
-    }
 
 
 def self_tests_json(done: SelfTests) -> Json:

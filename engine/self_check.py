@@ -18,6 +18,7 @@ from engine.patching.mlp_nodes import NodePatching
 from engine.patching.mlp_reference import reference_node_effects
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
+from engine.record_reader import Reader
 
 STAGE = "self-check"
 TOLERANCE = 1e-4  # in f
@@ -36,6 +37,13 @@ class SelfCheck:
     passes: int  # hooked forwards of those pairs
     largest: float
     flops: float
+
+
+def read_self_check(part: Reader) -> SelfCheck:
+    """The check that a record holds, as ``asdict`` gives it; raises HeadlightError for anything else."""
+    return SelfCheck(
+        part.whole("paths"), part.whole("pairs"), part.whole("passes"), part.number("largest"), part.number("flops")
+    )
 
 
 # Models checked in this process: their later runs need not open with another check.
