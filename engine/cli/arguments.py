@@ -110,6 +110,7 @@ def _add_discover(commands) -> None:
     )
     _scores_option(discover)
     _memory_option(discover)
+    _ray_option(discover)
     discover.add_argument(
         "--no-store", action="store_true", help="do not keep the run, and do not go on with one that was interrupted"
     )
