@@ -21,7 +21,7 @@ from engine.progress import Watcher
 from engine.record import discovery_json
 from engine.search import STAGE
 from engine.settings import Method, Mode, Settings
-from tests.engine.executor.records import timeless
+from tests.engine.executor.records import costless, timeless
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import random_model, tiny_config
 
@@ -50,13 +50,6 @@ class Remembering(LocalExecutor):
 
 def executor_of(model):
     return Remembering(Bench(lambda *key: model).perform)
-
-
-def costless(record):
-    """Without what was spent: every worker makes the shared sweep for itself."""
-    if isinstance(record, dict):
-        return {name: costless(each) for name, each in record.items() if name not in ("cost", "spent")}
-    return [costless(each) for each in record] if isinstance(record, list) else record
 
 
 def prepared_for(model, settings):
