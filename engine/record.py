@@ -40,7 +40,7 @@ class Origin:
     """All that a record says of the model and of the libraries it was made with.
 
     ``fast``: whether paths were patched by the model's parts, or by hooks. ``fingerprint``: of config and weights,
-    empty in records from before it was written. ``made_with``: versions by name.
+    empty in records from before it was written. ``made_with``: versions by name. ``d_model`` is None in older records.
     """
 
     n_layers: int
@@ -49,11 +49,28 @@ class Origin:
     fast: bool
     fingerprint: str
     made_with: Mapping[str, str]
+    d_model: int | None
+    parallel_mlps: bool  # they read what attention reads, not what it wrote
 
     @staticmethod
     def of(model: Model) -> Origin:
         """That of a run made here and now."""
-        return Origin(model.n_layers, model.n_heads, model.n_kv_heads, model.fast, model.fingerprint, made_with())
+        return Origin(
+            n_layers=model.n_layers,
+            n_heads=model.n_heads,
+            n_kv_heads=model.n_kv_heads,
+            fast=model.fast,
+            fingerprint=model.fingerprint,
+            made_with=made_with(),
+            d_model=model.d_model,
+            parallel_mlps=model.parallel_mlps,
+        )
+
+    def shape_json(self) -> Json:
+        """All of the shape that is known."""
+        shape: Json = {"n_layers": self.n_layers, "n_heads": self.n_heads, "n_kv_heads": self.n_kv_heads}
+        known = self.d_model is not None
+        return shape | ({"d_model": self.d_model, "parallel_mlps": self.parallel_mlps} if known else {})
 
 
 def run_json(model: Model | Origin, settings: Settings, prompts: Prompts, baseline: Baseline) -> Json:
@@ -64,7 +81,7 @@ def run_json(model: Model | Origin, settings: Settings, prompts: Prompts, baseli
         "made_with": dict(origin.made_with),
         "model": settings.model,
         "fingerprint": origin.fingerprint,  # models of one name are told apart by it
-        "model_shape": {"n_layers": origin.n_layers, "n_heads": origin.n_heads, "n_kv_heads": origin.n_kv_heads},
+        "model_shape": origin.shape_json(),
         "task": settings.task,
         "settings": asdict(settings) | {"metric": prompts.metric.value},
         "metric_asked": None if settings.metric is None else settings.metric.value,  # null: the task's own was taken

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.cli.export_arguments import add_export, bringing_options
 from engine.cli.run_arguments import add_runs
 
 EXAMPLES = """\
@@ -21,10 +22,12 @@ examples:
   python -m engine stability --circuit run.json --resamples 10 --out stability.json
   python -m engine receipt --circuit run.json --of 9.6,2.2:9.6.k --out -
   python -m engine evaluate --circuit run.json --out evaluation.json
-  python -m engine sweep sweep.yaml --ray auto
+  python -m engine export run.json --format mib --out circuit.json
   python -m engine runs
+  python -m engine sweep sweep.yaml --ray auto
 """
 
+ANY_CIRCUIT = "a run or a circuit of Headlight, EAP-IG or MIB JSON, GraphML, or networkx node-link JSON"
 # Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
 SCORES = (
     "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
@@ -52,8 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_agreement(commands)
     _add_stability(commands)
     _add_receipt(commands)
-    _add_sweep(commands)
     add_runs(commands)
+    add_export(commands)
+    _add_sweep(commands)
     return parser
 
 
@@ -131,16 +135,18 @@ def _add_tune(commands) -> None:
 def _add_verify(commands) -> None:
     verify = _stage(commands, "verify", "how much of the model a set of heads keeps", from_file=True)
     heads = verify.add_mutually_exclusive_group(required=True)
-    heads.add_argument("--circuit", type=Path, metavar="FILE", help="a run written by discover")
+    heads.add_argument("--circuit", type=Path, metavar="FILE", help=ANY_CIRCUIT)
     heads.add_argument(
         "--heads", metavar="HEADS", help="heads such as 9.6,10.0; with MLPs such as m9, other MLPs are ablated too"
     )
+    bringing_options(verify)
     _ablation_option(verify)
 
 
 def _add_evaluate(commands) -> None:
     evaluate = _stage(commands, "evaluate", "how true a circuit is, by every measure there is", from_file=True)
-    evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help="a run or a circuit as JSON")
+    evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help=ANY_CIRCUIT)
+    bringing_options(evaluate)
     _ablation_option(evaluate)
     evaluate.add_argument(
         "--draws", type=int, default=1000, metavar="N", help="drawings of the pairs for every interval (default: 1000)"

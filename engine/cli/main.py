@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from engine.cli.arguments import build_parser
 from engine.cli.console import Console, interruptible
 from engine.errors import Cancelled, HeadlightError
+from engine.out_of_memory import told_when_memory_runs_out
 
 INTERRUPTED = 130
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, runs, sweeping, tables, trust, tuning, verifying
+    from engine.cli import commands, exporting, runs, sweeping, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -50,7 +51,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "agreement": trust.agreement,
         "stability": trust.stability,
         "receipt": trust.receipt,
-        "sweep": sweeping.sweep,
         "runs": runs.runs,
+        "export": exporting.export,
+        "sweep": sweeping.sweep,
     }[options.command]
-    run(options, console)
+    with told_when_memory_runs_out():
+        run(options, console)

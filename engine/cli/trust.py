@@ -15,6 +15,7 @@ from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
 from engine.circuit_file import read_circuit
 from engine.claim import Target
+from engine.cli.bringing import content_of
 from engine.cli.common import load, output, rows_of, write
 from engine.cli.console import Console
 from engine.cli.workers import workers
@@ -35,7 +36,7 @@ from engine.tasks.custom import CUSTOM
 
 def agreement(options: argparse.Namespace, console: Console) -> None:
     """A circuit and its scores against a dense run, and against every answer key there is for it."""
-    out, run = output(options), read_run(_bytes(options.circuit))
+    out, run = output(options), read_run(content_of(options.circuit))
     path: Path | None = options.against
     others = {path.name: _other_run(path, run)} if path is not None else {}
     keys = _keys(options, run, console)
@@ -97,7 +98,7 @@ def receipt(options: argparse.Namespace, console: Console) -> None:
 
 def _again(options: argparse.Namespace, console: Console) -> tuple[Prepared, Circuit]:
     """The run's prompts run again, and its circuit; what was typed goes before the run's own settings."""
-    circuit = read_circuit(_bytes(options.circuit)).circuit
+    circuit = read_circuit(content_of(options.circuit)).circuit
     settings = settings_of(read_saved_circuit(options.circuit))
     if settings.task == CUSTOM and options.rows is None:
         raise HeadlightError(f"{options.circuit} was found on rows of your own. Give them again with --rows FILE.")
@@ -131,7 +132,7 @@ def _write(
 
 
 def _other_run(path: Path, run: RunSummary) -> RunSummary:
-    other = read_run(_bytes(path))
+    other = read_run(content_of(path))
     if (other.model, other.task) != (run.model, run.task):
         raise HeadlightError(
             f"Expected another run of {run.model} and {run.task}, got one of {other.model} and {other.task} in {path}. "
@@ -152,7 +153,7 @@ def _keys(options: argparse.Namespace, run: RunSummary, console: Console) -> lis
 
 
 def _given_key(path: Path, run: RunSummary) -> AnswerKey:
-    key = check_key(read_key(_bytes(path)), *run.shape)
+    key = check_key(read_key(content_of(path)), *run.shape)
     if (key.model, key.task) != (run.model, run.task):
         raise HeadlightError(
             f"The answer key in {path} is for {key.model} and {key.task}, the run is of {run.model} and {run.task}. "
@@ -160,9 +161,3 @@ def _given_key(path: Path, run: RunSummary) -> AnswerKey:
         )
     return key
 
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise HeadlightError(f"Cannot read {path}: {error.strerror}. Give a file that is there.") from error

@@ -115,7 +115,7 @@ class Bench:
         of = replace(unit, draw=DrawUnit.draw, label="", seed=0, left_out=None)
         if self._draws is None or self._draws.of != of:
             self._draws = self._paths = None  # before the next is made
-            prepared = prepare(model, unit.settings, watcher, unit.prompts, unit.memory)
+            prepared = prepare(model, unit.settings, watcher, unit.prompts, memory=unit.memory)
             ledger = Ledger(pass_flops(model, prepared.prompts))
             with ledger.stage(STAGE):
                 self._draws = _Kept(of, DrawBench(prepared, prepared.settings, ledger))
@@ -140,7 +140,7 @@ class Bench:
         of = replace(unit, asked=())
         if self._paths is None or self._paths.of != of:
             self._paths = self._draws = None  # before the next is made
-            prepared = prepare(model, unit.settings, watcher, unit.prompts, unit.memory)
+            prepared = prepare(model, unit.settings, watcher, unit.prompts, memory=unit.memory)
             ledger = Ledger(pass_flops(model, prepared.prompts))
             nodes = parse_nodes(unit.senders, model.n_layers, model.n_heads)
             keep = node_mask(nodes, model.n_layers, model.n_heads)
