@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
 from engine.errors import HeadlightError
@@ -145,7 +145,7 @@ def _edge(edge: Any, number: int, known: frozenset[Node], n_layers: int, n_heads
     return Edge(sender, receiver, Input(entry), float(effect), edge.get("shared") is True)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     """Whether it is a finite number that a float can hold: a whole number in JSON may have thousands of digits."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
