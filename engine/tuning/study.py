@@ -50,13 +50,13 @@ def opened(name: str, settings: Settings, space: Space) -> Iterator[Study]:
     lock = FileLock(path.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
     except Timeout as error:
         raise HeadlightError(
             "These automatic settings are being searched for by another process of Headlight right now. Wait until it "
             "is done, or stop it; what it has tried by then is kept."
         ) from error
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
     try:
         yield _whole(path, name, settings, space)
     except OSError as error:
