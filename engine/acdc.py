@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 
 from engine.ablation import Ablation
 from engine.acdc_estimates import EdgeEstimates
+from engine.acdc_notes import Decision, Visited, read_visited
 from engine.activations import Activations
 from engine.circuit import Circuit, Edge, Input
 from engine.cost import CostRow, Ledger
@@ -35,8 +36,10 @@ from engine.edge_nodes import Drawing
 from engine.edge_run import NOTHING_KEPT, EdgeAblator
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head, mask_of
+from engine.journal import Journal
 from engine.memory import MemoryPlan
 from engine.models.model import Model
+from engine.notes import Note, Notes
 from engine.patching.effects import LOGITS_STAGE, PASS_TWO, Tick, check_effect_unit
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import Screening
@@ -46,6 +49,7 @@ from engine.search_stops import Stop, WalkProgress
 from engine.settings import Mode
 from engine.wiring import NOBODY, Senders, Wiring, kv_receivers
 
+Receivers = Mapping[Receiver, tuple[Head, ...]]  # with the heads each belongs to that still send to somewhere
 AHEAD = 8  # edges decided in one batch: what lies behind a wrong guess is run again
 
 
@@ -60,24 +64,31 @@ def acdc(
     memory: MemoryPlan | None,
     watcher: Watcher,
     kind: Ablation = Ablation.RESAMPLE,
+    notes: Notes | None = None,
 ) -> tuple[SearchResult, Screening | None]:
     """Prune the edges among ``senders``; on cancel the layers finished so far come back, ``complete`` False.
 
     ``tolerance``: tau, in units of f. A step's effects are f when its edge was decided, NaN where there was no edge.
     What was estimated is None in exact mode, and for a model whose parts are not known, which is always exact.
-    Raises HeadlightError for a tolerance below 0, and where clean and corrupted metric are the same.
+    Layers that ``notes`` have are not visited again (engine/acdc_notes.py). Raises HeadlightError for a tolerance below
+    0, and where clean and corrupted metric are the same.
     """
     check_tolerance(tolerance)
     check_effect_unit(activations)
     ablator = EdgeAblator(model, activations, ledger, kind, memory)
     screened = mode is Mode.SCREENED and model.fast
     walk = _Walk(ablator, frozenset(senders), tolerance, EdgeEstimates(ablator) if screened else None)
+    notes = notes or Notes(Journal(), ledger)
     progress = WalkProgress(model.n_layers, watcher)
     complete = False
     try:
         for layer in range(model.n_layers, 0, -1):
-            with ledger.stage(LOGITS_STAGE if layer == model.n_layers else PASS_TWO):
-                walk.visit(layer, progress.within(Stop(layer)))
+            visited = notes.read(f"acdc.{layer}", lambda note, layer=layer: walk.parse(layer, note))
+            if visited is None:
+                with ledger.stage(LOGITS_STAGE if layer == model.n_layers else PASS_TWO):
+                    visited = walk.visit(layer, progress.within(Stop(layer)))
+                notes.write(f"acdc.{layer}", visited.as_json())
+            walk.take(layer, visited, ledger.rows())
             watcher.found(walk.circuit())
             watcher.walked(tuple(walk.steps))
             progress.leave(Stop(layer))
@@ -93,15 +104,6 @@ def check_tolerance(tolerance: float) -> None:
         raise HeadlightError(f"Expected a tolerance of 0 or more, got {tolerance:g}. Try 0.01.")
 
 
-@dataclass(frozen=True, eq=False)
-class _Decision:
-    """Who is still heard, and f of each sender when it was decided."""
-
-    kept: Senders
-    effects: Mapping[Head, float]
-    estimated: Senders  # not run
-
-
 class _Walk:
     """What has been pruned so far."""
 
@@ -114,36 +116,68 @@ class _Walk:
         self._gap = ablator.activations.clean - ablator.activations.corrupted
         self._wiring = Wiring({}, candidates)
         self._now: float | None = None  # the metric of _wiring, once it has been run
-        self._estimated = self._recomputed = 0
-        self._largest = float("nan")
+        self._counts = Screening(0, 0, math.nan)
+        self._members: Receivers = {}  # of the layer last entered
+        self._unsettled: list[tuple[int, Wiring, Receivers]] = []  # layers taken from notes
 
-    def visit(self, layer: int, tick: Tick) -> None:
+    def visit(self, layer: int, tick: Tick) -> Visited:
         """Prune what this layer's receivers hear; layer n_layers stands for the logits."""
-        below = frozenset(head for head in self._candidates if head.layer < layer)
-        receivers = self._receivers_in(layer)
-        self._wiring = Wiring({**self._wiring.senders, **dict.fromkeys(receivers, below)}, below)
-        decisions: list[_Decision] = []
+        self._catch_up()
+        receivers = self._enter(layer)
+        decisions: list[Decision] = []
         for done, (receiver, members) in enumerate(receivers.items()):
-            decision = self._decide(receiver, members, below)
+            decision = self._decide(receiver, members, self._below(layer))
             self._wiring = self._wiring.hearing(receiver, decision.kept)
             decisions.append(decision)
             tick((done + 1) / len(receivers))
-        self._settle(layer, receivers)
-        spent = search_cost(self._ablator.ledger.rows())
-        for (receiver, members), decision in zip(receivers.items(), decisions, strict=True):
-            self.steps.append(self._step(layer, receiver, members, decision, spent))
+        self._settle(layer, self._wiring, receivers)
+        return Visited(tuple(receivers), tuple(decisions), self._now, self._counts)
+
+    def parse(self, layer: int, note: Note) -> Visited:
+        """The visit that was noted; raises HeadlightError for one that does not fit what was pruned so far."""
+        receivers = self._enter(layer)
+        visited = read_visited(note, tuple(receivers), self._below(layer))
+        for receiver, decision in zip(visited.receivers, visited.decisions, strict=True):
+            self._wiring = self._wiring.hearing(receiver, decision.kept)
+        self._now, self._counts = visited.now, visited.counts
+        self._unsettled.append((layer, self._wiring, receivers))
+        return visited
+
+    def take(self, layer: int, visited: Visited, rows: Sequence[CostRow]) -> None:
+        """Add the steps of a visit; ``rows``: what all had taken after it."""
+        spent, members = search_cost(rows), self._members
+        for receiver, decision in zip(visited.receivers, visited.decisions, strict=True):
+            self.steps.append(self._step(layer, receiver, members[receiver], decision, spent))
+
+    def _enter(self, layer: int) -> Receivers:
+        """The layer's receivers, all of them still hearing everyone below."""
+        self._members = self._receivers_in(layer)
+        below = self._below(layer)
+        self._wiring = Wiring({**self._wiring.senders, **dict.fromkeys(self._members, below)}, below)
+        return self._members
+
+    def _below(self, layer: int) -> Senders:
+        return frozenset(head for head in self._candidates if head.layer < layer)
+
+    def _catch_up(self) -> None:
+        """Stand where the visits taken from notes would have left the ablator and the estimates."""
+        if not self._unsettled:
+            return
+        with self._ablator.ledger.unbooked():
+            self._ablator.hold()
+            for layer, wiring, receivers in self._unsettled:
+                self._settle(layer, wiring, receivers)
+        self._unsettled = []
 
     def circuit(self) -> Circuit:
         edges: list[Edge] = [edge for step in self.steps for edge in step.edges]
         return circuit_of(edges, self._model.n_layers, self._model.n_heads)
 
     def screening(self) -> Screening | None:
-        if self._estimates is None:
-            return None
-        return Screening(self._estimated, self._recomputed, self._largest)
+        return None if self._estimates is None else self._counts
 
-    def _receivers_in(self, layer: int) -> dict[Receiver, tuple[Head, ...]]:
-        """In the order of the visit, with the heads each belongs to that still send to somewhere."""
+    def _receivers_in(self, layer: int) -> Receivers:
+        """In the order of the visit."""
         if layer == self._model.n_layers:
             return {LOGITS: ()}
         heard = NOBODY.union(*self._wiring.senders.values())
@@ -153,22 +187,22 @@ class _Walk:
         members = {receiver: tuple(h for h in heads if receiver in kv_receivers(h, group)) for receiver in shared}
         return {Receiver(Input.Q, head): (head,) for head in heads} | members
 
-    def _decide(self, receiver: Receiver, members: Sequence[Head], below: Senders) -> _Decision:
+    def _decide(self, receiver: Receiver, members: Sequence[Head], below: Senders) -> Decision:
         if self._estimates is None or receiver.head is None or not below:
             return self._in_turn(receiver, sorted(below, reverse=True), {})
         drawing = Drawing(self._ablator.nodes, self._wiring)
         change = self._estimates.without(drawing, receiver, members, below)
         f = change / len(self._ablator.activations.prompts) / self._gap
         guesses = {sender: float(f[sender.layer, sender.index]) for sender in below}
-        self._estimated += len(guesses)
+        self._counts = replace(self._counts, estimated=self._counts.estimated + len(guesses))
         small = frozenset(sender for sender, guess in guesses.items() if abs(guess) < MARGIN * self._tolerance)
         if small:
             self._wiring, self._now = self._wiring.hearing(receiver, below - small), None
         decided = self._in_turn(receiver, sorted(below - small, reverse=True), guesses)
         self._compare(guesses, decided.effects)
-        return _Decision(decided.kept, {**guesses, **decided.effects}, small)
+        return Decision(decided.kept, {**guesses, **decided.effects}, small)
 
-    def _in_turn(self, receiver: Receiver, senders: Sequence[Head], guesses: Mapping[Head, float]) -> _Decision:
+    def _in_turn(self, receiver: Receiver, senders: Sequence[Head], guesses: Mapping[Head, float]) -> Decision:
         """Decide ``senders`` one after the other, each by running the model without it."""
         waiting, expected, effects = list(senders), dict(guesses), dict[Head, float]()
         while waiting:
@@ -186,7 +220,7 @@ class _Walk:
                     self._wiring, self._now = without[place], values[place + 1]
                 if self._goes(f[place]) != goes[place]:
                     break
-        return _Decision(self._wiring.heard_by(receiver), effects, NOBODY)
+        return Decision(self._wiring.heard_by(receiver), effects, NOBODY)
 
     def _goes(self, f: float) -> bool:
         return abs(f) <= self._tolerance
@@ -206,14 +240,15 @@ class _Walk:
 
     def _compare(self, guesses: Mapping[Head, float], effects: Mapping[Head, float]) -> None:
         apart = [abs(guesses[sender] - f) for sender, f in effects.items()]
-        self._recomputed += len(apart)
-        self._largest = max([gap for gap in (self._largest, *apart) if gap == gap], default=self._largest)
+        largest = max([gap for gap in (self._counts.largest, *apart) if gap == gap], default=self._counts.largest)
+        self._counts = replace(self._counts, recomputed=self._counts.recomputed + len(apart), largest=largest)
 
-    def _settle(self, layer: int, receivers: Mapping[Receiver, Sequence[Head]]) -> None:
-        """Tell the estimates that this layer is done."""
+    def _settle(self, layer: int, wiring: Wiring, receivers: Receivers) -> None:
+        """Tell the estimates that this layer is done. Nothing that was run before is kept: see acdc_notes.py."""
+        self._ablator.forget()
         if self._estimates is None:
             return
-        drawing = Drawing(self._ablator.nodes, self._wiring)
+        drawing = Drawing(self._ablator.nodes, wiring)
         if layer == self._model.n_layers:
             self._estimates.settle_logits(drawing)
         else:
@@ -222,7 +257,7 @@ class _Walk:
             self._estimates.settle(drawing, heads)
 
     def _step(
-        self, layer: int, receiver: Receiver, members: tuple[Head, ...], decision: _Decision, spent: CostRow
+        self, layer: int, receiver: Receiver, members: tuple[Head, ...], decision: Decision, spent: CostRow
     ) -> SearchStep:
         shape = (self._model.n_layers, self._model.n_heads)
         effects = torch.full(shape, math.nan)

@@ -19,6 +19,7 @@ from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.memory import MemoryPlan
 from engine.models.model import Model
+from engine.notes import Notes
 from engine.patching.screening import Screening
 from engine.progress import Watcher
 from engine.search import SearchResult
@@ -53,12 +54,18 @@ def search_by(
     ledger: Ledger,
     memory: MemoryPlan,
     watcher: Watcher,
+    notes: Notes | None = None,
 ) -> tuple[SearchResult, Screening | None]:
-    """The search of ``settings.algorithm`` among ``senders``; path patching is not one of these."""
+    """The search of ``settings.algorithm`` among ``senders``; path patching is not one of these.
+
+    What ``notes`` have of it is not done again.
+    """
     if settings.algorithm is Algorithm.ACDC:
-        return acdc(model, activations, senders, settings.tolerance, settings.mode, ledger, memory, watcher)
+        return acdc(
+            model, activations, senders, settings.tolerance, settings.mode, ledger, memory, watcher, notes=notes
+        )
     if settings.algorithm not in ATTRIBUTING:
         raise ValueError(f"Expected acdc, eap or eap_ig, got {settings.algorithm}")
     check_algorithm(model, settings.algorithm)
     steps = points_of(settings.algorithm)
-    return eap(model, activations, senders, settings.top_edges, ledger, memory, watcher, steps), None
+    return eap(model, activations, senders, settings.top_edges, ledger, memory, watcher, steps, notes), None

@@ -22,10 +22,12 @@ from engine.chunks import halved
 from engine.cost import CostRow, Ledger, gradient_flops, hooked_flops, pass_flops, together
 from engine.errors import HeadlightError
 from engine.hooked import end_logits, hooked_gradients, recorded_embeddings
+from engine.journal import Journal
 from engine.models.bridge import EMBEDDING
 from engine.models.flops import MatmulCounter
 from engine.models.hooks import TOLERANCES, replacing
 from engine.models.model import Model
+from engine.notes import Notes
 from engine.patching.gradients import path_shares, read_count, z_gradients
 from engine.prepare import Prepared
 from engine.progress import Watcher
@@ -52,11 +54,14 @@ class Measured:
     cost: CostRow
 
 
-def with_score(prepared: Prepared, score: Score, watcher: Watcher) -> Prepared:
-    """``prepared`` with ``score`` among its scores, measured now if it is not there; raises Cancelled."""
+def with_score(prepared: Prepared, score: Score, watcher: Watcher, journal: Journal | None = None) -> Prepared:
+    """``prepared`` with ``score`` among its scores, measured now if it is not there; raises Cancelled.
+
+    What ``journal`` has of it is not measured again.
+    """
     if prepared.scores.has(score):
         return prepared
-    return added(prepared, measure(prepared, score.source, watcher))
+    return added(prepared, measure(prepared, score.source, watcher, journal))
 
 
 def added(prepared: Prepared, measured: Measured) -> Prepared:
@@ -65,12 +70,25 @@ def added(prepared: Prepared, measured: Measured) -> Prepared:
     return replace(prepared, scores=measured.scores, cost=(*others, measured.cost))
 
 
-def measure(prepared: Prepared, source: Source, watcher: Watcher) -> Measured:
-    """The scores of one source of ``LAZY``; raises Cancelled."""
+def measure(prepared: Prepared, source: Source, watcher: Watcher, journal: Journal | None = None) -> Measured:
+    """The scores of one source of ``LAZY``; raises Cancelled. What ``journal`` has of it is not measured again."""
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
+    notes, place = Notes(journal or Journal(), ledger), f"score.{source.name.lower()}"
+    shape = tuple(prepared.scores.flap.shape)
+    found = notes.read(place, lambda note: {s: note.tensor(s.value, shape, torch.float32) for s in LAZY[source]})
+    if found is None:
+        found = _measured(prepared, source, watcher, ledger)
+        notes.write(place, {}, {score.value: values for score, values in found.items()})
+    rows = ledger.rows()
+    scores = HeadScores({**prepared.scores.measured, **found})
+    return Measured(scores, together(rows, source.value, [row.stage for row in rows]))
+
+
+def _measured(prepared: Prepared, source: Source, watcher: Watcher, ledger: Ledger) -> dict[Score, Tensor]:
+    """``[layer head]`` of each score."""
     if source in PATHS and not prepared.model.fast:
         _check_embeddings(prepared.model, prepared.activations.batches)
-    found = dict(prepared.scores.measured)
+    found = {}
     with ledger.stage(source.value):
         if source is Source.EDGES:
             found[Score.WALK] = measure_walk(prepared, ledger, lambda share: watcher.step(source.value, share, 1))
@@ -78,8 +96,7 @@ def measure(prepared: Prepared, source: Source, watcher: Watcher) -> Measured:
         for score in LAZY[source]:
             if score in FORMULAS:
                 found[score] = FORMULAS[score](attributions)
-    rows = ledger.rows()
-    return Measured(HeadScores(found), together(rows, source.value, [row.stage for row in rows]))
+    return found
 
 
 def cost_of(prepared: Prepared, settings: Settings) -> tuple[CostRow, ...]:

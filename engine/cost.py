@@ -47,6 +47,7 @@ class Ledger:
         self._flops: dict[str, float] = {}
         self._stage: str | None = None
         self._changed = now()
+        self._booking = True
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -55,6 +56,9 @@ class Ledger:
         A stage opened inside another takes its time and work away from that one, and stands before it:
         rows never overlap.
         """
+        if not self._booking:
+            yield
+            return
         outer, self._stage = self._stage, name
         if name not in self._flops:
             before = list(self._flops.items())
@@ -77,10 +81,34 @@ class Ledger:
 
     def add(self, flops: float) -> None:
         """Book ``flops`` under the open stage."""
+        if not self._booking:
+            self._on_work(0.0)
+            return
         if self._stage is None:
             raise RuntimeError("No stage is open to book FLOPs under")
         self._flops[self._stage] += flops
         self._on_work(flops)
+
+    @contextmanager
+    def unbooked(self) -> Iterator[None]:
+        """Neither time nor FLOPs of what runs inside are booked: they were, when it was done before."""
+        self._clock(self._stage)
+        before, self._booking = self._booking, False
+        try:
+            yield
+        finally:
+            self._booking, self._changed = before, self._now()
+
+    def stand_at(self, rows: Iterable[CostRow]) -> None:
+        """Book exactly ``rows``: what a part of the work took that was done before and need not be done again."""
+        rows, before = list(rows), sum(self._flops.values())
+        self._flops = {row.stage: row.flops for row in rows}
+        self._seconds = {row.stage: row.seconds for row in rows}
+        if self._stage is not None:
+            self._flops.setdefault(self._stage, 0.0)
+            self._seconds.setdefault(self._stage, 0.0)
+        self._changed = self._now()
+        self._on_work(max(0.0, sum(self._flops.values()) - before))
 
     @property
     def booked(self) -> float:

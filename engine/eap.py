@@ -30,9 +30,11 @@ from engine.circuit import Circuit
 from engine.cost import Ledger
 from engine.errors import Cancelled
 from engine.heads import Head, mask_of
+from engine.journal import Journal
 from engine.memory import MemoryPlan, plan_memory
 from engine.models.model import Model
 from engine.models.parts import Parts
+from engine.notes import Note, Notes
 from engine.patching.effects import ATTRIBUTION, SENDER_SWEEP, Tick, check_effect_unit
 from engine.patching.input_gradients import (
     InputGradients,
@@ -48,6 +50,7 @@ from engine.search import STAGE, SearchResult, search_cost
 from engine.top_edges import top_edges
 
 INTERPOLATIONS = 5  # of EAP-IG: as in its paper
+NOTE = "eap"
 
 Totals = dict[Receiver, Tensor]  # [layer head] by receiver
 
@@ -61,23 +64,34 @@ def eap(
     memory: MemoryPlan | None = None,
     watcher: Watcher | None = None,
     steps: int = 1,
+    notes: Notes | None = None,
 ) -> SearchResult:
     """The circuit of the strongest ``edges`` among ``senders``, which are the receivers too.
 
     ``steps``: points the gradients are averaged over; 1 is EAP, ``INTERPOLATIONS`` the usual EAP-IG. On cancel nothing
-    has been found yet. Raises HeadlightError for a model whose parts are not known.
+    has been found yet. What ``notes`` have is not scored again. Raises HeadlightError for a model whose parts are not
+    known.
     """
-    watcher = watcher or Watcher()
+    watcher, notes = watcher or Watcher(), notes or Notes(Journal(), ledger)
     try:
-        scores = edge_scores(
-            model, activations, senders, ledger, memory, lambda share: watcher.step(STAGE, share, 1), steps
-        )
+        scores = notes.read(NOTE, lambda note: _noted(note, model))
+        if scores is None:
+            scores = edge_scores(
+                model, activations, senders, ledger, memory, lambda share: watcher.step(STAGE, share, 1), steps
+            )
+            notes.write(NOTE, {"receivers": [str(each) for each in scores]}, {"f": torch.stack([*scores.values()])})
     except Cancelled:
         return SearchResult(Circuit((), (), model.n_layers, model.n_heads), (), complete=False)
     result = top_edges(scores, edges, model.group, search_cost(ledger.rows()))
     watcher.found(result.circuit)
     watcher.walked(result.steps)
     return result
+
+
+def _noted(note: Note, model: Model) -> Totals:
+    shape = model.n_layers, model.n_heads
+    receivers = [Receiver.parse(name, *shape) for name in note.values.texts("receivers")]
+    return dict(zip(receivers, note.tensor("f", (len(receivers), *shape), torch.float32), strict=True))
 
 
 @torch.no_grad()

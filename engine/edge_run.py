@@ -128,6 +128,18 @@ class EdgeAblator:
             values[:, list(run.pairs.indices)] = torch.cat(metrics).double().cpu()[place]
         return values
 
+    def forget(self) -> None:
+        """Keep no node: what is run next costs the same, and is the same to the last bit, whatever was run before."""
+        self.nodes = Nodes(self.model.n_layers, self.model.group)
+        for run in self.runs:
+            run.forget(self.nodes)
+
+    def hold(self) -> None:
+        """Keep what any run keeps whatever it is asked."""
+        for run in self.runs:
+            for layer in range(self.model.n_layers):
+                run.stand_in_writes(layer)
+
     def _by_hooks(self, wirings: Sequence[Wiring], values: Tensor, tick: Tick) -> Tensor:
         for place, wiring in enumerate(wirings):
             for item, run in zip(self.activations.batches, self._hooked, strict=True):

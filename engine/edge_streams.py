@@ -69,6 +69,10 @@ class EdgeStreams:
         """Keep these nodes whatever else is asked for, instead of those pinned by the same ``name`` before."""
         self._pinned[name] = numbers
 
+    def forget(self, nodes: Nodes) -> None:
+        """Keep nothing; from now on nodes are numbered by ``nodes``."""
+        self.nodes, self._kept, self._pinned = nodes, {}, {}
+
     def metrics(self, finals: Sequence[int], keep: frozenset[int] = frozenset()) -> Tensor:
         """Metric ``[final batch]`` read from final streams."""
         values = self.values(finals, keep)

@@ -15,12 +15,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import cache
 
 import torch
-from torch import Tensor
 
 from engine.ablation import Ablator
+from engine.ahead import AHEAD, Ahead, read_ahead
 from engine.algorithms import check_algorithm, search_by
 from engine.attribution import cost_of, with_score
 from engine.candidates import keep_of
@@ -32,13 +33,17 @@ from engine.estimate import estimate_run
 from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
+from engine.journal import Journal
+from engine.measuring import patching_of
 from engine.metrics import performance
 from engine.models.model import Model
-from engine.nodes import Mlp, Node, heads_among, node_mask, nodes_of
-from engine.patching.effects import PathPatching
-from engine.patching.mlp_nodes import NodePatching, ScreenedNodes, depths_of
-from engine.patching.reference import ReferencePatching
-from engine.patching.screening import ScreenedPatching, Screening
+from engine.nodes import Mlp, Node, node_mask
+from engine.noted_metrics import NotedMetrics
+from engine.noted_pruning import noted_pruning
+from engine.noted_search import NotedPatching
+from engine.notes import Notes, begun
+from engine.patching.mlp_nodes import depths_of
+from engine.patching.screening import Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import Prepared, prepare, prepare_mlps
 from engine.progress import Preliminary, Watcher
@@ -46,16 +51,14 @@ from engine.scores.kinds import Source
 from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
 from engine.search import STAGE as SEARCH
 from engine.self_check import STAGE as SELF_CHECK
-from engine.self_check import SelfCheck, known_check, self_check
+from engine.self_check import SelfCheck, known_check, read_self_check, self_check
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.self_tests import SelfTests, self_tests
-from engine.settings import Algorithm, Method, Mode, Settings
-from engine.sparsity_sweep import Pruning, prune
+from engine.settings import Algorithm, Method, Settings
+from engine.sparsity_sweep import Pruning
 from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification, verify
-
-Patching = PathPatching | ScreenedPatching | ReferencePatching
 
 
 def discover(
@@ -66,16 +69,21 @@ def discover(
     pruning: Pruning | None = None,
     pilot: Pilot | None = None,
     tuning: Tuning | None = None,
+    journal: Journal | None = None,
 ) -> Discovery:
     """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
     Their cost is booked either way, and that of the ``tuning`` that the settings were taken from. Stopped in any
     stage after the prompts have run, what was found by then comes back, marked not complete; stopped before that,
-    raises Cancelled. Raises HeadlightError for an algorithm that cannot search this model.
+    raises Cancelled. What ``journal`` has of the same run is not done again: the result is the same to the last bit
+    (engine/notes.py). Raises HeadlightError for an algorithm that cannot search this model.
     """
     check_algorithm(model, settings.algorithm)
     prepared = prepared or prepare(model, settings, watcher)
-    run = _Run(prepare_mlps(prepared, watcher) if settings.mlps else prepared, settings, watcher, tuning)
+    prepared = prepare_mlps(prepared, watcher) if settings.mlps else prepared
+    if journal is not None:
+        journal, prepared = begun(journal, prepared, settings)
+    run = _Run(prepared, settings, watcher, tuning, journal)
     try:
         run.spent_before(cost_of(run.prepared, settings))
         run.score()
@@ -116,28 +124,22 @@ def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tupl
     return run.circuit, (*before, *run.ledger.rows())
 
 
-def patching_of(prepared: Prepared, keep: Tensor, settings: Settings, ledger: Ledger) -> Patching:
-    """How a run measures effects of the nodes of ``keep``: a model whose parts are not known has one way only."""
-    model, activations = prepared.model, prepared.activations
-    senders = nodes_of(keep, model.n_heads)
-    if settings.mlps:
-        nodes = NodePatching(model, activations, senders, ledger, prepared.memory)
-        return ScreenedNodes(nodes) if settings.mode is Mode.SCREENED else nodes
-    if not model.fast:
-        return ReferencePatching(model, activations, heads_among(senders), ledger)
-    exact = PathPatching(model, activations, senders, ledger, prepared.memory)
-    return ScreenedPatching(exact) if settings.mode is Mode.SCREENED else exact
-
-
 class _Run:
     """What one run has found so far, stage by stage."""
 
     def __init__(
-        self, prepared: Prepared, settings: Settings, watcher: Watcher, tuning: Tuning | None = None
+        self,
+        prepared: Prepared,
+        settings: Settings,
+        watcher: Watcher,
+        tuning: Tuning | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.prepared, self.settings, self.watcher, self.tuning = prepared, settings, watcher, tuning
         self.model, self.activations = prepared.model, prepared.activations
         self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
+        self.journal = journal or Journal()
+        self.notes = Notes(self.journal, self.ledger)
         columns = self.model.n_heads + settings.mlps
         self.keep = torch.zeros(self.model.n_layers, columns, dtype=torch.bool)
         self.pruning: Pruning | None = None
@@ -159,36 +161,43 @@ class _Run:
     def score(self) -> None:
         """The score of the keep mask, where the first runs alone do not give it."""
         if self.settings.score_source is not Source.RUNS:
-            self.prepared = with_score(self.prepared, self.settings.score, self.watcher)
+            self.prepared = with_score(self.prepared, self.settings.score, self.watcher, self.journal)
 
     def confine(self, pruning: Pruning | None) -> None:
         """The heads to search among; an automatic sparsity is swept for unless ``pruning`` is at hand."""
         if self.settings.method is Method.APP and self.settings.sparsity is None:
             self.spent_before(pruning.cost if pruning is not None else ())
-            self.pruning = pruning or prune(self.prepared, self.watcher)
+            self.pruning = noted_pruning(self.prepared, pruning, self.watcher, self.journal)
         self.keep = keep_of(self.prepared, self.settings, self.pruning)
 
     def predict(self, pilot: Pilot | None) -> None:
         """What the run will take; it looks ahead for that, unless ``pilot`` is at hand, where that is cheap."""
+        noted = self.notes.read(AHEAD, lambda note: read_ahead(note, self.model.n_layers, self.model.n_heads))
+        pilot = pilot if noted is None else noted.pilot
         self.spent_before([pilot.cost] if pilot is not None else [])
-        if pilot is None and is_worthwhile(self.prepared, self.settings):
-            pilot = look_ahead(self.prepared, self.keep, self.settings, self.watcher)
-        self.pilot = pilot
-        self.predicted = estimate_run(self.prepared, self.keep, self.settings, pilot).likely
+        if noted is None:
+            if pilot is None and is_worthwhile(self.prepared, self.settings):
+                pilot = look_ahead(self.prepared, self.keep, self.settings, self.watcher)
+            noted = Ahead(pilot, estimate_run(self.prepared, self.keep, self.settings, pilot).likely)
+            self.notes.write(AHEAD, noted.as_json())
+        self.pilot, self.predicted = noted.pilot, noted.predicted
         self.watcher.predicted(self.predicted)
 
     def check_fast_path(self) -> None:
         """Once for each model; what an earlier run found holds for this one."""
         if not self.model.fast:
             return
-        self.fast_path = known_check(self.model, self.settings.mlps)
+        self.fast_path = self.notes.read(SELF_CHECK, lambda note: read_self_check(note.values))
         if self.fast_path is None:
-            self.watcher.step(SELF_CHECK, 0, 1)
-            with self.ledger.stage(SELF_CHECK):
-                self.fast_path = self_check(
-                    self.model, self.activations, self.watcher.check, self.settings.mlps
-                )
-                self.ledger.add(self.fast_path.flops)
+            self.fast_path = known_check(self.model, self.settings.mlps) or self._checked()
+            self.notes.write(SELF_CHECK, asdict(self.fast_path))
+
+    def _checked(self) -> SelfCheck:
+        self.watcher.step(SELF_CHECK, 0, 1)
+        with self.ledger.stage(SELF_CHECK):
+            check = self_check(self.model, self.activations, self.watcher.check, self.settings.mlps)
+            self.ledger.add(check.flops)
+        return check
 
     def test_itself(self) -> None:
         """On every run: they ask the run's own activations."""
@@ -201,37 +210,32 @@ class _Run:
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
         if self.settings.algorithm is not Algorithm.PATH_PATCHING:
-            self._take(*self._search_otherwise())
+            among, memory = heads_of(self.keep), self.prepared.memory
+            asked = (self.model, self.activations, among, self.settings, self.ledger, memory, self.watcher)
+            self._take(*search_by(*asked, self.notes))
             return
-        patching = patching_of(self.prepared, self.keep, self.settings, self.ledger)
+        patching = NotedPatching(patching_of(self.prepared, self.keep, self.settings, self.ledger), self.notes)
         if self.settings.grid:
             self._search_grid(patching)
         else:
-            [result] = self._walk(patching.measure, thresholds_of(self.settings), self.watcher)
-            self._take(result, _screening(patching))
+            [result] = self._walk(patching.walk("search"), thresholds_of(self.settings), self.watcher)
+            self._take(result, patching.screening)
 
-    def _search_otherwise(self) -> tuple[SearchResult, Screening | None]:
-        return search_by(
-            self.model, self.activations, heads_of(self.keep), self.settings, self.ledger, self.prepared.memory,
-            self.watcher,
-        )  # fmt: skip
-
-    def _search_grid(self, patching: Patching) -> None:
+    def _search_grid(self, patching: NotedPatching) -> None:
         """All points by estimates where there are any; then the one taken exactly, until it is."""
-        screened = isinstance(patching, ScreenedPatching)
-        measure = patching.estimates if screened else patching.measure
+        measure = patching.walk("estimates", estimates=True)
         results = dict(zip(GRID, self._walk(measure, GRID, Preliminary(self.watcher, GRID_STAGE)), strict=True))
         self.watcher.check()  # stopped, a walk returns what it had
         total, evaluate = self.keep.numel(), self._performances()
-        grid = grid_of(list(results.values()), evaluate, total, estimated=screened)
+        grid = grid_of(list(results.values()), evaluate, total, estimated=patching.screening is not None)
         while grid.taken.estimated:
-            patching = patching.again() if isinstance(patching, ScreenedPatching) else patching
-            [result] = self._walk(patching.measure, [grid.taken.thresholds], self.watcher)
-            self._take(result, _screening(patching))
+            measure = patching.again().walk(f"exact {sum(not point.estimated for point in grid.points)}")
+            [result] = self._walk(measure, [grid.taken.thresholds], self.watcher)
+            self._take(result, patching.screening)
             results[grid.taken.thresholds] = result
             grid = with_exact(grid, result, evaluate, total)
         self.grid = grid
-        self._take(results[grid.taken.thresholds], _screening(patching))
+        self._take(results[grid.taken.thresholds], patching.screening)
 
     def verify(self) -> None:
         self.watcher.step(VERIFICATION, 0, 1)
@@ -283,7 +287,7 @@ class _Run:
 
     def _performances(self) -> Evaluate:
         """Of a circuit on the prompts it was found on, in percent; measured once for each set of nodes."""
-        ablator = Ablator(self.model, self.activations, self.ledger)
+        metrics = NotedMetrics(Ablator(self.model, self.activations, self.ledger), self.notes, "grid")
 
         @cache
         def evaluate(nodes: tuple[Node, ...]) -> float:
@@ -291,10 +295,6 @@ class _Run:
             if not self.settings.mlps:
                 keep = keep[:, :-1]
             with self.ledger.stage(GRID_STAGE):
-                return performance(ablator.metric(keep), self.activations.clean)
+                return performance(metrics.metric(keep), self.activations.clean)
 
         return evaluate
-
-
-def _screening(patching: Patching) -> Screening | None:
-    return patching.screening if isinstance(patching, ScreenedPatching) else None

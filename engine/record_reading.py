@@ -31,12 +31,12 @@ from engine.record_reader import WAY_ON, Reader, short
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import MEASURED, Score
 from engine.search_reading import read_grid, read_screening, read_steps
-from engine.self_check import SelfCheck
+from engine.self_check import read_self_check
 from engine.self_tests import MEANING, SelfTest, SelfTests
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.settings import Settings
 from engine.settings_reading import read_settings
-from engine.sweep_reading import read_pruning
+from engine.sweep_json import read_pruning
 from engine.tasks.prompts import Metric, PromptPair, Prompts
 from engine.tuning.reading import read_tuning
 from engine.verification import Verification
@@ -61,7 +61,7 @@ def discovery_of(record: Json) -> Discovery:
         scores=scores,
         keep=whole.mask("keep", columns),
         pruning=read_pruning(whole.part("sweep"), scores, cost) if "sweep" in whole else None,
-        check=_self_check(whole.part("self_check")) if "self_check" in whole else None,
+        check=read_self_check(whole.part("self_check")) if "self_check" in whole else None,
         self_tests=_self_tests(whole.part("self_tests"), cost) if "self_tests" in whole else None,
         steps=read_steps(whole, shape, settings.mlps),
         circuit=circuit,
@@ -79,7 +79,8 @@ def discovery_of(record: Json) -> Discovery:
 def origin_of(record: Json) -> Origin:
     """What a record says of the model and the libraries; with it the run can be written again without the model."""
     _check_schema(record)
-    circuit, whole = circuit_in(record).circuit, Reader(record, "the file")
+    file, whole = circuit_in(record), Reader(record, "the file")
+    circuit = file.circuit
     made_with = whole.part("made_with") if "made_with" in whole else Reader({}, "made_with")
     return Origin(
         n_layers=circuit.n_layers,
@@ -88,6 +89,8 @@ def origin_of(record: Json) -> Origin:
         fast=whole.text("path_patching") == "fast",
         fingerprint=whole.text("fingerprint") if "fingerprint" in whole else "",
         made_with={name: made_with.text(name) for name in made_with.value},
+        d_model=file.d_model,
+        parallel_mlps=file.parallel_mlps,
     )
 
 
@@ -150,12 +153,6 @@ def _scores(part: Reader, shape: tuple[int, int]) -> HeadScores:
 def _mlp_scores(part: Reader, n_layers: int) -> MlpScores:
     flap, contrastive = (torch.tensor(part.numbers(name, n_layers)) for name in ("flap", "contrastive_flap"))
     return MlpScores(flap, contrastive)
-
-
-def _self_check(part: Reader) -> SelfCheck:
-    return SelfCheck(
-        part.whole("paths"), part.whole("pairs"), part.whole("passes"), part.number("largest"), part.number("flops")
-    )
 
 
 def _self_tests(part: Reader, cost: tuple[CostRow, ...]) -> SelfTests:

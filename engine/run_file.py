@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from engine.circuit_file import circuit_in, read_record
+from engine.circuit_file import circuit_in, read_record, text_of
 from engine.errors import HeadlightError
 from engine.json_values import Json
 from engine.overlap import edges_by_name
@@ -37,8 +37,8 @@ def run_in(raw: Json) -> RunSummary:
     settings = record.part("settings").plain()
     columns = shape[0], shape[1] + (settings.get("mlps") is True)  # the last is the MLPs'
     return RunSummary(
-        model=file.model,
-        task=file.task,
+        model=text_of(raw, "model"),
+        task=text_of(raw, "task"),
         settings=settings,
         clean=baseline.number("clean_logit_diff"),
         corrupted=baseline.number("corrupted_logit_diff"),

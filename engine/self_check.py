@@ -18,6 +18,7 @@ from engine.patching.mlp_nodes import NodePatching
 from engine.patching.mlp_reference import reference_node_effects
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
+from engine.record_reader import Reader
 from engine.subset import clearest_pairs
 
 STAGE = "self-check"
@@ -39,6 +40,13 @@ class SelfCheck:
     flops: float
 
 
+def read_self_check(part: Reader) -> SelfCheck:
+    """The check that a record holds, as ``asdict`` gives it; raises HeadlightError for anything else."""
+    return SelfCheck(
+        part.whole("paths"), part.whole("pairs"), part.whole("passes"), part.number("largest"), part.number("flops")
+    )
+
+
 # Models checked in this process: their later runs need not open with another check.
 _checked: WeakKeyDictionary[Model, SelfCheck] = WeakKeyDictionary()
 _checked_with_mlps: WeakKeyDictionary[Model, SelfCheck] = WeakKeyDictionary()
@@ -47,6 +55,12 @@ _checked_with_mlps: WeakKeyDictionary[Model, SelfCheck] = WeakKeyDictionary()
 def known_check(model: Model, mlps: bool = False) -> SelfCheck | None:
     """The check this very model has passed already, None if it has not been seen."""
     return (_checked_with_mlps if mlps else _checked).get(model)
+
+
+def forget_check(model: Model) -> None:
+    """The next run checks this model anew, and so does not depend on what ran before it."""
+    for known in (_checked, _checked_with_mlps):
+        known.pop(model, None)
 
 
 def self_check(

@@ -17,8 +17,11 @@ import torch
 from engine.ablation import Ablator
 from engine.cliffs import Cliffs, find_cliffs
 from engine.cost import CostRow, Ledger, pass_flops
+from engine.journal import Journal
 from engine.merge import Choice, Merge, check_union, choose, nine_merges
 from engine.metrics import faithfulness, performance
+from engine.noted_metrics import NotedMetrics
+from engine.notes import Notes
 from engine.prepare import Prepared
 from engine.progress import Watcher
 from engine.pruning import SWEEP_SPARSITIES, keep_mask
@@ -26,6 +29,7 @@ from engine.scores.kinds import Score
 
 STAGE = "sparsity sweep"
 PAPER_SCORES = (Score.CONTRASTIVE_FLAP, Score.FLAP)
+NOTED_TOGETHER = 10  # masks whose metrics are noted at once: a crash costs as many at most
 BAND_STAGE = "random heads"
 BAND_DRAWS = 5
 BAND_SPARSITIES = SWEEP_SPARSITIES[::10] + SWEEP_SPARSITIES[95:]
@@ -74,22 +78,27 @@ class Pruning:
         return next(merge for merge in self.merges if merge.name == name)
 
 
-def prune(prepared: Prepared, watcher: Watcher) -> Pruning:
-    """Sweep both scores and choose a union; the work of ``--sparsity auto``."""
+def prune(prepared: Prepared, watcher: Watcher, journal: Journal | None = None) -> Pruning:
+    """Sweep both scores and choose a union; the work of ``--sparsity auto``.
+
+    What ``journal`` has of it is not done again.
+    """
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     total = len(PAPER_SCORES) * len(SWEEP_SPARSITIES)
     with ledger.stage(STAGE):
         ablator = Ablator(prepared.model, prepared.activations, ledger)
+        noted = NotedMetrics(ablator, Notes(journal or Journal(), ledger), "sweep", NOTED_TOGETHER)
         sweeps = {}
         for number, score in enumerate(PAPER_SCORES):
-            sweeps[score.value] = _sweep(prepared, ablator, score, watcher, number * len(SWEEP_SPARSITIES), total)
+            sweeps[score.value] = _sweep(prepared, noted, score, watcher, number * len(SWEEP_SPARSITIES), total)
         merges = nine_merges(
             prepared.scores.flap,
             prepared.scores.contrastive_flap,
             sweeps["flap"].cliffs,
             sweeps["contrastive_flap"].cliffs,
-            lambda mask: performance(ablator.metric(mask), prepared.activations.clean),
+            lambda mask: performance(noted.metric(mask), prepared.activations.clean),
         )
+        noted.close()
     choice = choose(merges, prepared.scores.flap.numel())
     return Pruning(sweeps, merges, choice, ledger.rows())
 
@@ -106,7 +115,7 @@ def sweep_of(prepared: Prepared, score: Score, watcher: Watcher) -> Sweep:
 
 
 def _sweep(
-    prepared: Prepared, ablator: Ablator, score: Score, watcher: Watcher, done: int, total: int
+    prepared: Prepared, ablator: Ablator | NotedMetrics, score: Score, watcher: Watcher, done: int, total: int
 ) -> Sweep:
     sizes, values = [], []
     for step, sparsity in enumerate(SWEEP_SPARSITIES):

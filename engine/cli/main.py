@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, runs, tables, trust, tuning, verifying
+    from engine.cli import commands, exporting, runs, sweeping, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -52,6 +52,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "stability": trust.stability,
         "receipt": trust.receipt,
         "runs": runs.runs,
+        "export": exporting.export,
+        "sweep": sweeping.sweep,
     }[options.command]
     with told_when_memory_runs_out():
         run(options, console)

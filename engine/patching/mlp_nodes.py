@@ -56,6 +56,12 @@ class WrittenStreams:
         changes = [self._change(sender) for sender in self.below(depth)]
         return clean + torch.stack(changes) if changes else clean.new_empty(0, *clean.shape)
 
+    def hold(self, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once the stream there or at any greater depth was read."""
+        if self._keep:
+            for sender in self.below(depth):
+                self._change(sender)
+
     def _clean(self, depth: float) -> Tensor:
         index, clean = int(depth), self.item.clean
         if index == len(self._parts.layers):
@@ -92,9 +98,10 @@ class WrittenStreams:
 class NodePatching(PathPatching):
     """Patches paths from a fixed set of heads and MLPs; matrices are ``[layer column]``."""
 
-    def nothing(self) -> Tensor:
-        """Zero for every node: ``[layer column]``."""
-        return torch.zeros(self.model.n_layers, self.model.n_heads + 1, dtype=torch.float64)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects: layers, and heads a layer with a column for its MLP."""
+        return self.model.n_layers, self.model.n_heads + 1
 
     def depth(self, receivers: Sequence[Receiver]) -> float:
         """Of heads of one layer, or of one MLP."""

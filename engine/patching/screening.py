@@ -50,9 +50,27 @@ class ScreenedPatching:
         self._largest = float("nan")
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects."""
+        return self._exact.shape
+
+    @property
     def screening(self) -> Screening:
         """What was estimated and recomputed so far."""
         return Screening(self._estimated, self._recomputed, self._largest)
+
+    def count(self, screening: Screening) -> None:
+        """Count as if that had been estimated and recomputed so far."""
+        self._estimated, self._recomputed, self._largest = (
+            screening.estimated, screening.recomputed, screening.largest,
+        )  # fmt: skip
+
+    def hold(self, read: float, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once receivers at the depth ``read`` were measured."""
+        self._exact.hold(read, depth)
+        for sweep in self._exact.sweeps():
+            if sweep.below(read):
+                self._gradient(self._exact.activations.batches.index(sweep.item))
 
     def depth(self, receivers: Sequence[Receiver]) -> float:
         """The depth at which these receivers read: senders lie below it."""

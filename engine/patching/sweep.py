@@ -57,6 +57,10 @@ class Streams(Protocol):
         """``[sender batch pos d_model]`` for ``below(depth)``."""
         ...
 
+    def hold(self, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once the stream there or at any greater depth was read."""
+        ...
+
 
 class SenderSweep:
     """The streams of one chunk of senders through one batch.
@@ -87,6 +91,10 @@ class SenderSweep:
             if (index + 1) % self._stride == 0:
                 self._kept[index + 1] = stream
         return stream
+
+    def hold(self, depth: float) -> None:
+        """Keep what is kept, up to ``depth``, once the stream there or at any greater depth was read."""
+        self.stream_into(int(depth) // self._stride * self._stride)
 
     def upwards(self) -> Iterator[Tensor]:
         """``stream_into`` every layer from 0 to n_layers, in order, each once; nothing is kept."""

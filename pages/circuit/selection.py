@@ -10,6 +10,7 @@ from engine.heads import Head
 from engine.roles import Role
 from pages.circuit.shown import Shown, parse_or_none, written
 from pages.shared import edges, look, state
+from pages.shared.background import background
 from pages.shared.link import MAX_NAME, MAX_NAMES, MAX_PINS
 from pages.shared.view import View
 
@@ -76,6 +77,9 @@ def _name(shown: Shown, view: View, head: Head) -> None:
         else:
             names.pop(head, None)
         state.change(names=written(names)[:MAX_NAMES])
+        if shown.found is not None:
+            kept_names = {str(each): name for each, name in names.items()}
+            background().kept.label(shown.found.settings, kept_names)
 
     st.text_input(
         "Your name for it", key=key, max_chars=MAX_NAME, placeholder="e.g. name mover", on_change=store,

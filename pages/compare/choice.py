@@ -9,11 +9,12 @@ import streamlit as st
 from engine.circuit_file import MAX_BYTES
 from engine.errors import HeadlightError
 from engine.settings import Method, Settings
-from pages.shared import job_panel, look, rooms, runs, search_jobs, search_run, state
+from pages.shared import glances, job_panel, look, rooms, runs, search_jobs, search_run, state
 from pages.shared.runs import Run
 from pages.shared.view import View
 
 READ_FILES = "headlight_compare_files_read"
+WAITING_HEIGHT = 90  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +32,18 @@ def show(view: View) -> Pair | None:
     """Both choices; None where there are not two runs, which is then told."""
     settings = view.settings()
     _files_given()
-    known = runs.known()
-    _missing(view, known)
-    pair = _pair(view, known)
+    known, kept = runs.known(), runs.kept()
+    waiting = _read(view, known, kept)
+    _missing(view, known, kept)
+    pair = None if waiting else _pair(view, known)
     if pair is not None:
-        _selects(known, pair)
+        _selects(known, kept, pair)
     _searching()
+    if waiting:
+        return None
     if pair is None:
         _nothing_to_compare(known)
+        _choose_kept(view, known, kept)
         _more(settings, known)
         return None
     with st.expander("Get another run to compare with", key="more_runs"):
@@ -60,11 +65,41 @@ def _pair(view: View, known: dict[str, Run]) -> Pair | None:
     return Pair(left, right)
 
 
-def _missing(view: View, known: dict[str, Run]) -> None:
+def _read(view: View, known: dict[str, Run], kept: dict[str, str]) -> bool:
+    """Add the runs of the view that are kept on disk; whether one is still being read, which is then told."""
+    waiting = False
+    for name in dict.fromkeys((view.left, view.right)):
+        if name is None or name not in kept:
+            continue
+        job = runs.read_kept(name)
+        read: Run | None = glances.of_job(job, f"Reading {kept[name]}", WAITING_HEIGHT)
+        if read is not None:
+            known[name] = read
+        waiting = waiting or job.live
+    return waiting
+
+
+def _choose_kept(view: View, known: dict[str, Run], kept: dict[str, str]) -> None:
+    """Where too little has been run since the server began, runs of before can be taken."""
+    if len(known) + len(kept) < 2:
+        return
+    look.note("Or compare runs that are kept on this machine:")
+    names = {**{name: run.name for name, run in known.items()}, **kept}
+    with st.container(key="kept_sides"):
+        for side in ("left", "right"):
+            value = getattr(view, side)
+            state.show(side, value if value in names else None)
+            st.selectbox(
+                f"{side.capitalize()} run", list(names), index=None, format_func=names.__getitem__,
+                placeholder="choose a run", **state.bound(side),
+            )  # fmt: skip
+
+
+def _missing(view: View, known: dict[str, Run], kept: dict[str, str]) -> None:
     """A link may name a run that is not here any more, or never was."""
     for side in ("left", "right"):
         name = getattr(view, side)
-        if name is not None and name not in known:
+        if name is not None and name not in known and name not in kept:
             why = (
                 "it was a file: add that file again below" if name.startswith("file-")
                 else "this server has not run it, or no longer remembers it; a link with its settings runs it again"
@@ -72,12 +107,13 @@ def _missing(view: View, known: dict[str, Run]) -> None:
             st.warning(f"The {side} run of the link is not here: {why}.", icon=":material/link_off:")
 
 
-def _selects(known: dict[str, Run], pair: Pair) -> None:
+def _selects(known: dict[str, Run], kept: dict[str, str], pair: Pair) -> None:
+    titles = {**{name: run.name for name, run in known.items()}, **{n: t for n, t in kept.items() if n not in known}}
     names, beside = st.columns([7, 1], vertical_alignment="center")
     for side, run in (("left", pair.left), ("right", pair.right)):
         state.show(side, run.id)
         names.selectbox(
-            f"{side.capitalize()} run", list(known), format_func=lambda name: known[name].name, **state.bound(side)
+            f"{side.capitalize()} run", list(titles), format_func=titles.__getitem__, **state.bound(side)
         )
     beside.button(
         "Swap", key="swap_runs", icon=":material/swap_vert:", width="stretch",
@@ -111,10 +147,10 @@ def _more(settings: Settings, known: dict[str, Run]) -> None:
             _offer(settings.densely(), known, "Search the same among all heads", "start_dense")
         rooms.link("explorer", "Other task, model or settings: Explorer")
     st.file_uploader(
-        "Or add runs from files", type="json", accept_multiple_files=True, key="run_files",
+        "Or add runs from files", type=["headlight", "json"], accept_multiple_files=True, key="run_files",
         max_upload_size=MAX_BYTES // 1_000_000,
-        help="Saved as “Whole run as JSON”, or written by the command line’s discover. They stay in this browser "
-        "session; nothing in them runs.",
+        help="Capsules, files saved as “Whole run as JSON”, or written by the command line’s discover. They stay in "
+        "this browser session; nothing in them runs.",
     )  # fmt: skip
     for problem in st.session_state.get(READ_FILES, {}).values():
         if problem:

@@ -17,8 +17,8 @@ from engine.pilot import is_worthwhile
 from engine.prepare import Prepared
 from engine.settings import Method, Settings
 from engine.sparsity_sweep import Pruning
-from pages.explorer import search_choices, stage_costs, tuning_view
-from pages.shared import look, search_jobs, search_run
+from pages.explorer import search_choices, tuning_view
+from pages.shared import interrupted, look, search_jobs, search_run, stage_costs
 from pages.shared.glossary import term
 from pages.shared.view import View
 from pages.shared.work import result_of
@@ -87,7 +87,8 @@ def _offer(
         stage_costs.show(estimate.likely, (*prepared.cost, *(pruning.cost if pruning else ())))
     if not prepared.baseline.capable:
         look.note("The model does not do this task, so what a search finds would explain guesses.")
-    search_run.start_button(settings, shot)
+    if shot is not None or not interrupted.offer(settings):
+        search_run.start_button(settings, shot)
 
 
 def _look_ahead(prepared: Prepared, settings: Settings, keep: Tensor | None) -> Job | None:

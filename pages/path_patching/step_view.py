@@ -13,11 +13,11 @@ from engine.figures.step import step_graph, step_map
 from engine.heads import Head
 from engine.trail import Outcome, Station
 from pages.path_patching import words
-from pages.path_patching.rows import all_effects, sender_rows, step_rows
 from pages.path_patching.walk import Walk
 from pages.shared import algorithm_words, look, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
+from pages.shared.step_rows import all_effects, sender_rows, step_rows
 
 MOST_BARS = 24
 GRAPH_HEIGHTS = (520, 1100)  # pixels, least and most: it stands beside a map and bars

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -22,7 +22,11 @@ def result(prepared: Prepared, what: Hashable, see: Callable[[Prepared], T], wai
 
     ``height`` (pixels) is what the result will take, so that nothing moves when it comes.
     """
-    job = background.glance(prepared.settings, what, see)
+    return of_job(background.glance(prepared.settings, what, see), waiting, height)
+
+
+def of_job(job: Job, waiting: str, height: int) -> Any:
+    """What the job of a glance returned; None while it is not there or cannot be, which is told."""
     job.wait(PATIENCE)
     if job.live:
         _await(job, waiting, height)

@@ -58,6 +58,11 @@ INTRODUCTIONS: dict[str, Steps] = {
         ("See what they share", "Heads and edges of both, of one only, and whose ranks moved."),
         ("Or try every search", "Path patching, ACDC, EAP and EAP-IG on one task: size, truth and cost in one table."),
     ),
+    "runs": (
+        ("Find one again", "Every search is kept on this machine: filter, sort, name, tag."),
+        ("Open it", "All it found, without loading the model. What was interrupted goes on."),
+        ("Pass it on", "One file holds a whole run. Bring one, compare two, delete and take back."),
+    ),
 }
 
 _panel = component(

@@ -112,6 +112,6 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def download(label: str, make: Callable[[], str], file_name: str, mime: str) -> None:
+def download(label: str, make: Callable[[], str | bytes], file_name: str, mime: str) -> None:
     """A button for a file that is made only when it is asked for."""
     st.download_button(label, make, file_name, mime, icon=":material/download:", on_click="ignore")

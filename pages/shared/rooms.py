@@ -37,6 +37,7 @@ ROOMS = (
     Room("circuit", "Circuit", ":material/hub:"),
     Room("verification", "Verification", ":material/verified:"),
     Room("compare", "Compare", ":material/compare_arrows:"),
+    Room("runs", "Runs", ":material/inventory_2:"),
 )
 BY_NAME = {room.name: room for room in ROOMS}
 

@@ -1,6 +1,7 @@
-"""The runs there are to look at: searches this server remembers, and files this browser session was given.
+"""The runs there are to look at: searches this server remembers, files this session was given, runs kept on disk.
 
-A run is called in an address by eight letters: a hash of its settings, or of the file it stood in.
+A run is called in an address by eight letters, a hash of its settings or of the file it stood in; one on disk by its
+name there, which has twelve.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.capsule.reading import read_capsule
 from engine.discovery import Discovery
+from engine.job import Job
+from engine.jobs import kind_of
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings
+from engine.store.store import RunStore
+from engine.store.stored_run import RunState, StoredRun
 from pages.shared import algorithm_words, background, score_views
 from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
+WITH_RECORD = (RunState.DONE, RunState.CANCELLED)
+ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,37 @@ def known() -> dict[str, Run]:
     return {run.id: run for run in found} | files
 
 
+def kept() -> dict[str, str]:
+    """The names, by id, of runs in the store that are to be read first; those known otherwise stand in ``known``."""
+    behind = background.background()
+    here = {behind.kept.id_of(settings) for settings in _found_here()}
+    listed = behind.kept.listing().runs
+    return {run.id: title_of(run) for run in listed if run.id not in here and run.state in WITH_RECORD}
+
+
+def read_kept(run_id: str) -> Job:
+    """Reads one of them in the background. Result: Run."""
+    behind = background.background()
+    key = ("kept run", run_id)
+    found = behind.glances.find(key)
+    return found or behind.glances.submit(key, lambda watcher: _of_store(behind.kept.store(), run_id))
+
+
+def _of_store(store: RunStore, run_id: str) -> Run:
+    from engine.record_reading import discovery_of
+
+    stored = store.get(run_id)
+    found = discovery_of(store.read(run_id))
+    return Run(run_id, title_of(stored), summary_of(found), found.settings, found, stored.created)
+
+
+def _found_here() -> list[Settings]:
+    """Those of searches that left something in memory."""
+    jobs = background.background().jobs.all()
+    keys = [job.key for job in jobs if kind_of(job.key) == "search" and job.snapshot().result is not None]
+    return [key[1] for key in keys if isinstance(key, tuple)]
+
+
 def running() -> list[Settings]:
     """The settings of all searches queued or in work."""
     jobs = background.background().jobs
@@ -50,8 +89,8 @@ def running() -> list[Settings]:
 
 
 def add_file(content: bytes, file_name: str) -> Run:
-    """Read a record and keep it for this browser session; raises HeadlightError if it holds no run."""
-    summary = read_run(content)
+    """Read a record or a capsule, kept for this browser session; raises HeadlightError if it holds no run."""
+    summary = read_capsule(content).run if content.startswith(ZIP) else read_run(content)
     run_id = f"file-{hashlib.sha256(content).hexdigest()[:8]}"
     run = Run(run_id, f"{name_of(summary)} · {Path(file_name).name[:40]}", summary, None, None, 0.0)
     st.session_state[FROM_FILES] = st.session_state.get(FROM_FILES, {}) | {run_id: run}
@@ -64,11 +103,28 @@ def id_of(settings: Settings) -> str:
 
 def name_of(summary: RunSummary) -> str:
     """``SmolLM2 135M · IOI · 16 pairs · inside the automatic union``, and what else is not as usual."""
-    parts = [model_title(summary.model).removesuffix(" Instruct"), task_title(summary.task), f"{summary.n} pairs"]
-    parts += [_among(summary), *_unusual(summary.settings)]
+    parts = [_data(summary.model, summary.task, summary.n), *how(summary.settings)]
     if not summary.complete:
         parts.append("cancelled")
     return " · ".join(parts)
+
+
+def title_of(stored: StoredRun) -> str:
+    """The name somebody gave it, else as ``name_of``."""
+    if stored.name:
+        return stored.name
+    pairs = stored.settings.get("pairs")
+    parts = [_data(stored.model, stored.task, pairs if isinstance(pairs, int) else 0), *how(stored.settings)]
+    return " · ".join(parts)
+
+
+def _data(model: str, task: str, pairs: int) -> str:
+    return " · ".join([model_title(model).removesuffix(" Instruct"), task_title(task), f"{pairs} pairs"])
+
+
+def how(settings: Mapping[str, Plain]) -> list[str]:
+    """How it was searched, in short: the heads that may take part, and what else is not as usual."""
+    return [_among(settings), *_unusual(settings)]
 
 
 def _of_job(key: object) -> Run | None:
@@ -83,8 +139,7 @@ def _of_job(key: object) -> Run | None:
     return Run(id_of(key[1]), name_of(summary), summary, key[1], shot.result, shot.started or 0.0)
 
 
-def _among(summary: RunSummary) -> str:
-    settings = summary.settings
+def _among(settings: Mapping[str, Plain]) -> str:
     if settings.get("method") == "dense":
         return "all heads"
     if settings.get("sparsity") is None:

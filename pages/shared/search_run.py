@@ -18,7 +18,7 @@ from engine.job import Job, JobState, Snapshot
 from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
-from pages.shared import algorithm_words, background, job_panel, look, score_views, search_jobs
+from pages.shared import algorithm_words, background, interrupted, job_panel, look, rooms, score_views, search_jobs
 from pages.shared.chart import chart, is_dark
 from pages.shared.work import result_of
 
@@ -37,6 +37,8 @@ def show(settings: Settings) -> Discovery | None:
     if found is not None:
         return found
     failed_or_cancelled(shot)
+    if shot is None and interrupted.offer(settings):
+        return None
     look.empty(
         "Nothing has been searched yet",
         f"A search {describe(settings)}, would fill this page. The Explorer says what it takes and lets you choose.",
@@ -113,6 +115,16 @@ def tell(shot: Snapshot) -> None:
             f"{size}, found in {duration(shot.seconds)}.",
             f"{look.count(len(found.steps), 'receiver')} searched. {_how_sure(found)}",
         )
+    kept_words(found.settings)
+
+
+def kept_words(settings: Settings) -> None:
+    """Where the run is kept, or why it is not."""
+    kept = background.background().kept
+    if (reason := kept.why_not(settings)) is not None:
+        st.warning(look.plain(f"This run is in memory alone, not kept on disk. {reason}"), icon=":material/save:")
+    elif (run_id := kept.id_of(settings)) is not None:
+        rooms.link("runs", "Kept on this machine: see it in Runs", run=run_id)
 
 
 def _how_sure(found: Discovery) -> str:

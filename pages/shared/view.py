@@ -26,7 +26,7 @@ MEASURES = ("rank", "score")
 COLOURS = ("list", "layer")
 ORDERS = ("contrastive_flap", "flap", "difference", "layer")
 PAIR_FILTERS = ("all", "wrong")
-MAX_PAIRS = 256  # beyond this a laptop is better served by the command line
+MOST_PAIRS = 2000  # that any task has, whatever the limit of this server
 MAX_SEED = 2**31 - 1
 MAX_EDGES = 100_000
 SIGNS = tuple(sign.value for sign in Sign)
@@ -40,6 +40,9 @@ REFERENCES = ("auto", "dense", "circuit", *KEYS)
 RUNS_OF = ("all", *(kind.name.lower() for kind in Kind))
 RECEIPTS_OF = ("auto", "head", "edge")
 MOST_DRAWS = MOST
+SHELVES = ("kept", "deleted")
+RUN_STATES = ("all", "done", "cancelled", "failed", "incomplete", "running")
+RUN_ORDERS = ("newest", "oldest", "name", "heads", "faithfulness", "bytes")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ class View:
     all of them found is left out of the graph. ``receipt_of``: whether the head or the edge gets a receipt.
     ``comparing``: the page Compare shows two runs, or all searches of the task, ``dense_too`` among all heads as well.
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
+    The page Runs shows a ``shelf``: runs kept, runs deleted, sweeps. ``run_find``, ``run_model``, ``run_task``,
+    ``run_state`` and ``run_tag`` say which of the runs (empty: all), ``run_order`` in which order, ``picked`` which are
+    selected; ``run`` is the one that is open, ``sweep`` the sweep.
     """
 
     model: str = Settings.model
@@ -132,6 +138,16 @@ class View:
     right: str | None = None
     trials: int = 40
     trial: int | None = None
+    shelf: str = "kept"
+    run_find: str = ""
+    run_model: str = ""
+    run_task: str = ""
+    run_state: str = "all"
+    run_tag: str = ""
+    run_order: str = "newest"
+    picked: tuple[str, ...] = ()
+    run: str | None = None
+    sweep: str | None = None
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""

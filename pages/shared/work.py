@@ -5,10 +5,15 @@ A job takes what earlier ones left, the prompts that have run above all, and mak
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine.heads import Head
 from engine.job import Job
+from engine.jobs import JobManager, kind_of
+from engine.journal import Journal
+from engine.limits import check_prompts, check_trials, limits
 from engine.progress import Watcher
 from engine.settings import Settings
 
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from engine.enough import Enough
     from engine.evaluation.evaluate import Evaluation
     from engine.evaluation.plan import Plan
-    from engine.heads import Head
     from engine.pilot import Pilot
     from engine.prepare import Prepared
     from engine.receipt import Receipts
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from engine.scores.kinds import Score, Source
     from engine.sparsity_sweep import Pruning, RandomBand, Sweep
     from engine.stability import Stability
+    from engine.tasks.prompts import Prompts
     from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
@@ -54,11 +59,27 @@ def result_of(job: Job | None) -> Any:
 def prepare_anew(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
     from engine.prepare import prepare
 
+    def admit(prompts: Prompts) -> None:
+        check_prompts(max(len(pair.clean_tokens) for pair in prompts.pairs), len(prompts), limits())
+
     model = behind.shelf.take(settings.model, settings.device, watcher)
-    for key in behind.jobs.known():  # let go of the models that are no longer on the shelf
-        if isinstance(key, tuple) and key[0] == "ready" and not behind.shelf.holds(key[1].model):
-            behind.jobs.forget(key)
-    return prepare(model, settings, watcher)
+    return prepare(model, settings, watcher, admit=admit)
+
+
+def models_in_use(jobs: JobManager) -> set[str]:
+    """The models of the jobs in work."""
+    return {part.model for job in jobs.running() for part in _parts(job.key) if isinstance(part, Settings)}
+
+
+def forget_model(jobs: JobManager, name: str) -> None:
+    """Let go of prompts that have run through a model: they hold on to it."""
+    for key in jobs.known():
+        if kind_of(key) == "ready" and any(isinstance(part, Settings) and part.model == name for part in _parts(key)):
+            jobs.forget(key)
+
+
+def _parts(key: Hashable) -> tuple[Hashable, ...]:
+    return key if isinstance(key, tuple) else ()
 
 
 def ready(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
@@ -89,7 +110,7 @@ class Common:
     def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
         from engine.memory import plan_of_each
 
-        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+        with watcher.alone():  # nobody else may do the same work meanwhile
             if self._prepared is None:
                 known = ready(self.behind, settings, watcher)
                 memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
@@ -117,12 +138,34 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
     pruning = result_of(behind.jobs.find(("curve", data_of(settings))))
     pilot = result_of(behind.jobs.find(("pilot", settings)))
     prepared = scored(behind, prepared, settings.score_source)
-    return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning_of(behind, settings))
+    tuning = tuning_of(behind, settings)
+
+    def found(journal: Journal) -> Discovery:
+        return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning)
+
+    def share() -> float | None:
+        job = behind.jobs.find(("search", settings))
+        return job.snapshot().share if job is not None else None
+
+    return behind.kept.keeping(prepared.model, settings, found, share)
+
+
+def restore(behind: Background, settings: Settings, run_id: str, watcher: Watcher) -> Discovery:
+    """A run that was kept, as if the search had just ended; what is learnt about its circuit belongs to it."""
+    from engine.record_reading import discovery_of
+
+    stored = behind.kept.store().get(run_id)
+    found = discovery_of(behind.kept.store().read(run_id))
+    behind.kept.adopted(settings, found, run_id)
+    seconds = stored.summary.get("seconds", stored.seconds or 0.0)
+    behind.dismissed.add(behind.jobs.adopt(("search", settings), found, seconds, stored.created))  # no news to tell
+    return found
 
 
 def tune(behind: Background, settings: Settings, trials: int, watcher: Watcher) -> Tuning:
     from engine.tuning.tune import tune as find_settings
 
+    check_trials(trials, limits())
     return find_settings(ready(behind, settings, watcher), settings, trials, watcher)
 
 
@@ -188,23 +231,35 @@ def evaluate(
     behind: Background, settings: Settings, circuit: Circuit, seed: int, plan: Plan, watcher: Watcher
 ) -> Evaluation:
     from engine.evaluation import evaluate as evaluation
+    from engine.evaluation_file import evaluation_json
 
-    return evaluation.evaluate(ready(behind, settings, watcher), circuit, seed, watcher, plan)
+    found = evaluation.evaluate(ready(behind, settings, watcher), circuit, seed, watcher, plan)
+    behind.kept.attach(settings, circuit, "evaluation", f"{plan.ablation}-seed{seed}", lambda: evaluation_json(found))
+    return found
 
 
 def edges(
     behind: Background, settings: Settings, circuit: Circuit, seed: int, ablation: Ablation, watcher: Watcher
 ) -> EdgeEvaluation:
     from engine.edge_evaluation import evaluate_edges
+    from engine.evaluation_file import edges_json
 
-    return evaluate_edges(ready(behind, settings, watcher), circuit, seed, watcher, ablation)
+    found = evaluate_edges(ready(behind, settings, watcher), circuit, seed, watcher, ablation)
+    behind.kept.attach(settings, circuit, "edges", f"{ablation}-seed{seed}", lambda: edges_json(found))
+    return found
 
 
 def stability(behind: Background, settings: Settings, plan: DrawPlan, watcher: Watcher) -> Stability:
     from engine import stability as again
+    from engine.trust_record import stability_json
 
     prepared = replace(ready(behind, settings, watcher), settings=settings)
-    return again.stability(prepared, settings, plan, watcher)
+    found = again.stability(prepared, settings, plan, watcher)
+    run: Discovery | None = result_of(behind.jobs.find(("search", settings)))
+    if run is not None:
+        name = f"{plan.resamples}-resamples-{plan.seeds}-seeds{'-templates' if plan.templates else ''}"
+        behind.kept.attach(settings, run.circuit, "stability", name, lambda: stability_json(found, run.circuit))
+    return found
 
 
 def receipt(
@@ -212,6 +267,19 @@ def receipt(
     watcher: Watcher,
 ) -> Receipts:  # fmt: skip
     from engine.receipt import receipts
+    from engine.trust_record import receipts_json
 
     prepared = replace(ready(behind, settings, watcher), settings=settings)  # for the smallest effect that counts
-    return receipts(prepared, circuit, [target], watcher, ablation, seed)
+    found = receipts(prepared, circuit, [target], watcher, ablation, seed)
+    name = f"{file_name_of(target)}-{ablation}-seed{seed}"
+    behind.kept.attach(settings, circuit, "receipts", name, lambda: receipts_json(found))
+    return found
+
+
+def file_name_of(target: Target) -> str:
+    """``9_6``, ``9_6-logits``, ``5_5-9_6-q``: a name that a capsule can have."""
+    if isinstance(target, Head):
+        return f"{target.layer}_{target.index}"
+    sender, receiver, letter = target
+    parts = [str(sender), *([] if receiver is None else [str(receiver)]), letter]
+    return "-".join(parts).replace(".", "_")

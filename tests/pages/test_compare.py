@@ -134,9 +134,11 @@ def test_a_run_of_another_shape_compares_by_its_numbers_alone(open_app: OpenApp)
     ran(APP)
     other = saved(APP)
     other["model_shape"]["n_heads"] = 13
-    for matrix in (*other["scores"].values(), other["keep"], other["effects"]):
+    for matrix in (*other["scores"].values(), other["effects"]):
         for row in matrix:
             row.append(0.0)
+    for row in other["keep"]:
+        row.append(False)
     app = run_until(give(open_app("compare"), ("run.json", json.dumps(other).encode())), compared)
     page = texts(app)
     assert "These heads cannot be matched" in page and "2 × 12" in page and "2 × 13" in page

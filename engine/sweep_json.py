@@ -1,6 +1,6 @@
-"""The sparsity sweep of a record (engine/record.py), brought back: both curves, the nine unions, the choice.
+"""The sparsity sweep as a part of a record (engine/record.py), and back: both curves, the nine unions, the choice.
 
-The masks of the unions are made again from the scores and the cliffs, and must have the sizes that the record says.
+Read, the masks of the unions are made again from scores and cliffs, and must have the sizes that the record says.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from engine.cliffs import Cliff, CliffKind, Cliffs
 from engine.cost import CostRow
+from engine.json_values import Json, number
 from engine.merge import Choice, Merge, nine_merges
 from engine.pruning import check_sparsity
 from engine.record_reader import Reader
@@ -18,6 +19,34 @@ from engine.sparsity_sweep import PAPER_SCORES, STAGE, Pruning, Sweep
 
 MOST_STEPS = 1000
 NAN = float("nan")
+
+
+def sweep_json(pruning: Pruning) -> Json:
+    """Both curves with their cliffs, the nine unions, and the one chosen."""
+    merges = [
+        {
+            "flap_cliff": merge.flap_cliff.kind.value,
+            "contrastive_flap_cliff": merge.contrastive_cliff.kind.value,
+            "size": merge.size,
+            "performance": number(merge.performance),
+            "chosen": merge is pruning.choice.merge,
+        }
+        for merge in pruning.merges
+    ]
+    curves = {name: _curve_json(sweep) for name, sweep in pruning.sweeps.items()}
+    return {**curves, "merges": merges, "reason": pruning.choice.reason}
+
+
+def _curve_json(sweep: Sweep) -> Json:
+    return {
+        "sparsities": list(sweep.sparsities),
+        "sizes": list(sweep.sizes),
+        "performance": [number(value) for value in sweep.performance],
+        "faithfulness": [number(value) for value in sweep.faithfulness],
+        "cliffs": {
+            cliff.kind.value: {"sparsity": cliff.sparsity, "reason": cliff.reason} for cliff in sweep.cliffs.all()
+        },
+    }
 
 
 def read_pruning(part: Reader, scores: HeadScores, cost: Sequence[CostRow]) -> Pruning:

@@ -1,0 +1,31 @@
+"""A run as files: a capsule, JSON."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.json_values import dumps
+from pages.runs import reading
+from pages.runs.reading import Opened
+from pages.shared import look
+
+WORDS = (
+    "A capsule is the whole run in one small file: it opens here and on the command line without the model."
+)
+
+
+def show(read: Opened, name: str, tags: tuple[str, ...]) -> None:
+    stem = file_stem(name or f"{read.settings.model} {read.settings.task}")
+    with st.container(horizontal=True, key="take_away"):
+        look.download(
+            "Capsule (.headlight)", lambda: reading.as_capsule(read, name, tags), f"{stem}.headlight",
+            "application/octet-stream",
+        )  # fmt: skip
+        look.download("JSON", lambda: dumps(read.record), f"{stem}.json", "application/json")
+    look.note(WORDS)
+
+
+def file_stem(text: str) -> str:
+    """Letters, digits and dashes alone: a name for a file on any system."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in text.lower())
+    return "-".join(kept.split())[:80].strip("-") or "run"
