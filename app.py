@@ -10,16 +10,17 @@ from starlette.routing import Route
 
 from engine import log
 from engine.limits import limits
-from pages.shared import health, visitors
+from pages.shared import headers, health, visitors
 from pages.shared.failure import told
 
 log.configure()
 limits()  # a variable that makes no sense is told before anybody visits
+headers.headers()
 
 app = st.App(
     "pages/main.py",
     routes=[Route("/health", health.answer)],
-    middleware=[Middleware(visitors.BrowserCookie)],
+    middleware=[Middleware(headers.SecurityHeaders), Middleware(visitors.BrowserCookie)],
     lifespan=health.told_to_the_log,
     on_script_error=told,
 )

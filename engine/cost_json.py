@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.cost import CostRow
-from engine.json_values import Json
+from engine.json_values import Json, number
 from engine.record_reader import Reader
 
 NAMES = ("seconds", "forward_passes", "flops")
@@ -18,7 +18,7 @@ def cost_json(rows: Sequence[CostRow]) -> Json:
 
 def work_json(row: CostRow) -> Json:
     """Of one stage, whose name stands elsewhere."""
-    return {name: getattr(row, name) for name in NAMES}
+    return {name: number(getattr(row, name)) for name in NAMES}
 
 
 def cost_in(part: Reader) -> tuple[CostRow, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.atomic import write_text
 from engine.baseline import Baseline
@@ -98,7 +99,7 @@ def discovery_json(model: Model | Origin, found: Discovery) -> Json:
     if found.pruning is not None:
         record["sweep"] = sweep_json(found.pruning)
     record["path_patching"] = "fast" if origin.fast else "reference"
-    record["self_check"] = asdict(found.check) if found.check is not None else None
+    record["self_check"] = numbers_json(found.check) if found.check is not None else None
     record["self_tests"] = self_tests_json(found.self_tests) if found.self_tests is not None else None
     record["effects"] = matrix(found.steps[0].effects) if found.steps else None
     record["steps"] = [step_json(step) for step in found.steps]
@@ -132,12 +133,17 @@ def prompts_json(prompts: Prompts) -> Json:
     }
 
 
+def numbers_json(values: Any) -> Json:
+    """The fields of a dataclass of numbers."""
+    return {name: number(value) for name, value in asdict(values).items()}
+
+
 def baseline_json(baseline: Baseline, prompts: Prompts) -> Json:
     """How the whole model does, also pair by pair."""
     return {
-        "clean_logit_diff": baseline.clean_logit_diff,
-        "corrupted_logit_diff": baseline.corrupted_logit_diff,
-        "accuracy": baseline.accuracy,
+        "clean_logit_diff": number(baseline.clean_logit_diff),
+        "corrupted_logit_diff": number(baseline.corrupted_logit_diff),
+        "accuracy": number(baseline.accuracy),
         "n": baseline.n,
         "metric": prompts.metric.value,
         "capable": baseline.capable,

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
 
 from engine.circuit_file import read_record
 from engine.errors import HeadlightError
 from engine.json_values import Json
 from engine.nodes import Node, check_node, parse_node
-from engine.record_reader import Reader
+from engine.record_reader import MOST_COUNT, MOST_NAME, Reader
 from engine.settings import Settings
 from engine.settings_reading import read_settings
+from engine.tasks.prompts import Metric
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,27 @@ def read_saved_circuit(path: Path) -> SavedCircuit:
         content = path.read_bytes()
     except OSError as error:
         raise HeadlightError(f"Cannot read {path}: {error.strerror}. Give a file that discover wrote.") from error
-    record = read_record(content)
-    model, task, circuit, settings = (record.get(name) for name in ("model", "task", "circuit", "settings"))
-    if not (isinstance(circuit, dict) and isinstance(settings, dict) and isinstance(model, str)
-            and isinstance(task, str)):  # fmt: skip
-        raise HeadlightError(f"{path} holds no circuit with its model, task and settings. Give a file discover wrote.")
-    heads, mlps = circuit.get("heads"), circuit.get("mlps", []) if settings.get("mlps") else None
-    if not _all_texts(heads) or not (mlps is None or _all_texts(mlps)):
-        raise HeadlightError(f"{path} holds no circuit: its heads are no list of names. Give a file discover wrote.")
-    _check_prompt_settings(settings, path)
-    return SavedCircuit(model, task, settings, tuple(heads), None if mlps is None else tuple(mlps))
+    record = Reader(read_record(content), "the file")
+    try:
+        circuit, settings = record.part("circuit"), record.part("settings")
+        _check_taken_over(settings)
+        heads = circuit.texts("heads", MOST_NAME)
+        mlps = circuit.texts("mlps", MOST_NAME) if "mlps" in circuit else ()
+        as_nodes = mlps if settings.value.get("mlps") else None
+        return SavedCircuit(record.text("model"), record.text("task"), dict(settings.value), heads, as_nodes)
+    except HeadlightError as error:
+        raise HeadlightError(f"{path} holds no circuit that can be used: {error}") from error
 
 
-def _all_texts(values: Any) -> TypeGuard[list[str]]:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
-
-
-def _check_prompt_settings(settings: Json, path: Path) -> None:
+def _check_taken_over(settings: Reader) -> None:
     """The settings that other commands take over as they are."""
-    for name, kind in (("pairs", int), ("seed", int), ("metric", str), ("prepend_bos", bool)):
-        value = settings.get(name)
-        if value is not None and type(value) is not kind:
-            raise HeadlightError(
-                f"{path} has the setting {name} {str(value)[:40]!r}; expected {kind.__name__}. Give a file that "
-                "discover wrote."
-            )
+    for name in ("pairs", "seed"):
+        if name in settings:
+            settings.whole(name, 0, MOST_COUNT)
+    if "metric" in settings:
+        settings.choice("metric", Metric)
+    if "prepend_bos" in settings:
+        settings.flag("prepend_bos")
 
 
 def settings_of(saved: SavedCircuit) -> Settings:

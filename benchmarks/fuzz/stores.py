@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +28,7 @@ class Damage:
 
 
 def damage(rng: Random) -> list[Damage]:
+    _whole()
     kinds = ("changed", "changed", "changed", "gone", "empty", "folder")
     return [Damage(rng.randrange(100), rng.choice(kinds), rng.randrange(2**32)) for _ in range(rng.randint(1, 3))]
 
@@ -90,7 +90,6 @@ def _whole() -> Path:
     store.attach(added[0], "labels", "mine", {"0.1": "mover"})
     with store.begin(inputs.SETTINGS, anew=True) as run:
         run.journal.write("part/1", Chunk({"x": 1}))
-    time.sleep(0)
     return root
 
 

@@ -47,6 +47,7 @@ def targets() -> list[Target]:
         Target("whole records", _tree_of(inputs.record), _read_record),
         Target("answer keys", _json_of(inputs.key), _read_key),
         Target("capsules", _bytes_of(inputs.capsule), _read_capsule),
+        Target("capsules with true hashes", _sealed, _read_capsule),
         Target("links", _link, _read_link),
         Target("model names", mutations.text, _resolve),
         Target("GGUF headers", _bytes_of(inputs.gguf), _read_gguf),
@@ -132,6 +133,21 @@ def _read_key(content: bytes, folder: Path) -> None:
 
 def _read_capsule(content: bytes, folder: Path) -> None:
     read_capsule(content)
+
+
+def _sealed(rng: Random) -> bytes:
+    """A capsule whose members were changed by somebody who knows how to write one."""
+    members, manifest = inputs.members()
+    changed = dict(members)
+    for name in rng.sample(list(members), rng.randint(1, 2)):
+        if name.endswith(".json") and rng.random() < 0.8:
+            changed[name] = mutations.json_bytes(rng, mutations.mutated_json(rng, json.loads(members[name])))
+        else:
+            changed[name] = mutations.mutated_bytes(rng, members[name])
+    if rng.random() < 0.2:
+        manifest = mutations.mutated_json(rng, manifest)
+        manifest = manifest if isinstance(manifest, dict) else {}
+    return inputs.sealed(changed, manifest)
 
 
 def _link(rng: Random) -> dict[str, str]:

@@ -75,7 +75,7 @@ class Index:
 
     def is_damaged(self) -> bool:
         """Whether the file is there and is no index; raises HeadlightError for one of a newer Headlight."""
-        if self._path.is_symlink():
+        if self._path.is_symlink() or self._path.is_dir():
             return True
         try:
             with self._open() as database:

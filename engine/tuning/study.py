@@ -6,13 +6,15 @@
 2. Each trial is sampled by a sampler of its own, seeded by the study's seed and by how many trials are finished. So a
    study that was stopped anywhere and continued is the one that would have run in one go.
 3. While it is open it is locked: two processes never write one study.
-4. The exact search of a trial that was taken is kept beside it. The sampler goes on seeing the estimate: what it
+4. A file that was damaged is moved aside and the study begun anew: its name says that the trials would be the same.
+5. The exact search of a trial that was taken is kept beside it. The sampler goes on seeing the estimate: what it
    suggests must not depend on when somebody stopped to look.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +35,8 @@ from engine.settings import Settings
 from engine.tuning.place import SUBFOLDER, study_path
 from engine.tuning.results import Outcome, Trial
 from engine.tuning.space import Space
+
+LOG = logging.getLogger("headlight.tuning")
 
 STARTUP = 10  # trials at random before there is something to learn from
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -58,8 +62,10 @@ def opened(name: str, settings: Settings, space: Space, kept: bool = True) -> It
             "These automatic settings are being searched for by another process of Headlight right now. Wait until it "
             "is done, or stop it; what it has tried by then is kept."
         ) from error
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
     try:
-        yield Study(_load(path, name), settings, space)
+        yield _whole(path, name, settings, space)
     except OSError as error:
         raise unwritable(path.parent, error) from error
     finally:
@@ -67,11 +73,14 @@ def opened(name: str, settings: Settings, space: Space, kept: bool = True) -> It
 
 
 def kept_trials(name: str) -> int:
-    """How many finished trials are kept of a study, without opening it; 0 if there is none."""
+    """How many finished trials are kept of a study, without opening it; 0 if there is none, or its file is damaged."""
     path = study_path(name)
     if not path.exists():
         return 0
-    study = optuna.load_study(study_name=name, storage=_storage(path))
+    try:
+        study = optuna.load_study(study_name=name, storage=_storage(path))
+    except Exception:  # whatever Optuna stumbles over: opening it moves the file aside and says so
+        return 0
     return len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
@@ -125,6 +134,27 @@ class _Held(JournalFileOpenLock):
 
     def release(self) -> None:
         pass
+
+
+def _whole(path: Path, name: str, settings: Settings, space: Space) -> Study:
+    """The study of a file. One that was damaged is moved aside, so that nothing of it is lost, and begun anew."""
+    try:
+        study = Study(_load(path, name), settings, space)
+        _ = study.trials
+    except OSError:
+        raise
+    except Exception as error:  # Optuna's reader raises all kinds
+        aside = _set_aside(path)
+        LOG.warning("The trials in %s were damaged (%r). They are kept as %s, and tried anew.", path, error, aside)
+        return Study(_load(path, name), settings, space)
+    return study
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_suffix(f".damaged-{number}")).exists():
+        number += 1
+    return path.rename(aside)
 
 
 def _load(path: Path, name: str) -> optuna.Study:
