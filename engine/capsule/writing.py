@@ -78,5 +78,5 @@ def _zipped(members: Mapping[str, bytes]) -> bytes:
         for name, content in members.items():
             info = zipfile.ZipInfo(name, ZIP_TIME)
             info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, REGULAR_FILE, UNIX
-            archive.writestr(info, content, compresslevel=9)
+            archive.writestr(info, content)
     return buffer.getvalue()

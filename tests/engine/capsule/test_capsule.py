@@ -38,6 +38,9 @@ def test_the_same_content_at_the_same_time_is_the_same_bytes(toy_record):
     first, second = (capsule_bytes(toy_record, given, LABELS, created=0) for given in (ATTACHMENTS, turned))
     assert first == second
     assert capsule_bytes(toy_record, ATTACHMENTS, LABELS, created=1) != first
+    with zipfile.ZipFile(io.BytesIO(first)) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.namelist() == ["manifest.json", *sorted(archive.namelist()[1:])]
 
 
 def test_a_capsule_written_over_another_is_one_of_the_two(toy_record, tmp_path):
