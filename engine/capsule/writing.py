@@ -20,6 +20,7 @@ from engine.version import made_with
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the first a zip can say: when it was written stands in the manifest
 REGULAR_FILE = 0o100644 << 16
+LEVEL = 9  # of deflating: a member says its own
 UNIX = 3  # whose permissions the attributes are, on every system
 
 
@@ -74,9 +75,9 @@ def _json_bytes(value: Json) -> bytes:
 
 def _zipped(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
             info = zipfile.ZipInfo(name, ZIP_TIME)
             info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, REGULAR_FILE, UNIX
-            archive.writestr(info, content, compresslevel=9)
+            archive.writestr(info, content, compresslevel=LEVEL)
     return buffer.getvalue()

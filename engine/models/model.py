@@ -26,6 +26,7 @@ class Model:
     ``parts`` only reads weights and may be used from any thread. ``bridge`` is a hooked model, shared
     mutable state: hold ``lock`` from adding the first hook to removing the last (``hooking`` does), or
     another thread's plain forward comes back patched. A model whose parts are not known has the hooks alone.
+    ``parallel_mlps``: a block's MLP runs beside its attention instead of reading what that wrote.
     """
 
     def __init__(self, name: str, hf_model: Any, tokenizer: Any, hooked: bool = False) -> None:
@@ -45,9 +46,11 @@ class Model:
         if hooked or not known_parts(self.config):
             found = inspect(name, self.hf_model, lambda: self.bridge)
             self.shape, self._output_weights = found.shape, found.output_weights
+            self.parallel_mlps = bool(getattr(self.bridge.cfg, "parallel_attn_mlp", False))
         else:
             self._parts = parts_of(hf_model)
             self.shape = shape_of_parts(self._parts, self.config)
+            self.parallel_mlps = any(layer.parallel for layer in self._parts.layers)
 
     @property
     def fast(self) -> bool:
@@ -108,13 +111,6 @@ class Model:
     @property
     def d_model(self) -> int:
         return self.shape.d_model
-
-    @property
-    def parallel_mlps(self) -> bool:
-        """Whether a block's MLP runs beside its attention instead of reading what that wrote."""
-        if self._parts is not None:
-            return any(layer.parallel for layer in self._parts.layers)
-        return bool(getattr(self.bridge.cfg, "parallel_attn_mlp", False))
 
     @property
     def d_head(self) -> int:

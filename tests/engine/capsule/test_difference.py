@@ -72,7 +72,7 @@ def test_what_differs_by_hand(toy, toy_record):
     other = changed(
         toy_record, (("circuit",), {"heads": ["1.2"], "edges": [to_logits | {"effect": to_logits["effect"] + 0.25}]}),
         (("scores", "flap"), flap), (("settings", "seed"), 5), (("fingerprint",), "0" * 16),
-        (("effects", 1, 2), toy_record["effects"][1][2] - 0.5),
+        (("effects", 1, 2), toy_record["effects"][1][2] + 0.5),
     )  # fmt: skip
     found = difference(toy, other)
     assert found.settings == (("seed", 0, 5),)

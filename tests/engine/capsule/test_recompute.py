@@ -19,12 +19,14 @@ from engine.capsule.verdict import Verdict
 from engine.capsule.writing import capsule_bytes
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
+from engine.heads import Head
 from engine.json_values import dumps
 from engine.models.model import Model
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.record_reading import discovery_of
+from engine.search import circuit_of
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.tasks.custom import CUSTOM
 from tests.engine.capsule.conftest import SETTINGS
@@ -125,8 +127,10 @@ def test_a_circuit_that_does_not_follow_is_found(toy_model, toy_found):
     for circuit in (Circuit(heads, edges[1:], 2, 12), Circuit(heads[1:], edges, 2, 12),
                     Circuit(heads, (replace(edges[0], effect=-0.5), *edges[1:]), 2, 12)):  # fmt: skip
         assert circuit_follows(replace(toy_found, circuit=circuit)) is False
-    steps = (replace(toy_found.steps[0], important=()), *toy_found.steps[1:])
-    assert circuit_follows(replace(toy_found, steps=steps)) is False
+    more = (Head(0, 1), *toy_found.steps[0].important)  # below its threshold, and the circuit made to fit
+    steps = (replace(toy_found.steps[0], important=more), *toy_found.steps[1:])
+    fitting = circuit_of([edge for step in steps for edge in step.edges], 2, 12)
+    assert circuit_follows(replace(toy_found, steps=steps, circuit=fitting)) is False
     assert circuit_follows(replace(toy_found, complete=False)) is None
 
 
@@ -164,7 +168,7 @@ def test_a_model_it_cannot_be_of_is_refused(toy_record, tiny_model):
     [
         (("prompts", "answer_tokens", 0), lambda v: [10**6], "tokens up to 1000000"),
         (("prompts", "answer_tokens", 0), lambda v: [], "no answer"),
-        (("prompts", "clean_tokens", 0), lambda v: v * 50, None),
+        (("prompts", "clean_tokens", 0), lambda v: v * 50, "as many tokens"),
     ],
 )
 def test_prompts_the_model_cannot_run_are_refused(toy_model, toy_record, path, value, says):
@@ -172,10 +176,35 @@ def test_prompts_the_model_cannot_run_are_refused(toy_model, toy_record, path, v
         again(toy_model, changed(toy_record, path, value))
 
 
+def test_prompts_longer_than_the_model_takes_are_refused(toy_model, toy_record):
+    longer = toy_record
+    for run in ("clean", "corrupted"):
+        longer = changed(longer, ("prompts", f"{run}_tokens", 0), lambda tokens: tokens * 500)
+    with pytest.raises(HeadlightError, match=f"positions; .* {toy_model.max_positions} positions"):
+        again(toy_model, longer)
+
+
 def test_the_sample_is_drawn_by_its_seed(toy_model, toy_record):
     drawn = {again(toy_model, toy_record, sample=2, seed=seed).sample for seed in (0, 0, 1, 2, 3)}
     assert 1 < len(drawn) <= 4 and all(len(each) == 2 for each in drawn)
     assert again(toy_model, toy_record, sample=2, seed=0).sample in drawn
+
+
+def test_a_whole_search_made_again_can_be_stopped(toy_model):
+    """Stopped, such a search returns what it had: that must not be compared."""
+
+    class StoppedIn(Watcher):
+        stop = False
+
+        def report(self, stage, done, total):
+            self.stop = self.stop or stage == search.STAGE
+
+        def cancelled(self):
+            return self.stop
+
+    content = run_of(toy_model, replace(SETTINGS, algorithm=Algorithm.ACDC, sparsity=0.5))
+    with pytest.raises(Cancelled):
+        recompute(toy_model, discovery_of({**content, "verification": None}), None, StoppedIn(), 2)
 
 
 def test_it_can_be_stopped(toy_model, toy_record):

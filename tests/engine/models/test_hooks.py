@@ -128,3 +128,12 @@ def test_a_model_that_does_not_run_at_all_is_refused(make, monkeypatch):
 
     monkeypatch.setattr("transformers.GPTNeoForCausalLM.forward", fail)
     refused(make, hooked_config("gpt_neo"), r"not even a plain forward works \(no cache\)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "parallel"), [("gpt_neox", True), ("gpt_neox-sequential", False), ("gpt2", False), ("llama", False)]
+)
+def test_whether_mlps_run_beside_attention_is_known_by_parts_and_by_hooks(tiny_model, kind: str, parallel: bool):
+    fast = tiny_model(kind)
+    hooked = Model(fast.name, fast.hf_model, fast.tokenizer, hooked=True)
+    assert (fast.parallel_mlps, hooked.parallel_mlps) == (parallel, parallel)
