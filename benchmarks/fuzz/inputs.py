@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import zipfile
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,8 +16,11 @@ from safetensors.torch import save
 
 from engine.answer_key_file import AnswerKey, key_record
 from engine.capsule.writing import capsule_bytes
-from engine.circuit_file import circuit_record
+from engine.circuit_file import circuit_record, read_circuit
 from engine.heads import Head
+from engine.interchange.graphml import write_graphml
+from engine.interchange.mib import write_mib
+from engine.interchange.node_link import write_node_link
 from engine.json_values import dumps
 from engine.models.loading import load_model
 from engine.models.model import Model
@@ -76,6 +80,27 @@ def members() -> tuple[dict[str, bytes], dict[str, Any]]:
 @cache
 def key() -> dict[str, Any]:
     return key_record(AnswerKey("gpt2", "ioi", "Mine", "me", {Head(9, 9): "name mover", Head(5, 5): "induction"}))
+
+
+@cache
+def graphs() -> tuple[bytes, ...]:
+    """The circuit as other programs write it: MIB's JSON, GraphML, node-link JSON."""
+    file = replace(read_circuit(json.dumps(circuit()).encode()), d_model=toy().d_model)
+    return tuple(write(file).encode() for write in (write_mib, write_graphml, write_node_link))
+
+
+SWEEP = """\
+name: which score prunes best
+models: [toy-induction, gpt2]
+tasks: [ioi, induction-random]
+methods:
+  app: {sparsity: auto}
+  walk: {sparsity: 0.7, score: walk}
+  dense: {method: dense, mode: exact}
+seeds: [0, 1, 2]
+pairs: 16
+resamples: 5
+"""
 
 
 def csv() -> bytes:

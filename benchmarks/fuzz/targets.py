@@ -20,6 +20,7 @@ from engine.answer_key_file import key_record, read_key
 from engine.capsule.reading import read_capsule
 from engine.circuit_file import circuit_record, read_circuit
 from engine.errors import HeadlightError
+from engine.interchange.reading import read_any
 from engine.models.gguf_header import read_header
 from engine.models.integrity import check_safetensors, is_intact
 from engine.models.preflight import check_tokenizer, check_weights, read_config
@@ -28,6 +29,7 @@ from engine.record import discovery_json
 from engine.record_reading import discovery_of, origin_of
 from engine.run_file import read_run
 from engine.saved_run import read_saved_circuit, settings_of
+from engine.sweep.spec import read_spec, spec_json, spec_of
 from engine.tasks.custom import check_table
 from engine.tasks.own import own_task
 from engine.tasks.table import read_table, table_of
@@ -53,6 +55,8 @@ def targets() -> list[Target]:
         Target("GGUF headers", _bytes_of(inputs.gguf), _read_gguf),
         Target("safetensors headers", _bytes_of(inputs.safetensors), _read_safetensors),
         Target("model folders", _model_folder, _check_folder),
+        Target("graphs of other programs", _graph, _read_graph),
+        Target("sweeps", _sweep, _read_sweep),
         Target("command lines", command_line, run_command_line),
         Target("stores", damage, run_store),
     ]
@@ -148,6 +152,27 @@ def _sealed(rng: Random) -> bytes:
         manifest = mutations.mutated_json(rng, manifest)
         manifest = manifest if isinstance(manifest, dict) else {}
     return inputs.sealed(changed, manifest)
+
+
+def _graph(rng: Random) -> bytes:
+    start = rng.choice(inputs.graphs())
+    if start.startswith(b"{") and rng.random() < 0.7:
+        return mutations.json_bytes(rng, mutations.mutated_json(rng, json.loads(start)))
+    return mutations.mutated_bytes(rng, start)
+
+
+def _read_graph(content: bytes, folder: Path) -> None:
+    read_any(content)
+
+
+def _sweep(rng: Random) -> str:
+    if rng.random() < 0.5:
+        return mutations.mutated_bytes(rng, inputs.SWEEP.encode()).decode("utf-8", "replace")
+    return json.dumps(mutations.mutated_json(rng, spec_json(read_spec(inputs.SWEEP))))  # JSON is YAML too
+
+
+def _read_sweep(text: str, folder: Path) -> None:
+    assert spec_of(spec_json(spec := read_spec(text))) == spec
 
 
 def _link(rng: Random) -> dict[str, str]:
