@@ -5,7 +5,21 @@ for a page of its older kind, and tells the visitor that there is none.
 """
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
+from engine import log
+from engine.limits import limits
+from pages.shared import health, visitors
 from pages.shared.failure import told
 
-app = st.App("pages/main.py", on_script_error=told)
+log.configure()
+limits()  # a variable that makes no sense is told before anybody visits
+
+app = st.App(
+    "pages/main.py",
+    routes=[Route("/health", health.answer)],
+    middleware=[Middleware(visitors.BrowserCookie)],
+    lifespan=health.told_to_the_log,
+    on_script_error=told,
+)

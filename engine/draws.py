@@ -81,6 +81,15 @@ def draws_of(prepared: Prepared, settings: Settings, plan: Plan) -> tuple[list[D
     return draws, notes
 
 
+def draw_again(prompts: Prompts, kind: Kind, label: str, seed: int, left_out: int | None) -> Draw:
+    """The draw that ``draws_of`` described by these, its places found again."""
+    if kind is Kind.RESAMPLE:
+        return Draw(kind, label, seed, resampled(prompts, seed))
+    if left_out is not None:
+        return Draw(kind, label, seed, _places_without(prompts, left_out), left_out)
+    return Draw(kind, label, seed)
+
+
 def resampled(prompts: Prompts, seed: int) -> tuple[int, ...]:
     """Places of as many pairs as there are, drawn with replacement within each template group, in order of groups."""
     members: dict[int, list[int]] = {}
@@ -91,5 +100,8 @@ def resampled(prompts: Prompts, seed: int) -> tuple[int, ...]:
 
 
 def _without(prompts: Prompts, group: int, number: int, seed: int) -> Draw:
-    places = tuple(place for place, pair in enumerate(prompts.pairs) if pair.template_group != group)
-    return Draw(Kind.TEMPLATE, f"without template {number}", seed, places, group)
+    return Draw(Kind.TEMPLATE, f"without template {number}", seed, _places_without(prompts, group), group)
+
+
+def _places_without(prompts: Prompts, group: int) -> tuple[int, ...]:
+    return tuple(place for place, pair in enumerate(prompts.pairs) if pair.template_group != group)

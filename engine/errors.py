@@ -9,5 +9,9 @@ class HeadlightError(ValueError):
     """
 
 
+class NotEnoughMemory(HeadlightError):
+    """There is too little memory for it now; with something else let go of there might be enough."""
+
+
 class Cancelled(Exception):
     """Raised between two chunks of work when the watcher asks to stop."""

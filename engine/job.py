@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a job need not load torch
     from engine.search import SearchStep
 
 Work = Callable[[Watcher], Any]
+Owner = Hashable  # who asked for a job: a visitor's browser, say; None is nobody in particular
 
 
 class JobState(StrEnum):
@@ -64,8 +65,9 @@ class StageProgress:
 class Snapshot:
     """A job at one moment.
 
-    ``place`` is the number of jobs to finish first (0 once it runs). ``seconds`` are those it worked, without
-    those it left to jobs it takes turns with; ``started`` and ``ended`` are times of day (time.time).
+    ``place`` is the number of jobs that will begin before it or are in its way (0 once it runs). ``seconds`` are
+    those it worked, without those it left to jobs it takes turns with; ``started`` and ``ended`` are times of day
+    (time.time).
     ``result`` is set when done, and after a cancel if the work returned what it had; ``circuit`` and
     ``steps`` are the latest reported, ``flops`` what the run has booked, ``predicted`` what the whole of it will
     probably take, by stage. ``error`` is a text for people; ``log`` the full traceback of a bug, for whoever keeps
@@ -122,11 +124,19 @@ class _Clock:
 
 @dataclass(eq=False)
 class Job:
-    """One piece of work and how far it is. Made by JobManager; read through ``snapshot``."""
+    """One piece of work and how far it is. Made by JobManager; read through ``snapshot``.
+
+    ``lane`` is the device it works on. ``_stepped`` is told when it goes aside (True) and comes back. ``_owners``,
+    and those who were owners and left, ``_withdrawn``, are the manager's: it guards them.
+    """
 
     key: Hashable
     _work: Work | None = field(repr=False)
     _place: Callable[[Job], int] = field(repr=False)
+    lane: str = "cpu"
+    _stepped: Callable[[Job, bool], None] = field(default=lambda job, aside: None, repr=False)
+    _owners: list[Owner] = field(default_factory=list, repr=False)
+    _withdrawn: set[Owner] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _over: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -196,6 +206,12 @@ class Job:
         self._stopped, self._ended = self._turn.now(), time.time()
         self._work = None  # it may hold on to what takes room
         self._over.set()
+
+    def _refuse(self, reason: str) -> None:
+        """Never begun, and failed for ``reason``."""
+        with self._lock:
+            self._error = reason
+            self._finish(JobState.FAILED)
 
     def _begin(self) -> bool:
         """Mark the job as running; False if it was cancelled while it waited."""
@@ -274,6 +290,16 @@ class _JobWatcher(Watcher):
 
     def alone(self) -> AbstractContextManager[None]:
         return self._job._turn.alone()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        job = self._job
+        with job._turn.aside():
+            job._stepped(job, True)
+            try:
+                yield
+            finally:
+                job._stepped(job, False)
 
     def walked(self, steps: tuple[SearchStep, ...]) -> None:
         with self._job._lock:

@@ -1,26 +1,39 @@
-"""Long work in the background: one worker thread, and jobs that can be watched, cancelled and found again.
+"""Long work in the background: jobs that can be watched, cancelled and found again, in a fair order.
 
-1. ``submit(key, work)`` queues ``work(watcher)``; the key is the frozen settings of the request, so
-   asking twice (a second tab, a reload) gives the same job.
-2. The worker runs one job at a time, in the order asked: the model is shared state and the machine small.
-   Jobs submitted together run side by side in threads of their own, but take turns (turns.py): at any
-   moment one of them works, and its clock counts that alone.
+1. ``submit(key, work, owner)`` queues ``work(watcher)``; the key is the frozen settings of the request, so
+   asking twice (a second tab, a reload, another visitor) gives the same job, which then has several owners.
+2. Each device has a lane (lane.py), in which owners take turns: whoever has queued ten jobs does not hold up the
+   others. Short jobs run beside long ones. Jobs submitted together run side by side and take turns.
 3. ``Job.cancel()`` sets a flag; the work sees it through its watcher at the next chunk and either
-   raises Cancelled or returns what it has, which is kept.
+   raises Cancelled or returns what it has, which is kept. ``withdraw`` cancels for one owner: the job goes on while
+   another owner who is still there wants it.
 4. Finished jobs stay until so many younger ones of their kind push them out, least recently used first:
    what took minutes is never pushed out by what took a second.
+5. What is too much is refused: the answer is a job that has failed, with a sentence.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
-from engine.job import Job, Work
-from engine.turns import SLICE_SECONDS, Turn, take_turns
+from engine.job import Job, Owner, Work
+from engine.lane import Entry, Lane
+from engine.turns import SLICE_SECONDS, Turn
 
 OnFailure = Callable[[Hashable, str], None]
+Tell = Callable[[str, Job], None]
+DEFAULT_LANE = "cpu"
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """How many jobs may wait, of one owner and in all."""
+
+    each: int = 1_000
+    all: int = 10_000
 
 
 def kind_of(key: Hashable) -> Hashable:
@@ -29,7 +42,7 @@ def kind_of(key: Hashable) -> Hashable:
 
 
 class JobManager:
-    """Owns the worker thread and remembers the jobs; safe to call from any thread."""
+    """Owns the lanes and remembers the jobs; safe to call from any thread."""
 
     def __init__(
         self,
@@ -37,42 +50,94 @@ class JobManager:
         on_failure: OnFailure | None = None,
         keep_of: Mapping[str, int] | None = None,
         slice_seconds: float = SLICE_SECONDS,
+        short: Collection[Hashable] = (),
+        limits: QueueLimits = QueueLimits(),
+        is_here: Callable[[Owner], bool] = lambda owner: True,
+        tell: Tell = lambda event, job: None,
     ) -> None:
         """``keep`` finished jobs of each kind are remembered, or as many as ``keep_of`` says of it.
 
-        ``on_failure(key, traceback)`` runs in the thread that worked. ``slice_seconds``: see turns.py.
+        ``on_failure(key, traceback)`` runs in the thread that worked. ``slice_seconds``: see turns.py. ``short`` are
+        the kinds of jobs that take seconds. ``is_here(owner)`` says whether somebody still waits in that name.
+        ``tell(event, job)`` hears of each job that is queued, joined, started, refused and over; it must be quick.
         """
         self._keep = keep
         self._keep_of: dict[Hashable, int] = dict((keep_of or {}).items())
-        self._on_failure = on_failure
-        self._slice = slice_seconds
+        self._on_failure, self._tell = on_failure, tell
+        self._slice, self._short, self._limits, self._is_here = slice_seconds, short, limits, is_here
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # oldest use first
-        self._queue: deque[tuple[Job, ...]] = deque()
-        self._running: tuple[Job, ...] = ()
+        self._lanes: dict[str, Lane] = {}
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name="headlight-jobs", daemon=True)
-        self._thread.start()
 
-    def submit(self, key: Hashable, work: Work) -> Job:
-        """The job of ``key``: the one queued, running or done, else a new one at the end of the queue."""
-        return self.submit_together([(key, work)])[0]
+    def submit(self, key: Hashable, work: Work, owner: Owner = None, lane: str = DEFAULT_LANE) -> Job:
+        """The job of ``key``: the one queued, running or done, else a new one in the queue of ``lane``."""
+        return self.submit_together([(key, work)], owner, lane)[0]
 
-    def submit_together(self, requests: Sequence[tuple[Hashable, Work]]) -> list[Job]:
+    def submit_together(
+        self, requests: Sequence[tuple[Hashable, Work]], owner: Owner = None, lane: str = DEFAULT_LANE
+    ) -> list[Job]:
         """``submit`` of each (key, work); those that are new begin together and take turns."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("Expected an open job manager, got one that was closed; make a new one.")
-            new = {}
+            jobs, new = {}, []
             for key, work in requests:
-                known = self._jobs.get(key)
-                if known is None or not known.reusable:
-                    new[key] = self._jobs[key] = Job(key, work, self._place)
+                if key not in jobs and not self._has(key):
+                    new.append(Job(key, work, self._place, lane, self._step))
+                    self._jobs[key] = new[-1]
+                jobs[key] = self._jobs[key]
                 self._jobs.move_to_end(key)
-            if new:
-                self._queue.append(tuple(new.values()))
-                self._changed.notify()
-            return [self._jobs[key] for key, _ in requests]
+            self._admit(new, owner)
+            for job in jobs.values():
+                if job.reusable:
+                    self._own(job, owner)
+            return [jobs[key] for key, _ in requests]
+
+    def refuse(self, key: Hashable, reason: str) -> Job:
+        """A job that has failed for ``reason``, unless there is one of that key."""
+        with self._changed:
+            if self._has(key):
+                return self._jobs[key]
+            job = self._jobs[key] = Job(key, None, self._place)
+            self._jobs.move_to_end(key)
+            self._refuse(job, reason)
+            return job
+
+    def join(self, job: Job, owner: Owner) -> None:
+        """``owner`` wants a job that is there already, unless he had it and withdrew."""
+        with self._changed:
+            if job.live and owner not in job._withdrawn:
+                self._own(job, owner)
+
+    def leave(self, job: Job, owner: Owner) -> None:
+        """``owner`` looks at something else now; he may come back to it."""
+        with self._changed:
+            if owner in job._owners:
+                job._owners.remove(owner)
+                self._reorder(job)
+
+    def withdraw(self, job: Job, owner: Owner) -> bool:
+        """Cancel for one owner; True if nobody else who is still there wants the job, so that it is cancelled."""
+        with self._changed:
+            if self.wanted_by_others(job, owner):
+                if owner in job._owners:
+                    self.leave(job, owner)
+                    job._withdrawn.add(owner)
+                return False
+        job.cancel()
+        return True
+
+    def wanted_by_others(self, job: Job, owner: Owner) -> bool:
+        """Whether an owner of it is still there, ``owner`` apart."""
+        with self._changed:
+            others = [other for other in job._owners if other is not None and other != owner]
+        return any(self._is_here(other) for other in others)
+
+    def owners(self, job: Job) -> tuple[Owner, ...]:
+        """Whose it is; empty if nobody's in particular."""
+        with self._changed:
+            return tuple(owner for owner in job._owners if owner is not None)
 
     def adopt(self, key: Hashable, result: object, seconds: float = 0.0, started: float = 0.0) -> Job:
         """A job of ``key`` that is done already: ``result`` was found before, by this program or another one.
@@ -110,71 +175,107 @@ class JobManager:
                 del self._jobs[key]
 
     def running(self) -> tuple[Job, ...]:
-        """The jobs in work: none, one, or those that take turns."""
+        """The jobs in work, on whichever device."""
         with self._changed:
-            return tuple(job for job in self._running if job.live)
+            return tuple(job for lane in self._lanes.values() for job in lane.running())
+
+    def waiting(self) -> tuple[Job, ...]:
+        """The jobs queued, of each device in the order in which they will begin."""
+        with self._changed:
+            return tuple(job for lane in self._lanes.values() for job in lane.waiting())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what is queued will be begun."""
+        with self._changed:
+            return not self._closed and all(lane.healthy for lane in self._lanes.values())
 
     def close(self, patience: float = 0.0) -> None:
-        """Cancel everything and end the worker after its current chunk; wait for that up to ``patience`` seconds."""
+        """Cancel everything and end after the current chunks; wait for that up to ``patience`` seconds."""
         with self._changed:
             self._closed = True
-            jobs = [job for entry in (*self._queue, self._running) for job in entry]
-            self._changed.notify()
+            for lane in self._lanes.values():
+                lane.close()
+        for lane in self._lanes.values():
+            lane.join(patience)
+
+    def _has(self, key: Hashable) -> bool:
+        return key in self._jobs and self._jobs[key].reusable
+
+    def _own(self, job: Job, owner: Owner) -> None:
+        if owner not in job._owners:
+            job._owners.append(owner)
+            self._reorder(job)
+            if len(job._owners) > 1 and job.live:
+                self._tell("joined", job)
+
+    def _reorder(self, job: Job) -> None:
+        if job.lane in self._lanes:
+            self._lanes[job.lane].reorder()
+
+    def _admit(self, jobs: Sequence[Job], owner: Owner) -> None:
+        """Queue new jobs, or refuse them all."""
+        too_many = self._too_many(owner, len(jobs))
+        if jobs and not too_many:
+            for job in jobs:
+                job._owners.append(owner)
+            self._queue(jobs)
+        for job in jobs if too_many else ():
+            self._refuse(job, too_many)
+
+    def _queue(self, jobs: Sequence[Job]) -> None:
+        """Put what begins together into its lane; several at once are long."""
+        name = jobs[0].lane
+        if name not in self._lanes:
+            self._lanes[name] = Lane(name, self._changed, self._work_on, self._drop_old, self._slice)
         for job in jobs:
-            job.cancel()
-        self._thread.join(patience)
+            self._tell("queued", job)
+        short = len(jobs) == 1 and kind_of(jobs[0].key) in self._short
+        self._lanes[name].put(Entry(tuple(jobs), short))
+
+    def _too_many(self, owner: Owner, more: int) -> str:
+        """Why so many more jobs may not wait; empty if they may."""
+        waiting = [job for lane in self._lanes.values() for job in lane.waiting()]
+        own, limits = sum(owner in job._owners for job in waiting), self._limits
+        if not more:
+            return ""
+        if own + more > limits.each:
+            return (
+                f"You have {own} jobs waiting, and {limits.each} may wait for each visitor. Wait until one of them is "
+                "done, or cancel one, and ask again."
+            )
+        if len(waiting) + more > limits.all:
+            return (
+                f"{len(waiting)} jobs of all visitors wait already, and no more than {limits.all} may. Ask again in a "
+                "few minutes."
+            )
+        return ""
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        job._refuse(reason)
+        self._tell("refused", job)
+        self._drop_old()
 
     def _place(self, job: Job) -> int:
-        """Jobs that must finish before ``job`` can begin."""
         with self._changed:
-            if not any(job in entry for entry in self._queue):
-                return 0
-            ahead = list(self._running)
-            for entry in self._queue:
-                if job in entry:
-                    break
-                ahead += entry
-            return sum(other.live for other in ahead)
+            return self._lanes[job.lane].place(job) if job.lane in self._lanes else 0
 
-    def _serve(self) -> None:
-        while jobs := self._next():
-            self._work_on([job for job in jobs if job._begin()])
-            with self._changed:
-                self._running = ()
-                self._drop_old()
-
-    def _next(self) -> tuple[Job, ...]:
-        """Wait for what is to be done next; empty once closed."""
+    def _step(self, job: Job, aside: bool) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._queue)
-            self._running = () if self._closed else self._queue.popleft()
-            return self._running
+            self._lanes[job.lane].step(job, aside)
 
-    def _work_on(self, jobs: Sequence[Job]) -> None:
-        """One job in this thread; several each in one of its own, by turns."""
-        if len(jobs) == 1:
-            self._run(jobs[0], Turn())
-        elif jobs:
-            turns = take_turns(len(jobs), self._slice)
-            threads = [
-                threading.Thread(target=self._run, args=pair, name="headlight-turns", daemon=True)
-                for pair in zip(jobs, turns, strict=True)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-    def _run(self, job: Job, turn: Turn) -> None:
+    def _work_on(self, job: Job, turn: Turn) -> None:
+        self._tell("started", job)
         log = job._run(turn)
+        self._tell("over", job)
         if log is not None and self._on_failure is not None:
             self._on_failure(job.key, log)
 
     def _drop_old(self) -> None:
-        finished: dict[Hashable, list[Hashable]] = {}
+        finished: dict[tuple[Hashable, bool], list[Hashable]] = {}
         for key, job in self._jobs.items():
-            if not job.live:
-                finished.setdefault(kind_of(key), []).append(key)
-        for kind, keys in finished.items():
+            if not job.live:  # what never began pushes out nothing that was worked for
+                finished.setdefault((kind_of(key), job._started is None), []).append(key)
+        for (kind, _), keys in finished.items():
             for key in keys[: max(0, len(keys) - self._keep_of.get(kind, self._keep))]:
                 del self._jobs[key]

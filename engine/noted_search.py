@@ -14,23 +14,22 @@ import torch
 
 from engine.circuit import Input
 from engine.json_values import Json
+from engine.measuring import Patching
 from engine.notes import Note, Notes
-from engine.patching.effects import Decides, Effects, PathPatching, Tick
+from engine.patching.effects import Decides, Effects, Tick
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching, Screening
 from engine.search import Measure
 
-Patching = PathPatching | ScreenedPatching | ReferencePatching
 MOST_PATHS = 2**53
 
 
 class NotedPatching:
     """Measures as ``patching`` does; several walks may be noted, one after the other, each under a name of its own."""
 
-    def __init__(self, patching: Patching, shape: tuple[int, int], mlps: bool, notes: Notes) -> None:
-        """``shape``: layers and heads a layer; ``mlps``: matrices have a last column for them."""
-        self.patching, self._shape, self._mlps, self._notes = patching, shape, mlps, notes
+    def __init__(self, patching: Patching, notes: Notes) -> None:
+        self.patching, self._notes = patching, notes
         self._taken_up = False
         self._read: float | None = None  # the greatest depth at which receivers were measured
 
@@ -39,10 +38,11 @@ class NotedPatching:
         """What was estimated and recomputed so far; None where nothing is estimated."""
         return self.patching.screening if isinstance(self.patching, ScreenedPatching) else None
 
-    def again(self) -> None:
-        """Count from nothing, for another walk over the same streams and gradients."""
+    def again(self) -> NotedPatching:
+        """Itself, counting from nothing, for another walk over the same streams and gradients."""
         if isinstance(self.patching, ScreenedPatching):
             self.patching = self.patching.again()
+        return self
 
     def walk(self, name: str, estimates: bool = False) -> Measure:
         """What the search ``name`` measures with; ``estimates``: with estimates alone, where there are any."""
@@ -93,7 +93,7 @@ class NotedPatching:
         named = [str(receiver) for receiver in receivers]
         if list(note.values.texts("receivers")) != named:
             raise note.values.wrong("receivers", ", ".join(named), "others")
-        shape = (len(receivers), self._shape[0], self._shape[1] + self._mlps)
+        shape = (len(receivers), *self.patching.shape)
         f, estimated = note.tensor("f", shape, torch.float32), note.tensor("estimated", shape, torch.bool)
         if isinstance(self.patching, ScreenedPatching):
             self.patching.count(_screening(note))

@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.answer_key_file import AnswerKey, check_key, key_record, read_key
 from engine.atomic import write_text
 from engine.errors import HeadlightError
+from engine.limits import check_keeping, limits
 from engine.models.cache import cache_root, unwritable, writable_cache
 from engine.models.registry import find_card
 
@@ -31,8 +32,10 @@ def named(key: AnswerKey) -> AnswerKey:
 def keep(key: AnswerKey) -> AnswerKey:
     """Write the key to the cache folder and give it back named.
 
-    Raises HeadlightError if a model known by name lacks a head of it, or the folder cannot be written.
+    Raises HeadlightError if a model known by name lacks a head of it, the folder cannot be written, or nothing is kept
+    here.
     """
+    check_keeping("answer keys", limits())
     card = find_card(key.model)
     if card is not None:
         check_key(key, card.n_layers, card.n_heads)
@@ -51,7 +54,8 @@ def kept() -> tuple[AnswerKey, ...]:
 
 
 def forget(name: str) -> None:
-    """Delete a kept key; nothing happens if it is gone."""
+    """Delete a kept key; nothing happens if it is gone. Raises HeadlightError where visitors may change nothing."""
+    check_keeping("changes to answer keys", limits())
     if NAME.fullmatch(name):
         (cache_root() / SUBFOLDER / f"{name}.json").unlink(missing_ok=True)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import cache
-from itertools import count
 
 import torch
 
@@ -35,17 +34,16 @@ from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
 from engine.journal import Journal
+from engine.measuring import patching_of
 from engine.metrics import performance
 from engine.models.model import Model
-from engine.nodes import Mlp, Node, heads_among, node_mask, nodes_of
+from engine.nodes import Mlp, Node, node_mask
 from engine.noted_metrics import NotedMetrics
 from engine.noted_pruning import noted_pruning
-from engine.noted_search import NotedPatching, Patching
+from engine.noted_search import NotedPatching
 from engine.notes import Notes, begun
-from engine.patching.effects import PathPatching
-from engine.patching.mlp_nodes import NodePatching, ScreenedNodes, depths_of
-from engine.patching.reference import ReferencePatching
-from engine.patching.screening import ScreenedPatching, Screening
+from engine.patching.mlp_nodes import depths_of
+from engine.patching.screening import Screening
 from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import Prepared, prepare, prepare_mlps
 from engine.progress import Preliminary, Watcher
@@ -56,7 +54,7 @@ from engine.self_check import STAGE as SELF_CHECK
 from engine.self_check import SelfCheck, known_check, read_self_check, self_check
 from engine.self_tests import STAGE as SELF_TESTS
 from engine.self_tests import SelfTests, self_tests
-from engine.settings import Algorithm, Method, Mode, Settings
+from engine.settings import Algorithm, Method, Settings
 from engine.sparsity_sweep import Pruning
 from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
@@ -212,23 +210,16 @@ class _Run:
     def search(self) -> None:
         """The circuit; with the grid, that of the point taken."""
         if self.settings.algorithm is not Algorithm.PATH_PATCHING:
-            self._take(*self._search_otherwise())
+            among, memory = heads_of(self.keep), self.prepared.memory
+            asked = (self.model, self.activations, among, self.settings, self.ledger, memory, self.watcher)
+            self._take(*search_by(*asked, self.notes))
             return
-        model = self.model
-        patching = NotedPatching(
-            self._patching(), (model.n_layers, model.n_heads), self.settings.mlps, self.notes
-        )
+        patching = NotedPatching(patching_of(self.prepared, self.keep, self.settings, self.ledger), self.notes)
         if self.settings.grid:
             self._search_grid(patching)
         else:
             [result] = self._walk(patching.walk("search"), thresholds_of(self.settings), self.watcher)
             self._take(result, patching.screening)
-
-    def _search_otherwise(self) -> tuple[SearchResult, Screening | None]:
-        return search_by(
-            self.model, self.activations, heads_of(self.keep), self.settings, self.ledger, self.prepared.memory,
-            self.watcher, self.notes,
-        )  # fmt: skip
 
     def _search_grid(self, patching: NotedPatching) -> None:
         """All points by estimates where there are any; then the one taken exactly, until it is."""
@@ -237,11 +228,9 @@ class _Run:
         self.watcher.check()  # stopped, a walk returns what it had
         total, evaluate = self.keep.numel(), self._performances()
         grid = grid_of(list(results.values()), evaluate, total, estimated=patching.screening is not None)
-        for number in count():
-            if not grid.taken.estimated:
-                break
-            patching.again()
-            [result] = self._walk(patching.walk(f"exact {number}"), [grid.taken.thresholds], self.watcher)
+        while grid.taken.estimated:
+            measure = patching.again().walk(f"exact {sum(not point.estimated for point in grid.points)}")
+            [result] = self._walk(measure, [grid.taken.thresholds], self.watcher)
             self._take(result, patching.screening)
             results[grid.taken.thresholds] = result
             grid = with_exact(grid, result, evaluate, total)
@@ -309,14 +298,3 @@ class _Run:
                 return performance(metrics.metric(keep), self.activations.clean)
 
         return evaluate
-
-    def _patching(self) -> Patching:
-        """How this run measures effects: a model whose parts are not known has one way only."""
-        senders = nodes_of(self.keep, self.model.n_heads)
-        if self.settings.mlps:
-            nodes = NodePatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
-            return ScreenedNodes(nodes) if self.settings.mode is Mode.SCREENED else nodes
-        if not self.model.fast:
-            return ReferencePatching(self.model, self.activations, heads_among(senders), self.ledger)
-        exact = PathPatching(self.model, self.activations, senders, self.ledger, self.prepared.memory)
-        return ScreenedPatching(exact) if self.settings.mode is Mode.SCREENED else exact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,15 +49,27 @@ class Prepared:
     mlp_scores: MlpScores | None = None
 
 
-def prepare(model: Model, settings: Settings, watcher: Watcher, prompts: Prompts | None = None) -> Prepared:
-    """Build the task's prompts (or take ``prompts``, a custom task), run them, score every head."""
+def prepare(
+    model: Model,
+    settings: Settings,
+    watcher: Watcher,
+    prompts: Prompts | None = None,
+    admit: Callable[[Prompts], None] = lambda prompts: None,
+    memory: MemoryPlan | None = None,
+) -> Prepared:
+    """Build the task's prompts (or take ``prompts``, a custom task), run them, score every head.
+
+    ``admit`` sees the prompts before they run, and raises HeadlightError if they may not. ``memory``: how the work is
+    cut; planned for what is free here if None.
+    """
     custom = prompts is not None or is_own(settings.task)
     if prompts is None:
         prompts = task_prompts(model, settings, settings.seed)
     if custom:
         settings = replace(settings, pairs=len(prompts))
+    admit(prompts)
     watcher.step(CALIBRATION, 0, 2)
-    memory = plan_memory(model, prompts, settings.memory_budget, mlps=settings.mlps)
+    memory = memory or plan_memory(model, prompts, settings.memory_budget, mlps=settings.mlps)
     warm_up(model, prompts)
     ledger = Ledger(pass_flops(model, prompts), now=watcher.now)
     with ledger.stage(CALIBRATION):

@@ -67,6 +67,10 @@ class Watcher:
         """Within this the thread does not rest."""
         return nullcontext()
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Within this the thread waits for what needs no machine, a download or a lock, and others work."""
+        return nullcontext()
+
 
 class Preliminary(Watcher):
     """Passes progress on under another stage's name, and no circuit: what it watches is not the result."""
@@ -88,3 +92,6 @@ class Preliminary(Watcher):
 
     def alone(self) -> AbstractContextManager[None]:
         return self._watcher.alone()
+
+    def aside(self) -> AbstractContextManager[None]:
+        return self._watcher.aside()

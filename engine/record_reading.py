@@ -79,7 +79,8 @@ def discovery_of(record: Json) -> Discovery:
 def origin_of(record: Json) -> Origin:
     """What a record says of the model and the libraries; with it the run can be written again without the model."""
     _check_schema(record)
-    circuit, whole = circuit_in(record).circuit, Reader(record, "the file")
+    file, whole = circuit_in(record), Reader(record, "the file")
+    circuit = file.circuit
     made_with = whole.part("made_with") if "made_with" in whole else Reader({}, "made_with")
     return Origin(
         n_layers=circuit.n_layers,
@@ -88,6 +89,8 @@ def origin_of(record: Json) -> Origin:
         fast=whole.text("path_patching") == "fast",
         fingerprint=whole.text("fingerprint") if "fingerprint" in whole else "",
         made_with={name: made_with.text(name) for name in made_with.value},
+        d_model=file.d_model,
+        parallel_mlps=file.parallel_mlps,
     )
 
 

@@ -7,10 +7,10 @@ does not fit is a HeadlightError that says where.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from engine.circuit_file import circuit_in, read_record
+from engine.circuit_file import circuit_in, read_record, text_of
 from engine.errors import HeadlightError
+from engine.json_values import Json
 from engine.overlap import edges_by_name
 from engine.patching.effects import PATCHING_STAGES
 from engine.record_reader import WAY_ON, Plain, Reader
@@ -27,7 +27,7 @@ def read_run(content: bytes) -> RunSummary:
     return run_in(read_record(content))
 
 
-def run_in(raw: dict[str, Any]) -> RunSummary:
+def run_in(raw: Json) -> RunSummary:
     """The run a record holds, as ``read_record`` gives it."""
     file, record = circuit_in(raw), Reader(raw, "the file")
     if len(edges_by_name(file.circuit)) != len(file.circuit.edges):
@@ -37,8 +37,8 @@ def run_in(raw: dict[str, Any]) -> RunSummary:
     settings = record.part("settings").plain()
     columns = shape[0], shape[1] + (settings.get("mlps") is True)  # the last is the MLPs'
     return RunSummary(
-        model=file.model,
-        task=file.task,
+        model=text_of(raw, "model"),
+        task=text_of(raw, "task"),
         settings=settings,
         clean=baseline.number("clean_logit_diff"),
         corrupted=baseline.number("corrupted_logit_diff"),

@@ -52,8 +52,13 @@ def read_saved_circuit(path: Path) -> SavedCircuit:
 
 def settings_of(saved: SavedCircuit) -> Settings:
     """The settings a run was made with; raises HeadlightError for those this version does not know."""
+    return settings_in(saved.settings)
+
+
+def settings_in(values: Json) -> Settings:
+    """Settings from their JSON; raises HeadlightError for those this version does not know."""
     try:
-        return read_settings(Reader(saved.settings, "settings"))
+        return read_settings(Reader(values, "settings"))
     except HeadlightError as error:
         raise HeadlightError(f"The run has settings that cannot be used ({error}). Make the run again.") from error
 

@@ -56,6 +56,12 @@ def known_check(model: Model, mlps: bool = False) -> SelfCheck | None:
     return (_checked_with_mlps if mlps else _checked).get(model)
 
 
+def forget_check(model: Model) -> None:
+    """The next run checks this model anew, and so does not depend on what ran before it."""
+    for known in (_checked, _checked_with_mlps):
+        known.pop(model, None)
+
+
 def self_check(
     model: Model, activations: Activations, on_work: Callable[[], None] = lambda: None, mlps: bool = False
 ) -> SelfCheck:

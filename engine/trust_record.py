@@ -1,4 +1,4 @@
-"""Self-tests, agreement, stability and receipts as JSON: parts of records and records of their own.
+"""Agreement, stability and receipts as JSON: parts of records and records of their own.
 
 Heads are written ``"9.6"``, edges as in a circuit; null means not measured.
 """
@@ -16,22 +16,8 @@ from engine.heads import Head
 from engine.json_values import Json, number
 from engine.overlap import EdgeName, Overlap, name_of
 from engine.receipt import Receipt, Receipts
-from engine.self_tests import SelfTests
-from engine.stability import Refind, Stability, frequency_of
-
-
-def self_tests_json(done: SelfTests) -> Json:
-    """Every test with its largest deviation, and whether all passed."""
-    tests = [
-        {
-            "name": test.name, "meaning": test.meaning, "value": number(test.value), "tolerance": test.tolerance,
-            "passed": test.passed,
-        }
-        for test in done.tests
-    ]  # fmt: skip
-    return {
-        "passed": done.passed, "pairs": done.pairs, "tests": tests, "skipped": list(done.skipped), "flops": done.flops,
-    }  # fmt: skip
+from engine.refind import Refind
+from engine.stability import Stability, frequency_of
 
 
 def agreement_json(agreement: Agreement, scores: Sequence[ScoreAgreement] = ()) -> Json:

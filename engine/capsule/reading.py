@@ -4,7 +4,7 @@
    a later Headlight is refused by that name, whatever else it holds.
 2. Every member is in the manifest with its size and hash, and no other.
 3. JSON and matrices are bounded and checked; each matrix stands in the record once, so that they cannot multiply.
-4. The record is read like any run's (engine/run_file.py): every number for its kind, range and shape.
+4. The record is read like any run's (engine/record_reading.py): every value for its kind, range and shape.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from engine.capsule.labels import check_labels
 from engine.errors import HeadlightError
 from engine.json_values import Json
 from engine.record import SCHEMA as RECORD_SCHEMA
+from engine.record_reading import discovery_of
 from engine.run_file import run_in
 from engine.store.arrays import MARK, Arrays, put_together
 
@@ -69,10 +70,10 @@ def capsule_of(
 ) -> Capsule:
     """A record, from wherever it comes, as a capsule that could be written; raises HeadlightError if it is no run."""
     fingerprint = record.get("fingerprint")
-    if fingerprint is not None and not (isinstance(fingerprint, str) and FINGERPRINT.fullmatch(fingerprint)):
+    if fingerprint and not (isinstance(fingerprint, str) and FINGERPRINT.fullmatch(fingerprint)):
         raise HeadlightError(f"Expected 16 hex digits for “fingerprint” in the run, or none. {WAY_ON}")
     check_labels(labels or {}, WAY_ON)
-    return Capsule(manifest or {}, record, attachments or {}, labels or {}, run_in(record))
+    return Capsule(manifest or {}, record, attachments or {}, labels or {}, discovery_of(record), run_in(record))
 
 
 def _bytes(path: Path) -> bytes:

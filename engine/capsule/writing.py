@@ -38,7 +38,7 @@ def capsule_bytes(
         "schema": SCHEMA,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if created is None else created)),
         "made_with": made_with(),
-        "fingerprint": record.get("fingerprint"),
+        "fingerprint": record.get("fingerprint") or None,
         "members": {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for name, content in sorted(members.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.cli.export_arguments import add_export, bringing_options
 from engine.cli.run_arguments import add_runs
 
 EXAMPLES = """\
@@ -21,9 +22,12 @@ examples:
   python -m engine stability --circuit run.json --resamples 10 --out stability.json
   python -m engine receipt --circuit run.json --of 9.6,2.2:9.6.k --out -
   python -m engine evaluate --circuit run.json --out evaluation.json
+  python -m engine export run.json --format mib --out circuit.json
   python -m engine runs
+  python -m engine sweep sweep.yaml --ray auto
 """
 
+ANY_CIRCUIT = "a run or a circuit of Headlight, EAP-IG or MIB JSON, GraphML, or networkx node-link JSON"
 # Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
 SCORES = (
     "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
@@ -52,6 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(commands)
     _add_receipt(commands)
     add_runs(commands)
+    add_export(commands)
+    _add_sweep(commands)
     return parser
 
 
@@ -128,16 +134,18 @@ def _add_tune(commands) -> None:
 def _add_verify(commands) -> None:
     verify = _stage(commands, "verify", "how much of the model a set of heads keeps", from_file=True)
     heads = verify.add_mutually_exclusive_group(required=True)
-    heads.add_argument("--circuit", type=Path, metavar="FILE", help="a run written by discover")
+    heads.add_argument("--circuit", type=Path, metavar="FILE", help=ANY_CIRCUIT)
     heads.add_argument(
         "--heads", metavar="HEADS", help="heads such as 9.6,10.0; with MLPs such as m9, other MLPs are ablated too"
     )
+    bringing_options(verify)
     _ablation_option(verify)
 
 
 def _add_evaluate(commands) -> None:
     evaluate = _stage(commands, "evaluate", "how true a circuit is, by every measure there is", from_file=True)
-    evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help="a run or a circuit as JSON")
+    evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help=ANY_CIRCUIT)
+    bringing_options(evaluate)
     _ablation_option(evaluate)
     evaluate.add_argument(
         "--draws", type=int, default=1000, metavar="N", help="drawings of the pairs for every interval (default: 1000)"
@@ -173,6 +181,7 @@ def _add_stability(commands) -> None:
     stability.add_argument("--resamples", type=int, default=10, metavar="K", help="of its own prompts (default: 10)")
     stability.add_argument("--seeds", type=int, default=5, metavar="K", help="fresh sets of prompts (default: 5)")
     stability.add_argument("--no-templates", action="store_true", help="leave no template out in turn")
+    _ray_option(stability)
 
 
 def _add_receipt(commands) -> None:
@@ -182,6 +191,25 @@ def _add_receipt(commands) -> None:
     )
     receipt.add_argument(
         "--ablation", choices=("mean", "resample", "zero"), default="mean", help="of a head's z (default: mean)"
+    )
+
+
+def _add_sweep(commands) -> None:
+    words = "many runs, models x tasks x methods x seeds, from a file; the same command goes on where it was stopped"
+    sweep = commands.add_parser("sweep", help=words, description=words)
+    sweep.add_argument("spec", type=Path, metavar="SPEC.yaml", help="what to go over, see the README")
+    sweep.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where it is kept, runs too (default: the user's data folder)"
+    )
+    sweep.add_argument("--list", action="store_true", help="say what there is to do and what is done; run nothing")
+    _ray_option(sweep)
+
+
+def _ray_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ray", metavar="auto|ADDRESS",
+        help="workers do it: auto takes the cluster that RAY_ADDRESS names, or starts a worker for each core here; "
+        "needs requirements-cluster.txt (default: this process does it)",
     )
 
 

@@ -120,7 +120,7 @@ def _discover(
             run.cancel()
             return
         settings = tuning.chosen.settings
-    found = find_circuit(model, settings, console, prepared, tuning=tuning)
+    found = find_circuit(model, settings, console, prepared, tuning=tuning, journal=run.journal)
     if found.self_tests is not None:
         console.announce(_tested(found.self_tests))
     console.announce(_outcome(found))

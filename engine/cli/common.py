@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import record
+from engine.atomic import write_text
 from engine.cli.console import Console
 from engine.errors import HeadlightError
 from engine.json_values import Json, dumps
@@ -96,12 +97,17 @@ def output(options: argparse.Namespace) -> Path | None:
 
 
 def write(result: Json, out: Path | None) -> None:
+    write_all(dumps(result) + "\n", out)
+
+
+def write_all(text: str, out: Path | None) -> None:
+    """To standard output, or to a file that is the whole text or what it was before."""
     if out is None:
-        sys.stdout.write(dumps(result) + "\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
         return
     try:
-        record.write_json(result, out)
+        write_text(text, out)
     except OSError as error:
         raise HeadlightError(f"Cannot write {out}: {error.strerror}. Choose another --out.") from error
 

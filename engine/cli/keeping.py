@@ -51,7 +51,7 @@ def keeping(options: argparse.Namespace, settings: Settings, model: Model, conso
 
 def _begun(options: argparse.Namespace, settings: Settings, model: Model, console: Console) -> OpenRun | None:
     try:
-        run = RunStore().begin(settings, fingerprint=model.fingerprint, besides=_besides(options))
+        run = RunStore().begin(settings, fingerprint=model.fingerprint, besides=besides(options))
     except HeadlightError as error:
         console.announce(f"warning: this run will not be kept. {error}")
         return None
@@ -62,7 +62,7 @@ def _begun(options: argparse.Namespace, settings: Settings, model: Model, consol
     return run
 
 
-def _besides(options: argparse.Namespace) -> str:
+def besides(options: argparse.Namespace) -> str:
     """What a run depends on beside its settings: rows of one's own, and trials."""
     parts = [] if options.rows is None else [f"rows {hashlib.sha256(_content(options)).hexdigest()}"]
     if options.tune is not None:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, runs, tables, trust, tuning, verifying
+    from engine.cli import commands, exporting, runs, sweeping, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -51,5 +51,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "stability": trust.stability,
         "receipt": trust.receipt,
         "runs": runs.runs,
+        "export": exporting.export,
+        "sweep": sweeping.sweep,
     }[options.command]
     run(options, console)

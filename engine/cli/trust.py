@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
 from engine.circuit_file import read_circuit
 from engine.claim import Target
+from engine.cli.bringing import content_of
 from engine.cli.common import load, output, rows_of, write
 from engine.cli.console import Console
+from engine.cli.sweeping import workers
 from engine.cost import CostRow
 from engine.draws import Plan
 from engine.errors import HeadlightError
@@ -34,7 +37,7 @@ from engine.tasks.custom import CUSTOM
 
 def agreement(options: argparse.Namespace, console: Console) -> None:
     """A circuit and its scores against a dense run, and against every answer key there is for it."""
-    out, run = output(options), read_run(_bytes(options.circuit))
+    out, run = output(options), read_run(content_of(options.circuit))
     path: Path | None = options.against
     others = {path.name: _other_run(path, run)} if path is not None else {}
     keys = _keys(options, run, console)
@@ -74,7 +77,8 @@ def stability(options: argparse.Namespace, console: Console) -> None:
     """The run's circuit found again; interrupted, the runs done so far are still written."""
     out, plan = output(options), Plan(options.resamples, options.seeds, not options.no_templates)
     prepared, circuit = _again(options, console)
-    found = find_again(prepared, prepared.settings, plan, console)
+    with workers(options.ray, console) if options.ray is not None else nullcontext() as executor:
+        found = find_again(prepared, prepared.settings, plan, console, executor)
     for note in found.notes:
         console.announce(f"note: {note}")
     _write(prepared, circuit, {"stability": trust_record.stability_json(found, circuit)}, found.cost, out)
@@ -95,7 +99,7 @@ def receipt(options: argparse.Namespace, console: Console) -> None:
 
 def _again(options: argparse.Namespace, console: Console) -> tuple[Prepared, Circuit]:
     """The run's prompts run again, and its circuit; what was typed goes before the run's own settings."""
-    circuit = read_circuit(_bytes(options.circuit)).circuit
+    circuit = read_circuit(content_of(options.circuit)).circuit
     settings = settings_of(read_saved_circuit(options.circuit))
     if settings.task == CUSTOM and options.rows is None:
         raise HeadlightError(f"{options.circuit} was found on rows of your own. Give them again with --rows FILE.")
@@ -129,7 +133,7 @@ def _write(
 
 
 def _other_run(path: Path, run: RunSummary) -> RunSummary:
-    other = read_run(_bytes(path))
+    other = read_run(content_of(path))
     if (other.model, other.task) != (run.model, run.task):
         raise HeadlightError(
             f"Expected another run of {run.model} and {run.task}, got one of {other.model} and {other.task} in {path}. "
@@ -150,7 +154,7 @@ def _keys(options: argparse.Namespace, run: RunSummary, console: Console) -> lis
 
 
 def _given_key(path: Path, run: RunSummary) -> AnswerKey:
-    key = check_key(read_key(_bytes(path)), *run.shape)
+    key = check_key(read_key(content_of(path)), *run.shape)
     if (key.model, key.task) != (run.model, run.task):
         raise HeadlightError(
             f"The answer key in {path} is for {key.model} and {key.task}, the run is of {run.model} and {run.task}. "
@@ -158,9 +162,3 @@ def _given_key(path: Path, run: RunSummary) -> AnswerKey:
         )
     return key
 
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise HeadlightError(f"Cannot read {path}: {error.strerror}. Give a file that is there.") from error

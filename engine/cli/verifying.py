@@ -8,11 +8,12 @@ from dataclasses import replace
 from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.circuit import Circuit
-from engine.circuit_file import read_circuit
+from engine.cli.bringing import brought_circuit, saved_circuit
 from engine.cli.common import fill_from_file, load, names_in, output, rows_of, run_json, settings_from, write
 from engine.cli.console import Console
 from engine.cost import Ledger, pass_flops, together
 from engine.edge_evaluation import evaluate_edges
+from engine.errors import HeadlightError
 from engine.evaluation.evaluate import check_shape
 from engine.evaluation.evaluate import evaluate as evaluate_circuit
 from engine.evaluation.plan import Plan
@@ -20,7 +21,7 @@ from engine.evaluation.words import summary
 from engine.evaluation_file import edges_json, evaluation_json
 from engine.nodes import heads_among, mlps_among, node_mask
 from engine.prepare import prepare
-from engine.saved_run import parse_nodes, read_saved_circuit
+from engine.saved_run import parse_nodes
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
 
@@ -32,7 +33,7 @@ def verify(options: argparse.Namespace, console: Console) -> None:
     """
     saved = None
     if options.circuit is not None:
-        saved = read_saved_circuit(options.circuit)
+        saved = saved_circuit(options, brought_circuit(options, console))
         fill_from_file(options, saved)
     settings, out = settings_from(options), output(options)
     model = load(settings, console)
@@ -59,8 +60,13 @@ def verify(options: argparse.Namespace, console: Console) -> None:
 def evaluate(options: argparse.Namespace, console: Console) -> None:
     """All that says how true a circuit is; the prompts it was found on are run too, where its file has their seed."""
     plan = Plan(Ablation(options.ablation), options.draws, options.random_circuits)
-    fill_from_file(options, read_saved_circuit(options.circuit))
-    file = read_circuit(options.circuit.read_bytes())
+    file = brought_circuit(options, console)
+    if file.circuit.mlps:
+        raise HeadlightError(
+            "An evaluation asks about heads with all MLPs live, and this circuit has MLPs as nodes. Add --heads-only "
+            "to leave them out."
+        )
+    fill_from_file(options, saved_circuit(options, file))
     settings, out = settings_from(options), output(options)
     model = load(settings, console)
     check_shape(file.circuit, model)

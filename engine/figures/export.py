@@ -1,4 +1,4 @@
-"""Figures, tables and circuits as files a reader can take away.
+"""Figures, tables and circuits as files a reader can look at; engine/interchange/ has those that tools read back.
 
 PNG and SVG come from the camera in the figure's own mode bar (theme.mode_bar).
 """
@@ -10,10 +10,9 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 
-import networkx as nx
 import plotly.graph_objects as go
 
-from engine.circuit import Circuit, to_networkx
+from engine.circuit import Circuit
 from engine.figures import theme
 from engine.figures.tables import Row
 from engine.heads import Head
@@ -51,21 +50,6 @@ def rows_csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def circuit_graphml(
-    circuit: Circuit, names: Mapping[Head, str] | None = None, roles: Mapping[Head, str] | None = None
-) -> str:
-    """The circuit for Gephi, yEd, Cytoscape or networkx: edges carry input, effect and shared.
-
-    Heads carry the reader's ``names`` as "name" and their "role", where they have one.
-    """
-    graph = to_networkx(circuit)
-    for attribute, texts in (("name", names or {}), ("role", roles or {})):
-        for head in circuit.heads:
-            if head in texts:
-                graph.nodes[str(head)][attribute] = texts[head]
-    return "\n".join(nx.generate_graphml(graph))
 
 
 def circuit_mermaid(

@@ -13,7 +13,7 @@ from engine.figures import theme
 from engine.figures.tables import Row, rounded
 
 if TYPE_CHECKING:
-    from engine.stability import Refind
+    from engine.refind import Refind
 
 ROW, AROUND = 40, 110  # pixels: of one template, and of axes and legend
 LOOKS = {  # colour, symbol: told apart without colour, too

@@ -110,6 +110,13 @@ class Model:
         return self.shape.d_model
 
     @property
+    def parallel_mlps(self) -> bool:
+        """Whether a block's MLP runs beside its attention instead of reading what that wrote."""
+        if self._parts is not None:
+            return any(layer.parallel for layer in self._parts.layers)
+        return bool(getattr(self.bridge.cfg, "parallel_attn_mlp", False))
+
+    @property
     def d_head(self) -> int:
         return self.shape.d_head
 

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import torch
 
-from engine.errors import HeadlightError
+from engine.errors import HeadlightError, NotEnoughMemory
 from engine.models import bridge
 from engine.models.architectures import SUPPORTED, copied_parameters
 from engine.models.devices import free_cuda_bytes
@@ -119,7 +119,7 @@ def check_memory(name: str, parameters: int, bytes_each: int, device: str = "cpu
     needed = parameters * bytes_each * LOADING_FACTOR + WORKING_BYTES
     free = free_bytes(device)
     if needed > free:
-        raise HeadlightError(
+        raise NotEnoughMemory(
             f"{name} needs about {needed / GIGABYTE:.1f} GB of memory on {device} "
             f"({parameters / 1e6:,.0f} million parameters of {bytes_each} bytes), but only {free / GIGABYTE:.1f} GB "
             "are free. Close other programs, choose a smaller model, or run on a larger machine."

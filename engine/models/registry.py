@@ -26,30 +26,31 @@ class ModelCard:
     source: Kind
     n_layers: int
     n_heads: int  # query heads a layer
+    d_model: int
     parameters: int
     note: str
 
 
 MODELS: tuple[ModelCard, ...] = (
     ModelCard(
-        "smollm2-135m", "SmolLM2 135M Instruct", Kind.BUNDLED, 30, 9, 134_515_008,
+        "smollm2-135m", "SmolLM2 135M Instruct", Kind.BUNDLED, 30, 9, 576, 134_515_008,
         "Comes with the install: no network, no GPU. Grouped-query attention, 3 KV heads.",
     ),
     ModelCard(
-        "toy-induction", "Toy induction model", Kind.TOY, 2, 12, 542_464,
+        "toy-induction", "Toy induction model", Kind.TOY, 2, 12, 240, 542_464,
         "Repeats random tokens through two heads set by hand, so the right circuit is known. Loads at once.",
     ),
     ModelCard(
-        "gpt2", "GPT-2 small", Kind.HUB, 12, 12, 124_439_808,
+        "gpt2", "GPT-2 small", Kind.HUB, 12, 12, 768, 124_439_808,
         "The model of most published circuits, IOI among them.",
     ),
-    ModelCard("gpt2-large", "GPT-2 large", Kind.HUB, 36, 20, 774_030_080, "720 heads."),
+    ModelCard("gpt2-large", "GPT-2 large", Kind.HUB, 36, 20, 1280, 774_030_080, "720 heads."),
     ModelCard(
-        "Qwen/Qwen2.5-0.5B", "Qwen2.5 0.5B", Kind.HUB, 24, 14, 494_032_768,
+        "Qwen/Qwen2.5-0.5B", "Qwen2.5 0.5B", Kind.HUB, 24, 14, 896, 494_032_768,
         "Grouped-query attention, 2 KV heads.",
     ),
     ModelCard(
-        "Qwen/Qwen2.5-7B", "Qwen2.5 7B", Kind.HUB, 28, 28, 7_615_616_512,
+        "Qwen/Qwen2.5-7B", "Qwen2.5 7B", Kind.HUB, 28, 28, 3584, 7_615_616_512,
         "Grouped-query attention, 4 KV heads. 31 GB in float32: wants a GPU.",
     ),
 )

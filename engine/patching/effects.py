@@ -138,9 +138,14 @@ class PathPatching:
         items = self.activations.batches
         return plan_sweeps(self.model.parts, items, self.senders, windows, memory, self.ledger)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects: layers, and heads a layer."""
+        return self.model.n_layers, self.model.n_heads
+
     def nothing(self) -> Tensor:
         """Zero for every head: ``[layer head]``."""
-        return torch.zeros(self.model.n_layers, self.model.n_heads, dtype=torch.float64)
+        return torch.zeros(self.shape, dtype=torch.float64)
 
     def in_units_of_f(self, change: Tensor, depth: float) -> Tensor:
         """f of a summed change of the metric, for senders below ``depth``; NaN elsewhere: ``[layer head]``."""

@@ -97,9 +97,10 @@ class WrittenStreams:
 class NodePatching(PathPatching):
     """Patches paths from a fixed set of heads and MLPs; matrices are ``[layer column]``."""
 
-    def nothing(self) -> Tensor:
-        """Zero for every node: ``[layer column]``."""
-        return torch.zeros(self.model.n_layers, self.model.n_heads + 1, dtype=torch.float64)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects: layers, and heads a layer with a column for its MLP."""
+        return self.model.n_layers, self.model.n_heads + 1
 
     def depth(self, receivers: Sequence[Receiver]) -> float:
         """Of heads of one layer, or of one MLP."""

@@ -74,6 +74,11 @@ class ReferencePatching:
         check_effect_unit(activations)
         self.model, self.activations, self.senders, self.ledger = model, activations, tuple(senders), ledger
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects: layers, and heads a layer."""
+        return self.model.n_layers, self.model.n_heads
+
     def measure(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick) -> list[Effects]:
         """Effects on each receiver, all of them exact."""
         return [

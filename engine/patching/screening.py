@@ -49,6 +49,11 @@ class ScreenedPatching:
         self._largest = float("nan")
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Of a matrix of effects."""
+        return self._exact.shape
+
+    @property
     def screening(self) -> Screening:
         """What was estimated and recomputed so far."""
         return Screening(self._estimated, self._recomputed, self._largest)

@@ -26,13 +26,13 @@ from filelock import FileLock, Timeout
 
 from engine.errors import HeadlightError
 from engine.store.about import About, about_bytes, about_of
-from engine.store.files import bytes_in, read_file, write_durably
+from engine.store.files import TEMPORARY, bytes_in, read_file, write_durably
 from engine.store.stored_run import RunState, StoredRun
 
 ID = re.compile(r"[0-9a-f]{12}")
 ABOUT, RECORD, ARRAYS, DELETED, LOCK = "about.json", "run.json", "arrays.safetensors", "deleted.json", "lock"
 CHUNKS, ATTACHMENTS = "chunks", "attachments"
-GOING = "going-"  # how the name of a folder begins that is being removed
+HALF = "half-"  # how the name of a folder begins that is being removed, or is not yet complete
 PATIENCE = 0.5  # seconds to wait for a lock that somebody may only be looking at
 
 
@@ -96,9 +96,17 @@ class RunFolder:
         lock.release()
         return True
 
+    def tidy(self, finished: bool) -> None:
+        """Take away files half written, and the chunks of a run that is ``finished``. Nobody may be writing here."""
+        if finished:
+            shutil.rmtree(self.path / CHUNKS, ignore_errors=True)
+        for place in (self.path, self.path / CHUNKS, self.path / ATTACHMENTS):
+            for half in [] if place.is_symlink() else place.glob(f"{TEMPORARY}*"):
+                half.unlink()
+
     def remove(self) -> None:
-        """For good: out of sight at once, then file by file. Whatever is left of that, ``clear`` takes away."""
-        away = self.path.with_name(f"{GOING}{self.id}-{time.time_ns()}")
+        """For good: out of sight at once, then file by file. What a crash leaves of that, the next purge takes away."""
+        away = self.path.with_name(f"{HALF}{self.id}-{time.time_ns()}")
         self.path.rename(away)
         shutil.rmtree(away)
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from engine.errors import HeadlightError
 from engine.store.about import About
 from engine.store.files import bytes_in, told
-from engine.store.folder import CHUNKS, GOING, RunFolder, folder_of, folders_in, listed
+from engine.store.folder import CHUNKS, HALF, RunFolder, folder_of, folders_in, listed
 from engine.store.index import Index
 from engine.store.open_run import Change
 from engine.store.stored_run import RunState, StoredRun
@@ -123,17 +123,16 @@ class Shelf:
         except (sqlite3.Error, HeadlightError) as error:
             LOG.warning("The index of runs in %s was not told of %s: %s", self.root, folder.id, error)
 
-    def put_new(self, folder: RunFolder, about: About) -> None:
-        """A run's first about.json, with its id and the next place in the order."""
+    def numbered(self, about: About, run: str) -> About:
+        """``about`` with its id and the next place in the order."""
         newest = self.known()
-        run = replace(about.run, id=folder.id, sequence=newest[0].sequence + 1 if newest else 1)
-        folder.write_about(replace(about, run=run))
-        self.note(folder)
+        return replace(about, run=replace(about.run, id=run, sequence=newest[0].sequence + 1 if newest else 1))
 
     def purge(self, older_than_seconds: float) -> list[str]:
-        """Remove runs deleted that long ago, runs that never began, chunks of finished ones, what is half removed."""
+        """Remove runs deleted that long ago, and what crashes left: runs that never began, chunks of finished ones,
+        files half written or half removed. The ids of those that were deleted."""
         with self.writing():
-            for half in self.runs.glob(f"{GOING}*"):
+            for half in self.runs.glob(f"{HALF}*"):
                 shutil.rmtree(half)
             return [folder.id for folder in folders_in(self.runs) if self._purged(folder, older_than_seconds)]
 
@@ -146,16 +145,13 @@ class Shelf:
     def _purged(self, folder: RunFolder, older_than_seconds: float) -> bool:
         """Whether it was there to be removed, and is."""
         run = listed(folder)
-        if run is not None and run.deleted is None:
-            if run.state is RunState.DONE:
-                shutil.rmtree(folder.path / CHUNKS, ignore_errors=True)
-            return False
-        if run is not None and time.time() - (run.deleted or 0) < older_than_seconds:
-            return False
         if not folder.abandoned():
             return False
-        folder.remove()
-        return run is not None
+        if run is None or (run.deleted is not None and time.time() - run.deleted >= older_than_seconds):
+            folder.remove()
+            return run is not None
+        folder.tidy(finished=run.state is RunState.DONE)
+        return False
 
     def _stamps(self) -> dict[str, str]:
         stamps = {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,10 +26,10 @@ from engine.record import SCHEMA
 from engine.settings import Settings
 from engine.store.about import About
 from engine.store.attachments import read_attachments, write_attachment
-from engine.store.files import told
-from engine.store.folder import CHUNKS, PATIENCE, RunFolder, listed
+from engine.store.files import sync_folder, told
+from engine.store.folder import CHUNKS, HALF, PATIENCE, RunFolder, listed
 from engine.store.home import home
-from engine.store.open_run import OpenRun
+from engine.store.open_run import OpenRun, with_record
 from engine.store.run_record import read_record
 from engine.store.shelf import Shelf
 from engine.store.stored_run import RunState, StoredRun, key_of, key_of_plain, plain_settings
@@ -103,13 +104,21 @@ class RunStore:
         """Keep a run that ended elsewhere; its id here."""
         settings = _settings_in(record)
         about = _about(key_of_plain(settings, _rows_in(record)), settings, name, "", tags_of(tags))
-        with self._shelf.writing(), self._begun(about) as added:
+        state = RunState.DONE if record.get("complete", True) else RunState.CANCELLED
+        with self._shelf.writing():
+            folder = RunFolder(self._shelf.runs / secrets.token_hex(6))
+            half = RunFolder(folder.path.with_name(f"{HALF}{folder.id}"))
+            half.path.mkdir()
             try:
-                added.finish(record)
+                numbered = self._shelf.numbered(about, folder.id)
+                half.write_about(with_record(numbered, half, record, state, about.run.created))
+                half.path.rename(folder.path)
             except BaseException:
-                self._shelf.folder(added.id).remove()
+                shutil.rmtree(half.path)
                 raise
-        return added.id
+            sync_folder(self._shelf.runs)
+            self._shelf.note(folder)
+        return folder.id
 
     def attach(self, run: str, kind: str, name: str, content: Json) -> None:
         """Keep what was measured of a run later (kinds: engine/store/attachments.py)."""
@@ -168,7 +177,8 @@ class RunStore:
         lock = folder.lock()
         lock.acquire(timeout=PATIENCE)
         try:
-            self._shelf.put_new(folder, about)
+            folder.write_about(self._shelf.numbered(about, folder.id))
+            self._shelf.note(folder)
             if chunks is not None:
                 chunks.rename(folder.path / CHUNKS)
         except BaseException:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.atomic import write_text
 from engine.errors import HeadlightError
+from engine.limits import check_keeping, limits
 from engine.models.cache import cache_root, unwritable, writable_cache
 from engine.tasks.custom import custom_prompts
 from engine.tasks.prompts import Metric, Prompts
@@ -56,7 +57,8 @@ def own_task(rows: Sequence[Row], metric: Metric = Metric.LOGIT_DIFF, title: str
 
 
 def keep(task: OwnTask) -> None:
-    """Write the task to the cache folder; raises HeadlightError if that cannot be written."""
+    """Write the task to the cache folder; raises HeadlightError if that cannot be written, or nothing is kept here."""
+    check_keeping("own tasks", limits())
     folder = writable_cache(SUBFOLDER)
     content = {"schema": SCHEMA, "title": task.title, "metric": task.metric.value}
     content |= {"rows": [_record(row) for row in task.rows]}
@@ -103,7 +105,8 @@ def rename(name: str, title: str) -> None:
 
 
 def forget(name: str) -> None:
-    """Delete a kept task; nothing happens if it is gone."""
+    """Delete a kept task; nothing happens if it is gone. Raises HeadlightError where visitors may change nothing."""
+    check_keeping("changes to own tasks", limits())
     if is_own(name):
         _path(name).unlink(missing_ok=True)
 

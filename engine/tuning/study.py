@@ -40,8 +40,15 @@ DIRECTIONS = ("minimize", "maximize")  # heads, faithfulness
 
 
 @contextmanager
-def opened(name: str, settings: Settings, space: Space) -> Iterator[Study]:
-    """The study ``name``, begun if it is not there; raises HeadlightError if it cannot be kept or is in use."""
+def opened(name: str, settings: Settings, space: Space, kept: bool = True) -> Iterator[Study]:
+    """The study ``name``, begun if it is not there; raises HeadlightError if it cannot be kept or is in use.
+
+    One that is not ``kept`` lives in memory, and begins anew each time.
+    """
+    if not kept:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        yield Study(optuna.create_study(study_name=name, directions=DIRECTIONS), settings, space)
+        return
     path = writable_cache(SUBFOLDER) / study_path(name).name
     lock = FileLock(path.with_suffix(".lock"))
     try:

@@ -27,6 +27,7 @@ from engine.attribution import with_score
 from engine.cost import CostRow, pass_flops
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import heads_of
+from engine.limits import limits
 from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.scores.kinds import Source
@@ -61,7 +62,8 @@ def tune(
     watcher, space = watcher or Watcher(), space or Space()
     prepared = with_scores(prepared, space, watcher)
     bench = Bench(prepared, settings, space.widest(prepared.scores), watcher)
-    with opened(study_name(prepared, settings, space), settings, space) as study:
+    kept = limits().keeps
+    with opened(study_name(prepared, settings, space), settings, space, kept) as study:
         return _Sitting(bench, study, settings, space, watcher, trials).tune()
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from engine.answer_keys import AnswerKey
-from engine.circuit_file import circuit_record
+from engine.circuit_file import CircuitFile, file_record
 from engine.figures.circuit_tables import circuit_head_rows
-from engine.figures.export import circuit_graphml, circuit_mermaid, figure_html, rows_csv
+from engine.figures.export import circuit_mermaid, figure_html, rows_csv
 from engine.figures.tables import edge_rows
 from engine.heads import Head
+from engine.interchange.graphml import write_graphml
+from engine.interchange.mib import write_mib
+from engine.interchange.node_link import write_node_link
+from engine.interchange.of_run import file_of_run
 from engine.json_values import dumps
 from engine.prepare import Prepared
 from engine.record import discovery_json
@@ -27,11 +33,13 @@ from pages.shared.chart import is_dark
 
 EXPORT_LEAD = (
     "Pictures and the HTML page show the graph as filtered above; the other files hold the whole circuit, with your "
-    "names and the roles."
+    "names and the roles. EAP-IG and the MIB circuit track read their JSON; there every edge is direct, so live MLPs "
+    "hear all heads of the circuit."
 )
 IMPORT_LEAD = (
-    "A run or a circuit that Headlight wrote as JSON: to look at, with everything above, or to verify on this page’s "
-    "model and fresh prompts. Nothing in the file is run."
+    "A run or a circuit of Headlight, a graph of EAP-IG or the MIB circuit track (JSON), GraphML, or networkx "
+    "node-link JSON: to look at, with everything above, or to verify on this page’s model and fresh prompts. Nothing "
+    "in the file is run."
 )
 
 
@@ -48,12 +56,17 @@ def take_away(
     look.step(None, "Take it away", EXPORT_LEAD)
     dark, circuit = is_dark(), shown.circuit  # read here: downloads are made outside a script run
     texts = {head: ", ".join(each) for head, each in roles.items()}
+    file = _file(prepared, shown, names, texts)
     picture.buttons("circuit_map", "circuit", dark, redraw)
     with st.container(horizontal=True, key="circuit_downloads"):
         look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")
-        look.download("GraphML", lambda: circuit_graphml(circuit, names, texts), "circuit.graphml", "application/xml")
+        look.download("GraphML", lambda: write_graphml(file), "circuit.graphml", "application/xml")
         look.download("Mermaid", lambda: circuit_mermaid(circuit, names, texts), "circuit.mmd", "text/plain")
-        look.download("Circuit as JSON", _circuit_json(shown, prepared.settings, names, texts), "circuit.json", JSON)
+        as_json = partial(_circuit_json, shown, prepared.settings, file)
+        look.download("Circuit as JSON", as_json, "circuit.json", JSON)
+        look.download("Node-link JSON", lambda: write_node_link(file), "circuit-node-link.json", JSON)
+        if file.d_model is not None:
+            look.download("EAP-IG / MIB JSON", lambda: write_mib(file), "circuit-mib.json", JSON)
         if (run := shown.found) is not None:
             look.download(
                 "Whole run as JSON", lambda: dumps(discovery_json(prepared.model, run)), "headlight-run.json", JSON
@@ -69,22 +82,28 @@ def take_away(
 JSON = "application/json"
 
 
-def _circuit_json(shown: Shown, settings: Settings, names: Mapping[Head, str], roles: Mapping[Head, str]) -> Any:
-    """The circuit alone; a file's keeps saying what it is of."""
+def _file(prepared: Prepared, shown: Shown, names: Mapping[Head, str], roles: Mapping[Head, str]) -> CircuitFile:
+    """The circuit with this page's names and roles; a file's keeps saying what it is of."""
+    own = shown.found.settings if shown.found is not None else prepared.settings
+    here = file_of_run(prepared.model, own, shown.circuit, names, roles)
+    if shown.file is None:
+        return here
+    brought_file = replace(shown.file, names=names, roles=roles)
+    if brought_file.d_model is None and shown.fits:
+        return replace(brought_file, d_model=here.d_model, parallel_mlps=here.parallel_mlps)
+    return brought_file
 
-    def make() -> str:
-        own = shown.found.settings if shown.found is not None else settings
-        record = circuit_record(own, shown.circuit, names, roles)
-        if shown.file is not None:
-            record |= {"model": shown.file.model, "task": shown.file.task, "settings": {"seed": shown.file.seed}}
-        return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1)
 
-    return make
+def _circuit_json(shown: Shown, settings: Settings, file: CircuitFile) -> str:
+    """The circuit alone; where a file does not say what it is of, this page's model and task stand in."""
+    model = file.model or (settings.model if shown.fits else "unknown")
+    record = file_record(replace(file, model=model, task=file.task or settings.task))
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def bring(prepared: Prepared, settings: Settings) -> None:
     look.step(None, "Bring a circuit", IMPORT_LEAD)
-    brought.uploader("circuit_upload", _show_file)
+    brought.uploader("circuit_upload", prepared, _show_file)
     here = brought.imported()
     if here is None:
         return
@@ -107,6 +126,8 @@ def _verify(prepared: Prepared, settings: Settings, here: Imported) -> None:
     if not file.circuit.heads:
         look.note("It has no heads, so there is nothing to verify.")
         return
+    if file.circuit.mlps:
+        look.note("Verified are its heads alone, with every MLP live.")
     problem = brought.misfit(prepared, file)
     if problem is not None:
         look.note(problem)

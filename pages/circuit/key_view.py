@@ -19,7 +19,8 @@ LEAD = "Somebody else’s list of heads for the same model and task. Hidden unti
 def keys_for(shown: Shown) -> tuple[AnswerKey, ...]:
     """The keys that match the circuit’s own model and task."""
     if shown.file is not None:
-        return answer_keys(shown.file.model, shown.file.task)
+        model, task = shown.file.model, shown.file.task
+        return answer_keys(model, task) if model is not None and task is not None else ()
     return answer_keys(shown.found.settings.model, shown.found.settings.task) if shown.found is not None else ()
 
 

@@ -15,7 +15,7 @@ from engine.heads import Head
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import look, search_run
-from pages.shared.brought import has_heads, imported, misfit
+from pages.shared.brought import has_heads, imported, misfit, source
 from pages.shared.view import View
 
 SOURCE = "headlight_circuit_source"
@@ -53,8 +53,7 @@ def _of_file(prepared: Prepared, name: str, file: CircuitFile) -> Shown:
     problem = misfit(prepared, file)
     look.verdict(
         f"{name}:",
-        f"{look.count(len(file.circuit.heads), 'head')} and {look.count(len(file.circuit.edges), 'edge')}, found on "
-        f"{file.model} for the task {file.task}. {problem or ''}",
+        f"{search_run.size_words(file.circuit)}, {source(file)} {problem or ''}",
         "yes" if problem is None else "wait",
     )
     return Shown(file.circuit, None, file, fits=has_heads(prepared, file.circuit))

@@ -14,7 +14,7 @@ from engine.prepare import Prepared
 from engine.wiring import receiver_of
 from pages.compare import contest_best, contest_costs, contest_lines, contest_pictures
 from pages.compare.entries import Entry, Line, entries_of, lines_of, names_of, standard_of
-from pages.shared import frame, look, rooms, runs, search_jobs, state
+from pages.shared import background, frame, look, rooms, runs, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.view import View, run_fields
 from pages.shared.work import result_of
@@ -119,7 +119,7 @@ def _start_all(prepared: Prepared, lines: Sequence[Line]) -> None:
 def _cancel(lines: Sequence[Line]) -> None:
     for line in lines:
         if line.job is not None:
-            line.job.cancel()
+            background.cancel(line.job)
 
 
 def _table(prepared: Prepared, view: View, lines: Sequence[Line]) -> None:
@@ -159,7 +159,7 @@ def _actions(prepared: Prepared, view: View, line: Line) -> None:
     if line.live and line.job is not None and line.shot is not None:
         st.button(
             "Stopping …" if line.shot.cancelling else "Cancel", key=f"cancel_{name}", icon=":material/stop_circle:",
-            disabled=line.shot.cancelling, on_click=line.job.cancel,
+            disabled=line.shot.cancelling, on_click=background.cancel, args=(line.job,),
         )  # fmt: skip
     elif not line.done and serves(prepared.model, settings.algorithm):
         label = "Start" if line.shot is None else "Start again"

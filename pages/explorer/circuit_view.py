@@ -8,10 +8,12 @@ import streamlit as st
 
 from engine.circuit import Circuit
 from engine.discovery import Discovery
-from engine.figures.export import circuit_graphml, figure_html, rows_csv
+from engine.figures.export import figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import edge_rows
 from engine.heads import Head
+from engine.interchange.graphml import write_graphml
+from engine.interchange.of_run import file_of_run
 from engine.json_values import dumps
 from engine.prepare import Prepared
 from engine.record import discovery_json
@@ -137,5 +139,6 @@ def _twin(prepared: Prepared, found: Discovery, figure: Any) -> None:
                 "application/json",
             )
             look.download("Edges as CSV", lambda: rows_csv(rows), "circuit.csv", "text/csv")
-            look.download("Circuit as GraphML", lambda: circuit_graphml(circuit), "circuit.graphml", "application/xml")
+            file = file_of_run(prepared.model, found.settings, circuit)
+            look.download("Circuit as GraphML", lambda: write_graphml(file), "circuit.graphml", "application/xml")
             look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")

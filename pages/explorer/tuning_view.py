@@ -10,13 +10,14 @@ import streamlit as st
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.tuning import settings_words, tuning_figure, tuning_rows
 from engine.job import JobState, Snapshot
+from engine.limits import limits
 from engine.prepare import Prepared
 from engine.settings import Settings
 from engine.tuning.results import ENOUGH_FAITHFULNESS, Trial, Tuning
 from pages.shared import job_panel, look, search_jobs, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
-from pages.shared.link import MAX_TRIALS
+from pages.shared.link import most_trials
 from pages.shared.view import View, search_fields
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ LEAD = (
 )
 ALT = "Trials by heads in the circuit and faithfulness, with the Pareto front; the one looked at is ringed"
 TRIALS_HELP = "In all. Trials are kept on this machine: a larger number goes on where the last one ended."
+DEMO_HELP = "In all. This demonstration keeps none of them: each time they begin anew."
 
 
 def show(prepared: Prepared, view: View) -> None:
@@ -53,12 +55,13 @@ def _ask(prepared: Prepared, view: View, settings: Settings, shot: Snapshot | No
     if shot is not None and shot.state is JobState.FAILED:
         st.error(look.plain(shot.error or "It did not work, for an unknown reason."), icon=":material/error:")
     if shot is not None and shot.state is JobState.CANCELLED:
-        look.verdict("Cancelled.", "The trials done by then are kept.", "wait")
+        look.verdict("Cancelled.", "The trials done by then are kept." if limits().keeps else "", "wait")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         state.show("trials", view.trials)
         st.number_input(
-            "Trials", 1, MAX_TRIALS, step=10, width=150, help=TRIALS_HELP, **state.bound("trials", trial=None)
-        )
+            "Trials", 1, most_trials(), step=10, width=150, help=TRIALS_HELP if limits().keeps else DEMO_HELP,
+            **state.bound("trials", trial=None),
+        )  # fmt: skip
         if shot is None or shot.state is not JobState.DONE:
             kept = search_jobs.kept_trials(prepared, settings)
             st.button(

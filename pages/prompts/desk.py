@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from engine.figures.export import rows_csv
+from engine.limits import limits
 from engine.models.model import Model
 from engine.prepare import Prepared
 from engine.tasks import own
@@ -18,7 +19,7 @@ from engine.tasks.table import MAX_ROWS, Row
 from pages.prompts import draft, linter, shelf, sources
 from pages.shared import look
 from pages.shared.metric_words import METRIC_WORDS
-from pages.shared.view import MAX_PAIRS, View
+from pages.shared.view import View
 
 LEAD = (
     "Pairs of your own: a clean prompt, a corrupted one of the same length in tokens, the answer the model should give "
@@ -112,8 +113,8 @@ def _use(rows: tuple[Row, ...], ready: bool) -> None:
         _downloads(rows)
     look.note(
         "Kept in this machine’s cache folder under a name made of the rows, so a link to it always means these rows. "
-        f"A run takes as many of the first rows as “Prompt pairs” says, at most {MAX_PAIRS}. A circuit is verified on "
-        "the pairs it was found on, as there are no others."
+        f"A run takes as many of the first rows as “Prompt pairs” says, at most {limits().pairs}. A circuit is "
+        "verified on the pairs it was found on, as there are no others."
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import HeadlightError
+from engine.limits import limits
 from engine.tasks import own
 from engine.tasks.own import OwnTask
 from pages.prompts import draft
 from pages.shared import look, own_tasks, rooms, state
-from pages.shared.view import MAX_PAIRS, View
+from pages.shared.view import View
 
 _TROUBLE, _NEWS = "headlight_own_trouble", "headlight_own_news"
 
@@ -30,7 +31,7 @@ def use(task: OwnTask) -> None:
     """Turn every page to a kept task, with all its rows."""
     st.session_state[_NEWS] = f"“{task.title}” is in use on every page now."
     state.change(
-        task=task.name, pairs=min(len(task.rows), MAX_PAIRS), head=None, edge=None, prompt=0, pair_filter="all",
+        task=task.name, pairs=min(len(task.rows), limits().pairs), head=None, edge=None, prompt=0, pair_filter="all",
         pair_page=1,
     )  # fmt: skip
 
@@ -71,11 +72,18 @@ def show(view: View) -> None:
             )  # fmt: skip
         with st.popover("Delete", icon=":material/delete:"):
             look.note("The file is deleted; links to the task stop working. A copy to edit can be taken first.")
-            st.button("Delete it for good", key="own_kept_delete", on_click=own.forget, args=(name,))
+            st.button("Delete it for good", key="own_kept_delete", on_click=_forget, args=(name,))
 
 
 def _label(task: OwnTask, in_use: bool) -> str:
     return f"{task.title} ({look.count(len(task.rows), 'pair')}{', in use' if in_use else ''})"
+
+
+def _forget(name: str) -> None:
+    try:
+        own.forget(name)
+    except HeadlightError as error:
+        st.session_state[_TROUBLE] = str(error)
 
 
 def _rename(name: str) -> None:

@@ -46,7 +46,7 @@ def _cancel(lane: Lane) -> None:
         return
     st.button(
         "Stopping …" if lane.shot.cancelling else "Cancel", key=f"cancel_{lane.contestant.name}",
-        icon=":material/stop_circle:", disabled=lane.shot.cancelling, on_click=lane.job.cancel,
+        icon=":material/stop_circle:", disabled=lane.shot.cancelling, on_click=background.cancel, args=(lane.job,),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.errors import HeadlightError
+from engine.limits import limits
 from engine.store.files import read_file
 from engine.store.home import home
 from pages.runs import actions, reading
@@ -90,7 +91,7 @@ def inbox_files(folder: Path) -> Sequence[str]:
 
 
 def _inbox() -> None:
-    if is_demo():
+    if limits().demo:
         return
     folder = home() / INBOX
     names = inbox_files(folder)
@@ -113,8 +114,3 @@ def _from_inbox(folder: Path) -> None:
         _open(name, read_file(folder / name))
     except (OSError, HeadlightError) as error:
         st.session_state[PROBLEM] = f"{name}: {error}"
-
-
-def is_demo() -> bool:
-    """Whether this server is open to the public: then its disk is not."""
-    return os.environ.get("HEADLIGHT_DEMO") == "1"

@@ -1,7 +1,8 @@
 """What runs behind the pages: one job manager, the model in memory, and the requests pages make.
 
-Jobs are found by their settings, so a reload, a second tab or a link shows the same run. A page that turns
-to other settings withdraws what it had started by itself (``follow``), unless someone else follows it.
+Jobs are found by their settings, so a reload, a second tab or a link shows the same run, and whoever asks for it is one
+of its owners (visitors.py). A page that turns to other settings withdraws what it had started by itself (``follow``),
+unless someone else follows it. Every request passes ``submit_all``, which refuses what is too much (engine/limits.py).
 
 Here are the requests about a model and its prompts; search_jobs.py has searches, verification_jobs.py what judges them.
 """
@@ -9,22 +10,23 @@ Here are the requests about a model and its prompts; search_jobs.py has searches
 from __future__ import annotations
 
 import atexit
-import logging
-import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from engine.job import Job
-from engine.jobs import JobManager
+from engine.errors import HeadlightError
+from engine.job import Job, Work
+from engine.jobs import DEFAULT_LANE, JobManager, QueueLimits
+from engine.limits import check_request, limits
 from engine.settings import Settings
-from pages.shared import work
+from engine.store.store import RunStore
+from pages.shared import server_log, visitors, work
 from pages.shared.kept import Kept
 from pages.shared.model_shelf import ModelShelf
+from pages.shared.visitors import Visitors
 from pages.shared.work import data_of
 
 if TYPE_CHECKING:
@@ -38,28 +40,15 @@ KEPT_OF = {"search": 16, "ready": 4, "receipt": 60}
 LAST_CHUNK_SECONDS = 5.0
 # What pages start by themselves, of a model and its prompts.
 STARTED_BY_PAGES = ("ready", "curve", "sweep", "band", "enough")
-
-
-class Followers:
-    """Which settings each browser session looks at."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._keys: dict[str, Hashable] = {}
-
-    def move(self, session: str, key: Hashable) -> Hashable | None:
-        """Note what ``session`` looks at now; returns what nobody looks at any more, if that is so."""
-        with self._lock:
-            before = self._keys.get(session)
-            self._keys[session] = key
-            return before if before != key and before not in self._keys.values() else None
+# What takes seconds, and so waits for no search of others.
+SHORT = ("ready", "enough", "pilot", "verify", "receipt")
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
     jobs: JobManager
     shelf: ModelShelf
-    followers: Followers
+    visitors: Visitors
     glances: JobManager
     kept: Kept
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
@@ -69,32 +58,102 @@ class Background:
 
 @st.cache_resource(show_spinner=False)
 def background() -> Background:
-    jobs = JobManager(KEPT_JOBS, _write_log, KEPT_OF)
+    here = Visitors()
+    queue = QueueLimits(limits().waiting, limits().waiting_all)
+    jobs = JobManager(
+        KEPT_JOBS, server_log.failed, KEPT_OF, short=SHORT, limits=queue, is_here=here.is_here, tell=server_log.told_of
+    )
     atexit.register(jobs.close, LAST_CHUNK_SECONDS)  # torch must not be at work when the interpreter goes
-    glances = JobManager(KEPT_GLANCES, on_failure=_write_log)
+    glances = JobManager(
+        KEPT_GLANCES, server_log.failed, limits=queue, is_here=here.is_here, tell=server_log.told_of
+    )
     atexit.register(glances.close, LAST_CHUNK_SECONDS)
-    kept = Kept()
+    kept = Kept(lambda: RunStore(read_only=not limits().keeps))
     atexit.register(kept.closing)  # before the jobs are cancelled: the last registered comes first
-    return Background(jobs, ModelShelf(), Followers(), glances, kept)
+    shelf = ModelShelf(
+        lambda: {*work.models_in_use(jobs), *work.models_in_use(glances)},
+        lambda name: work.forget_model(jobs, name),
+        server_log.model,
+    )
+    behind = Background(jobs, shelf, here, glances, kept)
+    _made[:] = [behind]
+    return behind
+
+
+_made: list[Background] = []
+
+
+def made() -> Background | None:
+    """What runs behind the pages, if anybody has asked for one since the server began."""
+    return _made[0] if _made else None
 
 
 def follow(settings: Settings) -> None:
     """Say what this session looks at; what it left behind is cancelled if nobody else wants it.
 
-    Whoever comes back finds nothing of it, and so starts it again: nobody had asked to cancel.
+    Whoever comes back finds nothing of it, and so starts it again: nobody had asked to cancel. The same is done for
+    the sessions that are gone.
     """
-    context = get_script_run_ctx()
-    left = background().followers.move(context.session_id if context else "", data_of(settings))
-    if left is not None:
-        for job in (job for kind in STARTED_BY_PAGES for job in begun_with(kind, left) if job.live):
-            job.cancel()
-            background().abandoned.add(job)
+    behind, me = background(), visitors.owner()
+    here = behind.visitors
+    if here.note(visitors.session(), me):
+        server_log.session(me, here.count())
+    here.move(visitors.session(), data_of(settings))
+    for key, owner in here.left():
+        followed = here.is_followed(key)
+        for job in (job for kind in STARTED_BY_PAGES for job in begun_with(kind, key) if job.live):
+            if followed:
+                behind.jobs.leave(job, owner)
+            else:
+                job.cancel()
+                behind.abandoned.add(job)
 
 
 def submit(key: Hashable, do: Callable[..., Any], *arguments: Any) -> Job:
     """A job under ``key`` that does ``do(background, *arguments, watcher)``: one of the functions of work.py."""
     behind = background()  # taken here: the worker never calls Streamlit
-    return behind.jobs.submit(key, lambda watcher: do(behind, *arguments, watcher))
+    return submit_all([(key, lambda watcher: do(behind, *arguments, watcher))])[0]
+
+
+def submit_all(requests: Sequence[tuple[Hashable, Work]], to: JobManager | None = None) -> list[Job]:
+    """Jobs that begin together, on the device of their settings; all refused if one of them asks for too much."""
+    jobs = to or background().jobs
+    settings = [part for key, _ in requests if (part := settings_of(key)) is not None]
+    try:
+        for each in settings:
+            check_request(each.model, each.pairs, limits())
+    except HeadlightError as error:
+        return [jobs.refuse(key, str(error)) for key, _ in requests]
+    lane = settings[0].device if settings else DEFAULT_LANE
+    return jobs.submit_together(requests, visitors.owner(), lane)
+
+
+def settings_of(key: Hashable) -> Settings | None:
+    """The settings in a job's key."""
+    return next((part for part in key if isinstance(part, Settings)), None) if isinstance(key, tuple) else None
+
+
+def cancel(job: Job) -> None:
+    """Stop a job for whoever is looking at this page; it goes on for the others who are waiting for it."""
+    if not _manager_of(job).withdraw(job, visitors.owner()):
+        st.toast("Somebody else is waiting for this too, so it goes on.", icon=":material/group:")
+
+
+def is_of_others(job: Job) -> bool:
+    """Whether it is another visitor's, who is still here, and not one's own."""
+    jobs, me = _manager_of(job), visitors.owner()
+    return me not in jobs.owners(job) and jobs.wanted_by_others(job, me)
+
+
+def join(job: Job) -> Job:
+    """Count this visitor among those who wait for a job that is there already."""
+    _manager_of(job).join(job, visitors.owner())
+    return job
+
+
+def _manager_of(job: Job) -> JobManager:
+    behind = background()
+    return behind.glances if behind.glances.find(job.key) is job else behind.jobs
 
 
 def begun_with(*start: Hashable) -> list[Job]:
@@ -106,7 +165,7 @@ def begun_with(*start: Hashable) -> list[Job]:
 def _of_data(kind: str, settings: Settings, *more: Hashable) -> Job | None:
     """The job of that kind for the data of ``settings``, unless it was left behind."""
     job = background().jobs.find((kind, data_of(settings), *more))
-    return None if job in background().abandoned else job
+    return None if job is None or job in background().abandoned else join(job)
 
 
 def ready_job(settings: Settings) -> Job | None:
@@ -179,7 +238,7 @@ def start_roles(settings: Settings) -> Job:
     """Where every head looks and what it writes: a second or so, so it waits for no search. Result: Behaviour."""
     data = data_of(settings)
     behind = background()
-    return behind.glances.submit(("roles", data), lambda watcher: work.roles(behind, data, watcher))
+    return submit_all([(("roles", data), lambda watcher: work.roles(behind, data, watcher))], behind.glances)[0]
 
 
 def score_job(settings: Settings, source: Source) -> Job | None:
@@ -190,7 +249,8 @@ def start_score(settings: Settings, source: Source) -> Job:
     """Head scores by backward passes: seconds, so they wait for no search. Result: attribution.Measured."""
     data = data_of(settings)
     behind = background()
-    return behind.glances.submit(("score", data, source), lambda watcher: work.score(behind, data, source, watcher))
+    request = ("score", data, source), lambda watcher: work.score(behind, data, source, watcher)
+    return submit_all([request], behind.glances)[0]
 
 
 def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) -> Job:
@@ -202,8 +262,4 @@ def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) 
     behind, data = background(), data_of(settings)
     key = ("glance", data, what)
     found = behind.glances.find(key)
-    return found or behind.glances.submit(key, lambda watcher: look(work.ready(behind, data, watcher)))
-
-
-def _write_log(key: Hashable, log: str) -> None:
-    logging.getLogger("headlight.jobs").error("Job %s failed\n%s", key, log)
+    return found or submit_all([(key, lambda watcher: look(work.ready(behind, data, watcher)))], behind.glances)[0]

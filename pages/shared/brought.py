@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.circuit_file import MAX_BYTES, CircuitFile, read_circuit
+from engine.circuit_file import MAX_BYTES, CircuitFile
 from engine.errors import HeadlightError
+from engine.interchange.reading import read_any
 from engine.prepare import Prepared
 from pages.shared import look
 
@@ -29,11 +30,12 @@ def imported() -> Imported | None:
     return st.session_state.get(IMPORTED)
 
 
-def uploader(key: str, then: Callable[[], None]) -> None:
+def uploader(key: str, prepared: Prepared, then: Callable[[], None]) -> None:
     """A place for a file, and what was wrong with the last one; ``then`` is called once one has been read."""
+    shape = prepared.model.n_layers, prepared.model.n_heads
     st.file_uploader(
-        f"A JSON file of at most {MAX_BYTES // 1_000_000} MB", key=key, on_change=lambda: _read(key, then),
-        max_upload_size=MAX_BYTES // 1_000_000,
+        f"A JSON or GraphML file of at most {MAX_BYTES // 1_000_000} MB", key=key,
+        on_change=lambda: _read(key, shape, then), max_upload_size=MAX_BYTES // 1_000_000,
     )  # fmt: skip
     if (problem := st.session_state.get(PROBLEM)) is not None:
         st.error(look.plain(problem), icon=":material/error:")
@@ -44,35 +46,47 @@ def remove() -> None:
         st.session_state.pop(name, None)
 
 
-def _read(key: str, then: Callable[[], None]) -> None:
+def _read(key: str, shape: tuple[int, int], then: Callable[[], None]) -> None:
+    """``shape`` is taken for graphs that do not say how large their model is."""
     upload = st.session_state[key]
     if upload is None:
         st.session_state.pop(PROBLEM, None)
         return
     name = "".join(letter for letter in upload.name if letter.isprintable())[:80]
     try:
-        st.session_state[IMPORTED] = Imported(name, read_circuit(upload.getvalue()))
+        st.session_state[IMPORTED] = Imported(name, read_any(upload.getvalue(), name, shape))
         st.session_state.pop(PROBLEM, None)
         then()
     except HeadlightError as error:  # what was brought before stays
-        st.session_state[PROBLEM] = f"{name}: {error}"
+        st.session_state[PROBLEM] = str(error)
 
 
 def has_heads(prepared: Prepared, circuit: Circuit) -> bool:
     return (circuit.n_layers, circuit.n_heads) == (prepared.model.n_layers, prepared.model.n_heads)
 
 
+def source(file: CircuitFile) -> str:
+    """What a file says it is of, and what of it is not here, in sentences."""
+    unknown = file.model is None and file.task is None
+    of = f"found on {file.model or 'a model it does not name'} for {_task(file)}"
+    return " ".join((f"{'of a model and a task it does not name' if unknown else of}.", *file.notes))
+
+
+def _task(file: CircuitFile) -> str:
+    return "a task it does not name" if file.task is None else f"the task {file.task}"
+
+
 def misfit(prepared: Prepared, file: CircuitFile) -> str | None:
-    """Why the file is not of this page's model and task, in a sentence; None if it is."""
+    """Why the file is not of this page's model and task, in a sentence; None if it is, or does not say."""
     model, settings, circuit = prepared.model, prepared.settings, file.circuit
     if not has_heads(prepared, circuit):
         return (
-            f"The file is of {file.model}, {circuit.n_layers} × {circuit.n_heads} heads; this page shows "
+            f"The file is of {file.model or 'a model'}, {circuit.n_layers} × {circuit.n_heads} heads; this page shows "
             f"{settings.model}, {model.n_layers} × {model.n_heads}. It can be looked at as a graph, not verified."
         )
-    if file.model != settings.model:
+    if file.model not in (None, settings.model):
         return f"This page shows {settings.model}, which has as many heads but is another model."
-    if file.task != settings.task:
+    if file.task not in (None, settings.task):
         return f"This page shows the task {settings.task}."
     return None
 

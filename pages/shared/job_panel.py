@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.duration import duration
 from engine.job import Job, JobState, Snapshot, StageProgress
-from pages.shared import look
+from pages.shared import background, look
 
 POLL_SECONDS = 1.0
 
@@ -55,7 +55,7 @@ def _progress(job: Job, shot: Snapshot, name: str, waiting: str) -> None:
         left.markdown(f"**{waiting}**  \n:small[{_summary(shot)}]")
         right.button(
             "Stopping …" if shot.cancelling else "Cancel", key=f"cancel_{name}", icon=":material/stop_circle:",
-            disabled=shot.cancelling, on_click=job.cancel, width="stretch",
+            disabled=shot.cancelling, on_click=background.cancel, args=(job,), width="stretch",
         )  # fmt: skip
         if shot.stages:
             stages(shot)

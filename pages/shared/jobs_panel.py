@@ -1,6 +1,7 @@
 """The list of background work on every page: what runs, what waits and in which place, what has ended.
 
-It asks the job manager and not the session, so a reload, another page or another tab shows the same list. It
+It asks the job manager and not the session, so a reload, another page or another tab shows the same list. The jobs
+of other visitors are only counted. It
 polls only while something is live, without running the page again. Where the sidebar is closed to begin with, on a
 phone, a pill says how much is going on.
 """
@@ -19,7 +20,7 @@ from streamlit.components.v2 import component
 from engine.duration import duration
 from engine.job import Job, JobState, Snapshot
 from pages.shared import job_names, look, rooms
-from pages.shared.background import background
+from pages.shared.background import background, cancel, is_of_others
 
 POLL_SECONDS = 1.0
 MOST_ENDED = 4
@@ -55,7 +56,7 @@ def show() -> None:
 
 
 def _live() -> list[tuple[Job, Snapshot]]:
-    """Running first, then by place."""
+    """Running first, then by place; those of other visitors too, who are before or behind."""
     shots = [(job, job.snapshot()) for job in background().jobs.all()]
     return sorted(((job, shot) for job, shot in shots if shot.state.live), key=lambda pair: pair[1].place)
 
@@ -63,7 +64,8 @@ def _live() -> list[tuple[Job, Snapshot]]:
 def _ended() -> list[tuple[Job, Snapshot]]:
     """The last that ended and are worth a word, latest first."""
     behind = background()
-    shots = [(job, job.snapshot()) for job in behind.jobs.all() if not job.live and job not in behind.dismissed]
+    ended = [job for job in behind.jobs.all() if not job.live and job not in behind.dismissed and not is_of_others(job)]
+    shots = [(job, job.snapshot()) for job in ended]
     told = [pair for pair in shots if pair[1].started is not None and job_names.is_told(pair[1])]
     return sorted(told, key=lambda pair: -(pair[1].ended or 0.0))[:MOST_ENDED]
 
@@ -73,7 +75,10 @@ def _list(live: Sequence[tuple[Job, Snapshot]], ended: Sequence[tuple[Job, Snaps
         return
     with st.container(key="jobs_list", gap="small"):
         st.html(f'<h3 class="hl-jobs">Jobs <small>{_counts(live)}</small></h3>')
-        for job, shot in live:
+        own = [(job, shot) for job, shot in live if not is_of_others(job)]
+        if len(own) < len(live):
+            look.note(f"{len(live) - len(own)} of them of other visitors.")
+        for job, shot in own:
             _row(job, shot, _progress(shot, [other for _, other in live]), _cancel)
         for job, shot in ended:
             _row(job, shot, _outcome(shot), _dismiss)
@@ -103,7 +108,7 @@ def _row(job: Job, shot: Snapshot, below: str, act: Any) -> None:
 def _cancel(job: Job, shot: Snapshot, stamp: str) -> None:
     st.button(
         "Stopping …" if shot.cancelling else "Cancel", key=f"job_cancel_{stamp}", type="tertiary",
-        icon=":material/stop_circle:", disabled=shot.cancelling, on_click=job.cancel,
+        icon=":material/stop_circle:", disabled=shot.cancelling, on_click=cancel, args=(job,),
     )  # fmt: skip
 
 

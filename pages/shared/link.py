@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.errors import HeadlightError
 from engine.heads import Head
+from engine.limits import check_model, limits
 from engine.merge import UNION_NAMES
 from engine.nodes import Mlp
 from engine.pruning import KEEPERS
@@ -29,11 +30,11 @@ from pages.shared.view import (
     INPUTS,
     MAPS,
     MAX_EDGES,
-    MAX_PAIRS,
     MAX_SEED,
     MEASURES,
     MODES,
     MOST_DRAWS,
+    MOST_PAIRS,
     ORDERS,
     PAIR_FILTERS,
     RECEIPTS_OF,
@@ -45,6 +46,7 @@ from pages.shared.view import (
     SHELVES,
     SIGNS,
     SUBJECTS,
+    SWEEP_NUMBERS,
     View,
 )
 
@@ -58,7 +60,7 @@ MAX_TRIALS = 1000  # as engine/tuning/tune.py has it, which takes its time to im
 MAX_PICKED = 40
 RUN = re.compile(r"(file-)?[0-9a-f]{8}|[0-9a-f]{12}")  # of this server or a file; of the store
 KEPT = re.compile(r"[0-9a-f]{12}|file-[0-9a-f]{8}")
-SWEEP = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
+SWEEP = re.compile(r"[0-9a-f]{12}")
 
 
 def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> tuple[View, tuple[str, ...]]:
@@ -67,7 +69,8 @@ def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -
     ``known`` lists the values of fields whose choices the caller knows, such as the tasks.
     Parameters that are not ours are left alone.
     """
-    view, problems = DEFAULT, []
+    default = within_limits(DEFAULT)
+    view, problems = default, []
     for field in fields(View):
         if field.name not in params:
             continue
@@ -76,11 +79,23 @@ def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -
             _check_known(value, known.get(field.name))
             view = replace(view, **{field.name: value})
         except HeadlightError as error:
-            default = _written(getattr(DEFAULT, field.name)) or "none"
+            shown = _written(getattr(default, field.name)) or "none"
             problems.append(
-                f"The link's {field.name.replace('_', ' ')} was not used: {error} Shown instead: {default}."
+                f"The link's {field.name.replace('_', ' ')} was not used: {error} Shown instead: {shown}."
             )
     return view, tuple(problems)
+
+
+def most_trials() -> int:
+    """Of automatic settings, that may be asked for."""
+    return min(MAX_TRIALS, limits().trials)
+
+
+def within_limits(view: View) -> View:
+    """The view with a model that is offered here, and no more than may be asked for."""
+    most = limits()
+    model = view.model if most.allowed is None or view.model in most.allowed else most.allowed[0]
+    return replace(view, model=model, pairs=min(view.pairs, most.pairs), trials=min(view.trials, most.trials))
 
 
 def write_view(view: View) -> dict[str, str]:
@@ -116,6 +131,12 @@ def _text(raw: str) -> str:
     if not raw or len(raw) > MAX_TEXT or not raw.isprintable():
         raise HeadlightError(f"Expected a name of 1 to {MAX_TEXT} characters, got {_short(raw)}.")
     return raw
+
+
+def _model(raw: str) -> str:
+    model = _text(raw)
+    check_model(model, limits())
+    return model
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
@@ -188,7 +209,7 @@ def _search(raw: str) -> str:
 
 def _pair_filter(raw: str) -> str:
     if raw not in PAIR_FILTERS:
-        _whole(1, MAX_PAIRS)(raw)
+        _whole(1, MOST_PAIRS)(raw)
     return raw
 
 
@@ -236,9 +257,9 @@ def _short(raw: object) -> str:
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "model": _text,
+    "model": _model,
     "task": _text,
-    "pairs": _whole(1, MAX_PAIRS),
+    "pairs": lambda raw: _whole(1, limits().pairs)(raw),
     "seed": _whole(0, MAX_SEED),
     "score": _one_of(SCORES),
     "sparsity": _number(0, 0.99),
@@ -256,7 +277,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "edge": _edge,
     "weakest": _number(0, 1),
     "inputs": _some_of(INPUTS),
-    "prompt": _whole(0, MAX_PAIRS - 1),
+    "prompt": _whole(0, MOST_PAIRS - 1),
     "hide_first": lambda raw: bool(_whole(0, 1)(raw)),
     "sign": _one_of(SIGNS),
     "span": _span,
@@ -279,7 +300,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "order": _one_of(ORDERS),
     "own": lambda raw: bool(_whole(0, 1)(raw)),
     "pair_filter": _pair_filter,
-    "pair_page": _whole(1, MAX_PAIRS),
+    "pair_page": _whole(1, MOST_PAIRS),
     "subject": _one_of(SUBJECTS),
     "ablation": _one_of(ABLATIONS),
     "comparing": _one_of(COMPARING),
@@ -294,7 +315,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "step": _whole(1, 99_999),
     "left": _run,
     "right": _run,
-    "trials": _whole(1, MAX_TRIALS),
+    "trials": lambda raw: _whole(1, most_trials())(raw),
     "trial": _whole(0, MAX_TRIALS - 1),
     "shelf": _one_of(SHELVES),
     "run_find": _search,
@@ -305,5 +326,6 @@ READERS: dict[str, Callable[[str], Any]] = {
     "run_order": _one_of(RUN_ORDERS),
     "picked": _several(_kept, MAX_PICKED),
     "run": _kept,
-    "sweep": _named(SWEEP, "the name of a sweep, letters, digits, dots, dashes"),
+    "sweep": _named(SWEEP, "the name of a sweep, twelve digits or letters a to f"),
+    "sweep_shows": _one_of(SWEEP_NUMBERS),
 }

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.job import Job, JobState
+from engine.limits import limits
 from engine.settings import Settings
 from pages.shared import kept_runs, work
-from pages.shared.background import background, postpone_band, submit
+from pages.shared.background import background, join, postpone_band, submit, submit_all
+from pages.shared.visitors import owner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +42,7 @@ def start_race(contestants: Sequence[Settings]) -> None:
         return
     postpone_band(contestants[0])
     common = work.Common(behind, len(open_to))
-    behind.jobs.submit_together(
+    submit_all(
         [
             (("search", settings), lambda watcher, settings=settings: work.contest(common, settings, watcher))
             for settings in open_to
@@ -69,7 +71,7 @@ def kept_trials(prepared: Prepared, settings: Settings) -> int:
     from engine.tuning.space import Space
 
     name = study_name(prepared, settings, Space())
-    if not study_path(name).exists():  # without importing Optuna to find out
+    if not limits().keeps or not study_path(name).exists():  # without importing Optuna to find out
         return 0
     from engine.tuning.study import kept_trials
 
@@ -87,6 +89,8 @@ def pilot_of(settings: Settings, keep: Tensor) -> Job:
     """
     jobs, key = background().jobs, ("pilot", settings)
     job = jobs.find(key)
+    if job is not None:
+        join(job)
     if job is not None and job.snapshot().state is JobState.CANCELLED:  # another session left it
         jobs.forget(key)
         job = None
@@ -97,5 +101,5 @@ def leave_pilot(settings: Settings) -> None:
     """Let go of a look ahead at settings nobody looks at any more: it would push off what took longer."""
     key = ("pilot", settings)
     if (job := background().jobs.find(key)) is not None:
-        job.cancel()
+        background().jobs.withdraw(job, owner())
         background().jobs.forget(key)

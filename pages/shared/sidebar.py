@@ -6,12 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.limits import limits
 from engine.models.registry import MODELS, find_card
 from engine.tasks.own import OwnTask, is_own
 from engine.tasks.task import TASKS
 from pages.shared import background, glossary, introduction, look, own_tasks, rooms, state
-from pages.shared.view import MAX_PAIRS, MAX_SEED, View
+from pages.shared.view import MAX_SEED, View
 from pages.shared.work import result_of
+
+PAIRS_HELP = "Clean and corrupted prompts; more pairs, steadier numbers."
+DEMO_HELP = "This is a demonstration, which offers these. On your own machine any model may be used."
 
 
 def show() -> None:
@@ -24,7 +28,7 @@ def show() -> None:
         _task(view, own)
         left, right = st.columns(2)
         with left:
-            _number("pairs", "Prompt pairs", 1, MAX_PAIRS, "Clean and corrupted prompts; more pairs, steadier numbers.")
+            _number("pairs", "Prompt pairs", 1, limits().pairs, PAIRS_HELP)
         with right:
             _number("seed", "Seed", 0, MAX_SEED, "Another seed draws other prompts.", disabled=is_own(view.task))
         st.caption("The address of this page holds every choice: copy it to share what you see.")
@@ -34,12 +38,13 @@ def show() -> None:
 
 
 def _model(view: View) -> None:
-    names = [card.name for card in MODELS]
+    offered = limits().allowed
+    names = [card.name for card in MODELS] if offered is None else list(offered)
     options = names if view.model in names else [*names, view.model]
     state.show("model", view.model)
     st.selectbox(
-        "Model", options, format_func=_model_title, accept_new_options=True,
-        help="Choose one, or type a Hugging Face id, a folder or a .gguf file.",
+        "Model", options, format_func=_model_title, accept_new_options=offered is None,
+        help="Choose one, or type a Hugging Face id, a folder or a .gguf file." if offered is None else DEMO_HELP,
         **state.bound("model", read=lambda text: text.strip() or view.model, head=None, edge=None),
     )  # fmt: skip
     card = find_card(view.model)

@@ -5,12 +5,15 @@ A job takes what earlier ones left, the prompts that have run above all, and mak
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.heads import Head
 from engine.job import Job
+from engine.jobs import JobManager, kind_of
 from engine.journal import Journal
+from engine.limits import check_prompts, check_trials, limits
 from engine.progress import Watcher
 from engine.settings import Settings
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from engine.scores.kinds import Score, Source
     from engine.sparsity_sweep import Pruning, RandomBand, Sweep
     from engine.stability import Stability
+    from engine.tasks.prompts import Prompts
     from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
@@ -55,11 +59,27 @@ def result_of(job: Job | None) -> Any:
 def prepare_anew(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
     from engine.prepare import prepare
 
+    def admit(prompts: Prompts) -> None:
+        check_prompts(max(len(pair.clean_tokens) for pair in prompts.pairs), len(prompts), limits())
+
     model = behind.shelf.take(settings.model, settings.device, watcher)
-    for key in behind.jobs.known():  # let go of the models that are no longer on the shelf
-        if isinstance(key, tuple) and key[0] == "ready" and not behind.shelf.holds(key[1].model):
-            behind.jobs.forget(key)
-    return prepare(model, settings, watcher)
+    return prepare(model, settings, watcher, admit=admit)
+
+
+def models_in_use(jobs: JobManager) -> set[str]:
+    """The models of the jobs in work."""
+    return {part.model for job in jobs.running() for part in _parts(job.key) if isinstance(part, Settings)}
+
+
+def forget_model(jobs: JobManager, name: str) -> None:
+    """Let go of prompts that have run through a model: they hold on to it."""
+    for key in jobs.known():
+        if kind_of(key) == "ready" and any(isinstance(part, Settings) and part.model == name for part in _parts(key)):
+            jobs.forget(key)
+
+
+def _parts(key: Hashable) -> tuple[Hashable, ...]:
+    return key if isinstance(key, tuple) else ()
 
 
 def ready(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
@@ -90,7 +110,7 @@ class Common:
     def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
         from engine.memory import plan_of_each
 
-        with watcher.alone():  # loading holds the shelf's lock, and nobody else may do the same work meanwhile
+        with watcher.alone():  # nobody else may do the same work meanwhile
             if self._prepared is None:
                 known = ready(self.behind, settings, watcher)
                 memory = plan_of_each(known.memory, known.model, known.prompts, self._contestants)
@@ -121,7 +141,7 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
     tuning = tuning_of(behind, settings)
 
     def found(journal: Journal) -> Discovery:
-        return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning)
+        return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning, journal)
 
     def share() -> float | None:
         job = behind.jobs.find(("search", settings))
@@ -145,6 +165,7 @@ def restore(behind: Background, settings: Settings, run_id: str, watcher: Watche
 def tune(behind: Background, settings: Settings, trials: int, watcher: Watcher) -> Tuning:
     from engine.tuning.tune import tune as find_settings
 
+    check_trials(trials, limits())
     return find_settings(ready(behind, settings, watcher), settings, trials, watcher)
 
 

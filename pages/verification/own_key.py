@@ -129,6 +129,10 @@ def _kept(settings: Settings) -> None:
 
 
 def _forget(key: AnswerKey) -> None:
-    own_keys.forget(key.name)
+    try:
+        own_keys.forget(key.name)
+    except HeadlightError as error:
+        st.session_state[SAID] = Said(str(error), False)
+        return
     st.session_state[SAID] = Said(f"Deleted: {key.title}.", True)
     state.change(reference="auto")

@@ -11,6 +11,7 @@ from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
+from engine.interchange.reading import heads_alone
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import brought, look, rooms, search_run, state
@@ -45,7 +46,7 @@ def choose(prepared: Prepared, settings: Settings, view: View) -> Subject | None
             help="The mean over the corrupted prompts of the template, its value on the pair’s own one, or zero.",
         )  # fmt: skip
         with st.popover("A circuit from a file", icon=":material/upload_file:"):
-            _bring(file)
+            _bring(prepared, file)
     if chosen != view.subject:
         look.note(_not_there(view.subject))
     if chosen == FILE and file is not None:
@@ -68,9 +69,12 @@ def _not_there(subject: str) -> str:
     return f"This model and task have no answer key number {number}, so this is the circuit found here."
 
 
-def _bring(file: Imported | None) -> None:
-    look.note("A run or a circuit that Headlight wrote as JSON, of any search, yours or not. Nothing in it is run.")
-    brought.uploader("verification_upload", lambda: state.change(subject=FILE))
+def _bring(prepared: Prepared, file: Imported | None) -> None:
+    look.note(
+        "A run or a circuit of Headlight, a graph of EAP-IG or MIB (JSON), GraphML, or networkx node-link JSON, yours "
+        "or not. Nothing in it is run."
+    )
+    brought.uploader("verification_upload", prepared, lambda: state.change(subject=FILE))
     if file is not None:
         st.button("Remove the file’s circuit", key="remove_subject", icon=":material/delete:", on_click=_remove)
 
@@ -106,14 +110,15 @@ def _of_key(prepared: Prepared, settings: Settings, key: AnswerKey) -> Subject |
     return Subject(Circuit(key.heads, (), model.n_layers, model.n_heads), None, settings.seed + 1)
 
 
-def _of_file(prepared: Prepared, settings: Settings, file: Imported) -> Subject | None:
-    circuit, problem = file.file.circuit, brought.misfit(prepared, file.file)
+def _of_file(prepared: Prepared, settings: Settings, brought_file: Imported) -> Subject | None:
+    file = heads_alone(brought_file.file)  # every measure here has all MLPs live
+    problem = brought.misfit(prepared, file)
     look.verdict(
-        f"{file.name}:",
-        f"{search_run.size_words(circuit)}, found on {file.file.model} for the task {file.file.task}. {problem or ''}",
+        f"{brought_file.name}:",
+        f"{search_run.size_words(file.circuit)}, {brought.source(file)} {problem or ''}",
         "yes" if problem is None else "wait",
     )
-    if not brought.has_heads(prepared, circuit):
+    if not brought.has_heads(prepared, file.circuit):
         look.empty("It cannot be verified here", "Choose the model it was found in, on the left.")
         return None
-    return Subject(circuit, None, brought.fresh_seed(settings.seed, file.file))
+    return Subject(file.circuit, None, brought.fresh_seed(settings.seed, file))

@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 
 import networkx as nx
 import pytest
-from playwright.sync_api import Download, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, TOY, click_point, labels_of
 
@@ -103,9 +104,7 @@ def test_every_file_opens_and_the_circuit_comes_back_in(room: Page, tmp_path: Pa
 
 
 def save(within, folder: Path, label: str, page: Page | None = None) -> Path:
-    with (page or within).expect_download() as download:
-        within.get_by_role("button", name=label, exact=True).click()
-    value: Download = download.value
+    value = downloaded(page or within, label, within, exact=True)
     path = folder / value.suggested_filename
     value.save_as(path)
     return path

@@ -6,6 +6,7 @@ import json
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.test_explorer import CHART, TOY, click_point
 
 
@@ -36,9 +37,8 @@ def test_a_run_saved_in_the_explorer_is_compared_from_its_file(page: Page, serve
     page.goto(f"{server}{TOY}&among=all")
     page.get_by_role("button", name="Find the circuit").click()
     page.get_by_text("edges as a table, and downloads").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Whole run as JSON").click()
-    record = json.loads(download.value.path().read_text("utf-8"))
+    download = downloaded(page, "Whole run as JSON")
+    record = json.loads(download.path().read_text("utf-8"))
     record["settings"]["seed"] = 77  # as if it came from elsewhere
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_text("One run so far")).to_be_visible()
@@ -62,9 +62,8 @@ def test_every_search_algorithm_on_one_task_is_run_and_compared(page: Page, serv
     expect(page.locator(".st-key-contest_table").get_by_role("link", name="Verification")).to_have_count(5)
     expect(page.get_by_text("Least work")).to_be_visible()
     page.get_by_text("All numbers as a table, and downloads").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Table as CSV").click()
-    lines = download.value.path().read_text("utf-8").splitlines()
+    download = downloaded(page, "Table as CSV")
+    lines = download.path().read_text("utf-8").splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == ["APP", "Dense path patching", "ACDC", "EAP", "EAP-IG"]
 
     page.reload()

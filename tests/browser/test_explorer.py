@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.layout import fits
 
 TOY = "?model=toy-induction&task=induction-random&pairs=8"
@@ -178,10 +179,9 @@ def test_figures_follow_the_theme_in_place(page: Page, server: str) -> None:
 
 def test_a_figure_is_saved_as_svg(page: Page, server: str) -> None:
     open_ready(page, server)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as SVG").first.click()
-    assert download.value.suggested_filename == "headlight-scores.svg"
-    root = ElementTree.parse(download.value.path()).getroot()
+    download = downloaded(page, "Save as SVG")
+    assert download.suggested_filename == "headlight-scores.svg"
+    root = ElementTree.parse(download.path()).getroot()
     assert root.tag.endswith("svg") and "heads kept" in "".join(root.itertext())
 
 
@@ -190,9 +190,8 @@ def test_the_attention_of_a_head_is_taken_away_as_csv_and_html(page: Page, serve
     page.get_by_text("Attention as a table, and downloads").click()
     saved = {}
     for name in ("Attention, clean, as CSV", "Both as HTML"):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=name).click()
-        saved[name] = download.value.path().read_text(encoding="utf-8")
+        download = downloaded(page, name)
+        saved[name] = download.path().read_text(encoding="utf-8")
     rows = list(csv.DictReader(saved["Attention, clean, as CSV"].splitlines()))
     assert len(rows) > 10 and all(0 <= float(row["attention"]) <= 1 for row in rows)
     assert "Attention of 1.2" in saved["Both as HTML"] and "Plotly.newPlot" in saved["Both as HTML"]

@@ -6,6 +6,7 @@ import csv
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, TOY, click_point
 
@@ -38,9 +39,8 @@ def test_a_head_is_found_on_the_map_in_the_list_and_on_its_card(page: Page, serv
     search.fill("1.")
     search.press("Enter")
     expect(page.get_by_text("12 of 24 heads shown")).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="These heads as CSV").click()
-    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    download = downloaded(page, "These heads as CSV")
+    rows = list(csv.DictReader(download.path().read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 12 and {row["layer"] for row in rows} == {"1"} and rows[0]["head"] == "1.2"
 
     table = page.get_by_test_id("stDataFrame").first

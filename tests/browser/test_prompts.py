@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.layout import fits
 
 PROMPTS = "prompts?model=toy-induction&task=induction-random&pairs=12"
@@ -117,8 +118,7 @@ def test_pairs_are_paged_filtered_and_taken_away(page: Page, server: str) -> Non
     page.wait_for_url("**pair_page=2**")
     expect(cards).to_have_count(2)
     page.get_by_text("All 12 pairs as a table, and downloads").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Pairs as CSV").click()
-    rows = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
+    download = downloaded(page, "Pairs as CSV")
+    rows = list(csv.DictReader(download.path().read_text("utf-8").splitlines()))
     assert len(rows) == 12 and all(0 <= float(row["p(answer), clean"]) <= 1 for row in rows)
     fits(page)

@@ -7,6 +7,7 @@ import json
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.test_explorer import CHART, TOY, labels_of
 
 MANY = "?model=toy-induction&task=induction-random&pairs=256"  # enough to be seen at work
@@ -30,9 +31,8 @@ def test_a_race_to_its_end_and_what_is_taken_away(page: Page, server: str) -> No
     page.get_by_text("edges as a table, and downloads").click()
     saved = {}
     for name in ("Comparison as JSON", "Costs as CSV"):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=name).click()
-        saved[name] = download.value.path().read_text(encoding="utf-8")
+        download = downloaded(page, name)
+        saved[name] = download.path().read_text(encoding="utf-8")
     assert json.loads(saved["Comparison as JSON"])["heads"]["in both"] == ["0.1", "1.2"]
     assert [row["stage"] for row in csv.DictReader(saved["Costs as CSV"].splitlines())][-1] == "whole run"
 

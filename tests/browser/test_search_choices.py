@@ -6,6 +6,7 @@ import csv
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.downloads import downloaded
 from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, labels_of, open_ready
 
@@ -36,9 +37,8 @@ def test_exact_then_the_grid_from_choice_to_result(page: Page, server: str) -> N
 
     expect(page.locator(".hl-job.running")).to_have_count(0)  # its end draws the page, and this button, anew
     page.get_by_text("The grid as a list, and downloads").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Grid as CSV").click()
-    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    download = downloaded(page, "Grid as CSV")
+    rows = list(csv.DictReader(download.path().read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 16 and [row["taken"] for row in rows].count("True") == 1
 
     page.reload()  # the address holds both choices

@@ -263,7 +263,7 @@ def test_close_stops_the_work_and_refuses_more(manager: JobManager) -> None:
     running, queued = manager.submit(1, gate), manager.submit(2, waiting)
     assert gate.entered.wait(PATIENCE)
     manager.close(PATIENCE)
-    assert not manager._thread.is_alive()
+    assert not manager.running() and not manager.healthy
     assert running.snapshot().state is queued.snapshot().state is JobState.CANCELLED
     with pytest.raises(RuntimeError, match="closed"):
         manager.submit(3, gate)

@@ -41,5 +41,5 @@ def test_close_stops_those_that_take_turns(manager: JobManager) -> None:
     jobs = manager.submit_together(list(enumerate(gates)))
     assert all(gate.entered.wait(PATIENCE) for gate in gates)
     manager.close(PATIENCE)
-    assert not manager._thread.is_alive()
+    assert not manager.running() and not manager.healthy
     assert [job.snapshot().state for job in jobs] == [JobState.CANCELLED] * 2

@@ -35,7 +35,7 @@ def manager() -> Iterator[JobManager]:
     manager = JobManager(slice_seconds=0.0)  # a turn at every check: the hardest on locks
     yield manager
     manager.close(PATIENCE)
-    assert not manager._thread.is_alive()
+    assert not manager.running() and not manager.healthy
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from engine.models.sources import TOY_FOLDER
 from engine.pipeline import discover, find_again
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
+from engine.refind import STAGE, DrawBench
 from engine.settings import Method, Score, Settings
-from engine.stability import STAGE, _Bench, frequency_of, stability
+from engine.stability import frequency_of, stability
 from engine.subset import subset_prompts
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, sparsity=0.5)
@@ -100,7 +101,7 @@ def test_a_draw_is_scored_anew(toy_model, prepared):
     draw = draws_of(prepared, SETTINGS, Plan(1, 0, templates=False))[0][0]
     ledger = Ledger(1.0)
     with ledger.stage("test"):
-        drawn = _Bench(prepared, SETTINGS, ledger)._drawn(draw)
+        drawn = DrawBench(prepared, SETTINGS, ledger)._drawn(draw)
     anew = prepare(toy_model, SETTINGS, Watcher(), subset_prompts(prepared.prompts, draw.places))
     torch.testing.assert_close(drawn.scores.flap, anew.scores.flap, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(drawn.scores.contrastive_flap, anew.scores.contrastive_flap, rtol=1e-4, atol=1e-5)
@@ -159,7 +160,7 @@ def test_one_run_of_a_kind_is_marked(prepared):
 
 
 def test_a_run_that_cannot_be_done_is_named_and_the_others_count(toy_model, prepared, monkeypatch):
-    import engine.stability as module
+    import engine.refind as module
 
     search = module.find_again
 

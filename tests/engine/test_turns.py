@@ -128,6 +128,52 @@ def test_who_leaves_or_fails_leaves_the_other_alone() -> None:
         run(fails, goes_on)
 
 
+def test_aside_the_other_works_on_and_nobody_waits_but_for_the_way_back() -> None:
+    first, second = take_turns(2, slice_seconds=0)
+    went, came = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def steps_aside() -> None:
+        with first:
+            with first.aside(), first.aside():  # nested: one way back
+                went.set()
+                work_for(0.02)
+                first.pass_on()  # takes no part, so it hands nothing on
+                seen.append("aside")
+                came.set()
+            seen.append("back")
+
+    def works_on() -> None:
+        with second:
+            assert went.wait(PATIENCE) and came.wait(PATIENCE)  # never hands on, yet the other gets on
+            before = second.now()
+            work_for(0.01)
+            seen.append("worked")
+            assert second.now() - before >= 0.01
+
+    run(steps_aside, works_on)
+    assert seen == ["aside", "worked", "back"]
+
+
+def test_within_alone_nobody_steps_aside() -> None:
+    first, second = take_turns(2, slice_seconds=0)
+    order: list[str] = []
+
+    def holder() -> None:
+        with first, first.alone():
+            with first.aside():
+                work_for(0.02)
+                order.append("first")
+            order.append("first")
+
+    def other() -> None:
+        with second:
+            order.append("second")
+
+    run(holder, other)
+    assert order == ["first", "first", "second"]
+
+
 def test_alone_there_is_nobody_to_wait_for() -> None:
     turn = Turn()
     before = turn.now()

@@ -237,6 +237,8 @@ def test_a_file_of_another_model_is_looked_at_and_not_verified(open_app: OpenApp
         (b"{", "not JSON"),
         ({**FILE, "circuit": {"heads": ["7.0"], "edges": []}}, "layers 0 to 1"),
         ({**FILE, "schema": "<script>"}, "script"),
+        (b"<!DOCTYPE x><graphml/>", "document type"),
+        ({"cfg": {"n_layers": 2, "n_heads": 12}, "edges": {"*": {}}}, "An edge is called"),
     ],
 )
 def test_what_is_no_circuit_is_refused_and_the_page_stays(open_app: OpenApp, content: Any, words: str) -> None:
@@ -245,6 +247,36 @@ def test_what_is_no_circuit_is_refused_and_the_page_stays(open_app: OpenApp, con
     assert words in error.value and not app.exception and offered(app)
     app = run_until(upload(app, "mine.json", FILE), drawn)
     assert not app.error and not app.exception
+
+
+MIB = {
+    "cfg": {"n_layers": 2, "n_heads": 12, "parallel_attn_mlp": False, "d_model": 240},
+    "nodes": {"input": {"in_graph": True}, "m0": {"in_graph": True}},
+    "edges": {
+        "input->a0.h1<q>": {"score": 0.5, "in_graph": True}, "a0.h1->a1.h2<k>": {"score": 0.5, "in_graph": True},
+        "a0.h1->m0": {"score": 0.1, "in_graph": True}, "a1.h2->logits": {"score": 0.75, "in_graph": True},
+    },
+}  # fmt: skip
+GRAPHML = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="w" attr.name="weight" attr.type="double"/>
+<graph edgedefault="directed"><node id="0.1"/><node id="1.2"/><node id="logits"/>
+<edge id="k" source="0.1" target="1.2"><data key="w">0.5</data></edge></graph></graphml>"""
+
+
+@pytest.mark.parametrize(("name", "content"), [("mib.json", MIB), ("gephi.graphml", GRAPHML.encode())])
+def test_graphs_of_other_tools_are_shown_and_their_heads_verified(
+    open_app: OpenApp, name: str, content: Any
+) -> None:
+    app = upload(run_until(open_app("circuit"), offered), name, content)
+    app = run_until(app, roles_known)
+    page = texts(app)
+    assert not app.exception and not app.error and "of a model and a task it does not name." in page
+    assert [option[:3] for option in app.selectbox("map_head").options[:2]] == ["0.1", "1.2"]
+    if name == "mib.json":
+        assert "2 heads, 1 MLP and 3 edges" in page and "is left out with its edges (1)" in page
+        assert "heads alone, with every MLP live" in page
+    app.button("verify_import").click().run()
+    app = run_until(app, lambda app: "LD circuit ÷ LD model" in texts(app))
+    assert "n = 4 fresh pairs, seed 1, mean ablation" in texts(app) and not app.exception
 
 
 def test_a_file_without_heads_is_an_empty_circuit(open_app: OpenApp) -> None:

@@ -102,6 +102,20 @@ def test_an_answer_key_is_judged_without_a_search(open_app: OpenApp) -> None:
     assert "subject" not in app.query_params and "Nothing has been searched yet" in texts(app)
 
 
+def test_of_a_graph_with_mlps_the_heads_are_judged_and_that_is_said(open_app: OpenApp) -> None:
+    graph = {
+        "cfg": {"n_layers": 2, "n_heads": 12}, "nodes": {"m0": True},
+        "edges": {
+            "a0.h1->a1.h2<k>": {"score": 0.5, "in_graph": True}, "a1.h2->logits": {"score": 0.5, "in_graph": True},
+            "m0->logits": {"score": 0.5, "in_graph": True},
+        },
+    }  # fmt: skip
+    app = run_until(upload(run_until(open_app("verification"), offered), "mib.json", graph), judged)
+    page = texts(app)
+    assert "2 heads and 2 edges, of a model and a task it does not name. Left out: 1 MLPs and 1 of their edges" in page
+    assert "by its edges alone" in page and not app.exception and not app.error
+
+
 @pytest.mark.parametrize(
     ("subject", "words"), [("key7", "no answer key number 7"), ("file", "No file has been brought")]
 )

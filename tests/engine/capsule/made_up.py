@@ -37,11 +37,15 @@ def large_record(record: Json, n_layers: int, n_heads: int, steps: int, pairs: i
         {"sender": name, "receiver": "logits", "input": "logits", "effect": draw.random(), "shared": False}
         for name in names
     ]
-    return record | {
+    kept = {name: value for name, value in record.items() if name != "sweep"}  # it would not fit the scores
+    return kept | {
         "model_shape": {"n_layers": n_layers, "n_heads": n_heads, "n_kv_heads": n_heads},
         "scores": {name: scores() for name in ("contrastive_flap", "flap", "output_difference", "attribution")},
         "keep": [[True] * n_heads for _ in range(n_layers)],
         "effects": scores(),
+        "baseline": record["baseline"] | {
+            "n": pairs, "clean_by_pair": torch.randn(pairs).tolist(), "corrupted_by_pair": torch.randn(pairs).tolist(),
+        },
         "steps": [step(1 + i % (n_layers - 1)) for i in range(steps)],
         "circuit": {"heads": names, "edges": edges},
         "prompts": {

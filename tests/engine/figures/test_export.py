@@ -7,13 +7,12 @@ import io
 import math
 import re
 
-import networkx as nx
 import pytest
 import torch
 
 from engine.circuit import Input
 from engine.cost import CostRow
-from engine.figures.export import circuit_graphml, circuit_mermaid, figure_html, rows_csv
+from engine.figures.export import circuit_mermaid, figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import (
     attention_rows,
@@ -146,22 +145,8 @@ def test_cost_rows_stand_side_by_side_and_add_up_once_all_is_measured():
     assert full[2]["predicted s"] is None and full[-1]["measured s"] == 4.5 and full[-1]["measured GFLOP"] == 22.0
 
 
-def test_graphml_reads_back_with_its_attributes():
-    graph = nx.parse_graphml(circuit_graphml(A_CIRCUIT), force_multigraph=True)
-    assert set(graph) == {"logits", "0.1", "2.0", "2.3", "4.2"}
-    assert graph.number_of_edges() == 5
-    assert graph["0.1"]["4.2"]["q"]["effect"] == -0.4
-    assert graph["2.0"]["4.2"]["k"]["shared"] is True
-
-
 NAMES = {Head(0, 1): 'say "hi" <b>'}
 ROLES = {Head(0, 1): "induction", Head(4, 2): "name-mover-like"}
-
-
-def test_graphml_carries_names_and_roles():
-    graph = nx.parse_graphml(circuit_graphml(A_CIRCUIT, NAMES, ROLES), force_multigraph=True)
-    assert graph.nodes["0.1"]["name"] == 'say "hi" <b>' and graph.nodes["0.1"]["role"] == "induction"
-    assert "name" not in graph.nodes["4.2"] and "role" not in graph.nodes["2.0"]
 
 
 def test_mermaid_is_a_flowchart_with_every_head_and_edge():

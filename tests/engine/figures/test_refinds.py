@@ -5,7 +5,7 @@ from engine.draws import Draw, Kind
 from engine.figures.refinds import left_out_figure, refind_rows, refinds_figure
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.stability import Refind
+from engine.refind import Refind
 
 
 def circuit(size: int) -> Circuit:

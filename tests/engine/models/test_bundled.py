@@ -14,6 +14,7 @@ def test_bundled_model_is_what_its_card_says(bundled_model):
     card = find_card("smollm2-135m")
     assert card is not None
     assert (bundled_model.n_layers, bundled_model.n_heads) == (card.n_layers, card.n_heads)
+    assert bundled_model.d_model == card.d_model and not bundled_model.parallel_mlps
     assert bundled_model.n_kv_heads == 3
     assert sum(p.numel() for p in bundled_model.hf_model.parameters()) == card.parameters
 

@@ -1,0 +1,1 @@
+"""Circuits as other tools write and read them: EAP-IG / MIB circuit-track JSON, GraphML, networkx node-link JSON."""
