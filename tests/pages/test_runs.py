@@ -176,7 +176,7 @@ def test_a_store_that_cannot_be_used_is_told(
     assert job.wait(PATIENCE) and job.snapshot().state is JobState.DONE, "the result is never lost"
     app = open_app("runs")
     assert not app.exception and str(blocked) in texts(app).replace("\\", "")
-    app = run_until(open_app("circuit"), lambda app: "The graph" in texts(app))
+    app = run_until(open_app("circuit"), lambda app: "<h2>The graph</h2>" in texts(app))
     assert "in memory alone" in app.warning[0].value and HOME_VARIABLE in app.warning[0].value.replace("\\", "")
 
 
