@@ -46,8 +46,8 @@ def test_a_run_opens_without_its_model(open_app: OpenApp) -> None:
     app = opened(open_app, without_its_model())
     page = texts(app)
     assert not app.error and not app.warning
-    for words in ("What was found", "of 24 heads", "Performance", "mean ablation", "Scores and effects",
-                  "Layers upward", "4 steps of the search", "4 prompt pairs", "Time and work by stage", "PyTorch"):  # fmt: skip
+    for words in ("What was found", "of 24 heads", "Performance", "mean ablation", "Scores and effects", "PyTorch",
+                  "Layers upward", "4 steps of the search", "4 prompt pairs", "Time and work by stage"):  # fmt: skip
         assert words in page or words in [box.label for box in app.expander], words
     assert not background().shelf.count() or background().shelf.at_hand(GONE.model) is None
     columns = [name for frame in app.dataframe for name in frame.value.columns]
