@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import UNEMBEDDED_TOGETHER, Activations, BatchActivations, read_metric
+from engine.chunks import halved
 from engine.cost import Ledger, hooked_flops, mlp_flops, output_flops, unembed_flops, z_flops
 from engine.hooked import ablated_logits
 from engine.models.model import Model
@@ -218,7 +219,11 @@ class _HookedRun:
         pairs, length = self.item.batch.clean.shape
         self.ledger.add(pairs * self.model.counted_flops(length))
         tokens = self.item.batch.clean.to(self.model.device)
-        return ablated_logits(self.model, tokens, keep[:, :-1], self.stand_in)
+
+        def of_some(some: slice) -> Tensor:
+            return ablated_logits(self.model, tokens[some], keep[:, :-1], self.stand_in[:, some])
+
+        return halved(of_some, pairs)
 
     def logits(self, end: Tensor) -> Tensor:
         return end
@@ -241,11 +246,12 @@ class _AblatedRun:
         end, tokens = self.end(keep), self.item.readout.tokens
         count = self.parts.unembedding.weight.shape[0] if tokens is None else len(tokens)
         self.ledger.add(unembed_flops(self.parts, len(end), count))
-        return read_metric(self.parts, self.item.readout, end)
+        readout = self.item.readout
+        return halved(lambda some: read_metric(self.parts, readout.of_pairs(some), end[some]), len(end))
 
     def logits(self, end: Tensor) -> Tensor:
         self.ledger.add(unembed_flops(self.parts, len(end), self.parts.unembedding.weight.shape[0]))
-        return self.parts.unembed(end)
+        return halved(lambda some: self.parts.unembed(end[some]), len(end))
 
     def end(self, keep: Tensor) -> Tensor:
         """The last stream at the end position, ``[batch d_model]``."""
@@ -255,15 +261,19 @@ class _AblatedRun:
         self._top = _top(keep)
         for index in range(start, len(self.parts.layers)):
             self._streams.append(resid)
-            resid = self._through(index, resid, keep[index])
+            resid = self._out_of(index, resid, keep[index])
         self._last = keep.clone()
         return resid[:, -1]
 
-    def _through(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
-        """``resid [batch pos d_model]`` through one layer; all positions only while a later head is live."""
+    def _out_of(self, index: int, resid: Tensor, keep: Tensor) -> Tensor:
+        """``resid [batch pos d_model]`` through one layer, all pairs."""
+        return halved(lambda some: self._through(index, resid[some], keep, some), len(resid), self.ledger)
+
+    def _through(self, index: int, resid: Tensor, keep: Tensor, pairs: slice) -> Tensor:
+        """``resid`` of ``pairs`` through one layer; all positions only while a later head is live."""
         layer, heads, mlp = self.parts.layers[index], keep[:-1], bool(keep[-1])
         length = self.item.batch.clean.shape[1]
-        z = self.stand_in.z[index]
+        z = self.stand_in.z[index][pairs]
         wanted = slice(None) if index < self._top else slice(length - 1, length)
         if heads.any():
             z = torch.where(heads.to(z.device)[:, None], self._live_z(index, resid), z)
@@ -275,7 +285,7 @@ class _AblatedRun:
         if mlp:
             return layer.output(resid, attn_out)
         assert self.stand_in.mlp is not None
-        return resid + layer.attention_written(attn_out) + self.stand_in.mlp[index][:, wanted]
+        return resid + layer.attention_written(attn_out) + self.stand_in.mlp[index][pairs][:, wanted]
 
     def _live_z(self, index: int, resid: Tensor) -> Tensor:
         layer = self.parts.layers[index]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from engine.chunks import chunked
 from engine.errors import HeadlightError
 from engine.hooked import recorded_z
 from engine.metrics import Readout, end_probabilities
@@ -53,6 +54,11 @@ class MlpRuns:
     clean: Tensor  # [layer batch pos d_model] what each MLP adds to the stream
     corrupted: Tensor  # [layer batch pos d_model]
     corrupted_energy: tuple[Tensor, ...]  # by layer, [batch channel] sum over positions of squares, float64
+
+    def of_pairs(self, pairs: slice) -> MlpRuns:
+        """Those of some of the batch's pairs, as views."""
+        energies = tuple(energy[pairs] for energy in self.corrupted_energy)
+        return MlpRuns(self.clean[:, pairs], self.corrupted[:, pairs], energies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,18 +97,17 @@ class BatchActivations:
 
     def of_pairs(self, pairs: slice) -> BatchActivations:
         """Both runs of some of the pairs, as views."""
-        batch, run = self.batch, self.run
-        some = PromptBatch(batch.pairs[pairs], batch.indices[pairs], batch.clean[pairs], batch.corrupted[pairs])
         return BatchActivations(
-            batch=some,
+            batch=self.batch.of_pairs(pairs),
             readout=self.readout.of_pairs(pairs),
             clean_z=self.clean_z[:, pairs],
             corrupted_z=self.corrupted_z[:, pairs],
             clean_metric=self.clean_metric[pairs],
             corrupted_metric=self.corrupted_metric[pairs],
-            run=None if run is None else run.of_pairs(pairs),
+            run=None if self.run is None else self.run.of_pairs(pairs),
             corrupted_end=None if self.corrupted_end is None else self.corrupted_end[pairs],
             probabilities=None if self.probabilities is None else self.probabilities[pairs],
+            mlps=None if self.mlps is None else self.mlps.of_pairs(pairs),
         )
 
 
@@ -144,11 +149,10 @@ def capture(model: Model, prompts: Prompts, max_rows: int | None = None, mlps: b
     _check_prompts(model, prompts)
     if mlps:
         check_mlps(model)
-    batches = []
+    batches: list[BatchActivations] = []
     for batch in prompts.batches(max_rows):
-        readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
-        one = _capture_batch(model, readout, batch, mlps) if model.fast else _hooked_batch(model, readout, batch)
-        batches.append(one)
+        count = len(batch.pairs)
+        batches += chunked(lambda some, one=batch: _captured(model, prompts, one.of_pairs(some), mlps), count, count)
     return Activations(prompts, tuple(batches))
 
 
@@ -175,6 +179,11 @@ def _check_prompts(model: Model, prompts: Prompts) -> None:
             f"A prompt holds token {highest} ({model.tokenizer.decode([highest])!r}), which {model.name} has no "
             f"embedding for: it knows {model.vocab_size:,} tokens. Take it out of the prompts."
         )
+
+
+def _captured(model: Model, prompts: Prompts, batch: PromptBatch, mlps: bool) -> BatchActivations:
+    readout = Readout.of(batch.pairs, prompts.metric, model.vocab_size, model.device)
+    return _capture_batch(model, readout, batch, mlps) if model.fast else _hooked_batch(model, readout, batch)
 
 
 def _hooked_batch(model: Model, readout: Readout, batch: PromptBatch) -> BatchActivations:
@@ -254,20 +263,6 @@ def run(parts: Parts, tokens: Tensor, keep: int | None = None, recorder: _MlpRec
     return Run(resid_final=resid, z=torch.stack(zs), **{name: torch.stack(values) for name, values in kept.items()})
 
 
-def clearest_places(activations: Activations, count: int) -> list[int]:
-    """Places of up to ``count`` pairs with the largest clean minus corrupted: no unit of f near nothing."""
-    gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
-    clearest = gaps.abs().topk(min(count, len(gaps))).indices.tolist()
-    # Two large gaps of opposite sign would cancel.
-    return [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
-
-
-def clearest_pairs(activations: Activations, count: int) -> Prompts:
-    """The pairs at ``clearest_places``."""
-    prompts = activations.prompts
-    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in clearest_places(activations, count)))
-
-
 @torch.no_grad()
 def pair_probabilities(model: Model, activations: Activations) -> Tensor:
     """Probability of answers and of distractors after each prompt, both summed: ``[pair run 2]``.
@@ -287,12 +282,12 @@ def _probabilities(model: Model, item: BatchActivations) -> Tensor:
     if item.corrupted_end is None:
         raise ValueError("Expected activations from capture, which keep the last stream of the corrupted prompts")
     ends = torch.stack((item.clean.resid_final[:, -1], item.corrupted_end), dim=1)
-    chunks = []
-    for first in range(0, len(ends), UNEMBEDDED_TOGETHER):
-        part, pairs = ends[first : first + UNEMBEDDED_TOGETHER], item.batch.pairs[first : first + UNEMBEDDED_TOGETHER]
-        logits = model.parts.unembed(part)
-        chunks.append(torch.stack([end_probabilities(logits[:, side], pairs) for side in (0, 1)], dim=1))
-    return torch.cat(chunks)
+
+    def of_some(pairs: slice) -> Tensor:
+        logits = model.parts.unembed(ends[pairs])
+        return torch.stack([end_probabilities(logits[:, side], item.batch.pairs[pairs]) for side in (0, 1)], dim=1)
+
+    return torch.cat(chunked(of_some, len(ends), UNEMBEDDED_TOGETHER))
 
 
 def read_metric(parts: Parts, readout: Readout, resid_end: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
+from engine.chunks import halved
 from engine.cost import CostRow, Ledger, gradient_flops, hooked_flops, pass_flops, together
 from engine.errors import HeadlightError
 from engine.hooked import end_logits, hooked_gradients, recorded_embeddings
@@ -137,7 +138,9 @@ def _gradients(prepared: Prepared, item: BatchActivations, share: float, ledger:
     if prepared.model.fast:
         return z_gradients(prepared.model.parts, item, prepared.memory.gradient_rows, ledger, share)
     with MatmulCounter() as counter:
-        gradients = _hooked_gradients(prepared.model, item, share)
+        gradients = halved(
+            lambda pairs: _hooked_gradients(prepared.model, item.of_pairs(pairs), share), len(item.batch.pairs), dim=1
+        )
     ledger.add(counter.flops)
     return gradients
 

@@ -110,6 +110,16 @@ class Ledger:
         self._changed = self._now()
         self._on_work(max(0.0, sum(self._flops.values()) - before))
 
+    @property
+    def booked(self) -> float:
+        """FLOPs under the open stage so far; 0 where none is open."""
+        return 0.0 if self._stage is None else self._flops[self._stage]
+
+    def take_back(self, booked: float) -> None:
+        """The open stage has ``booked`` FLOPs again: what came after was an attempt that failed and is made anew."""
+        if self._stage is not None:
+            self._flops[self._stage] = booked
+
     def rows(self) -> tuple[CostRow, ...]:
         """One row a stage, in the order they were first entered, inner before outer."""
         return tuple(

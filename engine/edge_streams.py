@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
+from engine.chunks import halved_grid
 from engine.cost import Ledger, block_flops, head_flops, output_flops, unembed_flops
 from engine.edge_nodes import NARROW_ROOT, WIDE_ROOT, HeadZ, Nodes, Stream, layer_of_node
 from engine.metrics import Readout
@@ -163,7 +164,8 @@ class _Layer:
         k = after_clean(clean.k[self.index][..., own, :], k, clean.window)
         v = after_clean(clean.v[self.index][..., own, :], v, clean.window)
         self._ledger.add(head_flops(self.layer, q[..., 0, 0].numel(), k.shape[-3], 1))
-        self.live |= dict(zip(numbers, self.layer.attend(q, k, v), strict=True))
+        z = halved_grid(lambda *some: self.layer.attend(q[some], k[some], v[some]), q.shape)
+        self.live |= dict(zip(numbers, z, strict=True))
 
     def _input(self, letter: str, index: int, stream: int, first: int) -> Tensor:
         """q of a query head, k or v of a KV head, ``[batch pos 1 d_head]``, read from a stream."""
@@ -195,7 +197,8 @@ class _Layer:
             [sum((written[z][:, -positions:] for z in sorted(self._stream(n).written)), base) for n in numbers]
         )
         self._ledger.add(block_flops(self.layer, resid, attn_out))
-        self.live |= dict(zip(numbers, self.layer.output(resid, attn_out), strict=True))
+        out = halved_grid(lambda *some: self.layer.output(resid[some], attn_out[some]), resid.shape)
+        self.live |= dict(zip(numbers, out, strict=True))
 
     def _positions(self, narrow: bool) -> int:
         return 1 if narrow else self.pairs.length - self.pairs.window.first

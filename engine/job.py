@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
+from engine.out_of_memory import told_when_memory_runs_out
 from engine.progress import Watcher
 from engine.turns import Turn
 
@@ -235,7 +236,8 @@ class Job:
         watcher, work = _JobWatcher(self), self._work
         assert work is not None, "a job runs once"
         try:
-            result = work(watcher)
+            with told_when_memory_runs_out():
+                result = work(watcher)
         except Cancelled:
             self._end(JobState.CANCELLED)
         except HeadlightError as error:

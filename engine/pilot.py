@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.activations import capture, clearest_pairs
+from engine.activations import capture
 from engine.cost import CostRow, Ledger, pass_flops, together
 from engine.grid import thresholds_of
 from engine.nodes import Node, nodes_of
@@ -24,6 +24,7 @@ from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.search import Thresholds, deciding_senders, search_all
 from engine.settings import Algorithm, Settings
+from engine.subset import clearest_pairs
 
 STAGE = "look ahead"
 PAIRS = 3  # of two, one task of the bundled model was predicted half too high

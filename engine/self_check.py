@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from engine.activations import Activations, capture, clearest_pairs
+from engine.activations import Activations, capture
 from engine.circuit import Input
 from engine.cost import Ledger, forward_flops, hooked_flops
 from engine.errors import HeadlightError
@@ -19,6 +19,7 @@ from engine.patching.mlp_reference import reference_node_effects
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
 from engine.record_reader import Reader
+from engine.subset import clearest_pairs
 
 STAGE = "self-check"
 TOLERANCE = 1e-4  # in f

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from engine.ablation import Ablator
-from engine.activations import Activations, clearest_places, read_metric
+from engine.activations import Activations, read_metric
 from engine.cost import Ledger, head_flops, hooked_flops, mlp_flops, output_flops, pass_flops, unembed_flops
 from engine.hooked import ablated_logits, all_attention, end_logits
 from engine.models.bridge import written_name
@@ -34,7 +34,7 @@ from engine.models.parts import Layer
 from engine.patching.effects import PathPatching
 from engine.patching.reference import reference_effects
 from engine.self_check import check_passes, few_receivers, few_senders
-from engine.subset import subset
+from engine.subset import clearest_places, subset
 
 STAGE = "self-tests"
 PAIRS = 2

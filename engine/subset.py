@@ -78,3 +78,17 @@ def _rows(rows: Sequence[Tensor], dim: int = 0) -> Tensor:
 def _optional(sources: Sequence[tuple[Tensor | None, int]]) -> Tensor | None:
     kept = [values[row] for values, row in sources if values is not None]
     return _rows(kept) if kept else None
+
+
+def clearest_places(activations: Activations, count: int) -> list[int]:
+    """Places of up to ``count`` pairs with the largest clean minus corrupted: no unit of f near nothing."""
+    gaps = activations.by_pair("clean_metric") - activations.by_pair("corrupted_metric")
+    clearest = gaps.abs().topk(min(count, len(gaps))).indices.tolist()
+    # Two large gaps of opposite sign would cancel.
+    return [index for index in clearest if gaps[index] * gaps[clearest[0]] > 0] or clearest[:1]
+
+
+def clearest_pairs(activations: Activations, count: int) -> Prompts:
+    """The pairs at ``clearest_places``."""
+    prompts = activations.prompts
+    return replace(prompts, pairs=tuple(prompts.pairs[index] for index in clearest_places(activations, count)))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from engine.cli.arguments import build_parser
 from engine.cli.console import Console, interruptible
 from engine.errors import Cancelled, HeadlightError
+from engine.out_of_memory import told_when_memory_runs_out
 
 INTERRUPTED = 130
 
@@ -54,4 +55,5 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "export": exporting.export,
         "sweep": sweeping.sweep,
     }[options.command]
-    run(options, console)
+    with told_when_memory_runs_out():
+        run(options, console)

@@ -19,6 +19,7 @@ from engine.errors import HeadlightError
 
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
+MOST_DIMENSIONS = 8  # ggml has 4; without a limit, their product could be made to take minutes
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 
@@ -88,6 +89,8 @@ class _Cursor:
         """One tensor's record: its number of elements, and where its data end in the data section."""
         self.text()
         (dimensions,) = self.take("<I")
+        if dimensions > MOST_DIMENSIONS:
+            raise ValueError(f"a tensor of {dimensions} dimensions")
         elements = prod(self.take(f"<{dimensions}Q"))
         kind, offset = self.take("<IQ")
         block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]

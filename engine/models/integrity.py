@@ -28,7 +28,7 @@ def check_safetensors(path: Path) -> None:
     """Raise HeadlightError unless the file is exactly as long as its header says."""
     try:
         expected = _stated_size(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise HeadlightError(f"{path} is not a readable safetensors file: {error}. Fetch it again.") from error
     actual = path.stat().st_size
     if actual != expected:
@@ -66,6 +66,6 @@ def is_intact(folder: Path) -> bool:
             return False
         for path in folder.glob("*.safetensors"):
             check_safetensors(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # HeadlightError is a ValueError
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # HeadlightError: ValueError
         return False
     return True

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from engine.models.integrity import check_safetensors
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
+WEIGHT_NAME = re.compile(r"[\w-][\w.-]{0,200}\.safetensors", re.ASCII)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")  # any one of them is a vocabulary
 LOADING_FACTOR = 1.1  # weights pass through a buffer on their way into the model
 WORKING_BYTES = 400_000_000  # torch, transformers and one small forward pass
@@ -35,7 +37,7 @@ def read_config(folder: Path, name: str) -> Any:
     path = folder / "config.json"
     try:
         model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise HeadlightError(f"The config of {name} ({path}) cannot be read: {error}.") from error
     check_architecture(name, model_type)
     try:
@@ -53,13 +55,13 @@ def read_config(folder: Path, name: str) -> Any:
     return config
 
 
-def check_architecture(name: str, model_type: str | None) -> None:
+def check_architecture(name: str, model_type: Any) -> None:
     """Raise HeadlightError unless the family is known: asked before transformers is, which may not know it either."""
-    if model_type not in SUPPORTED and not (model_type and bridge.knows(model_type)):
+    if not isinstance(model_type, str) or (model_type not in SUPPORTED and not bridge.knows(model_type)):
         raise HeadlightError(
-            f"{name} has the architecture {model_type or 'unknown'}, which is not supported. Headlight runs causal "
-            "language models made of attention heads whose parts it knows or TransformerLens can hook. The fast path "
-            f"knows: {', '.join(sorted(SUPPORTED))}."
+            f"{name} has the architecture {str(model_type or 'unknown')[:60]}, which is not supported. Headlight runs "
+            "causal language models made of attention heads whose parts it knows or TransformerLens can hook. The fast "
+            f"path knows: {', '.join(sorted(SUPPORTED))}."
         )
 
 
@@ -78,10 +80,17 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     if index.is_file():
         try:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            return tuple(folder / name for name in sorted(names))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise HeadlightError(f"{index} cannot be read: {error!r}. Fetch it again.") from error
+            return tuple(folder / _in_folder(name) for name in sorted(names))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise HeadlightError(f"{index} cannot be read: {error!r:.300}. Fetch it again.") from error
     return (folder / WEIGHTS,) if (folder / WEIGHTS).is_file() else ()
+
+
+def _in_folder(name: str) -> str:
+    """The name of a weight file as an index gives it; raises ValueError for a path that leads elsewhere."""
+    if WEIGHT_NAME.fullmatch(name) is None:
+        raise ValueError(f"expected the name of a safetensors file beside it, got {name[:100]!r}")
+    return name
 
 
 def check_weights(folder: Path, name: str) -> None:

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
+from engine.chunks import halved_grid
 from engine.cost import Ledger, unembed_flops
 from engine.errors import HeadlightError
 from engine.memory import MemoryPlan, plan_memory
 from engine.metrics import effect, is_nothing
 from engine.models.model import Model
+from engine.models.parts import Parts
 from engine.nodes import Node, depth_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.receivers import patched_attention, patched_z, resume
@@ -174,9 +176,17 @@ class PathPatching:
         for receiver, rows in chosen.items():
             if rows:
                 own = normed if len(rows) == len(needed) else normed[[place[row] for row in rows]]
-                z, first = patched_z(parts, sweep.item, sweep.window, receiver, own, self.ledger)
-                attn_out = patched_attention(parts, sweep.item, sweep.window, layer, z, first, self.ledger)
-                yield receiver, [below[row] for row in rows], attn_out
+                yield receiver, [below[row] for row in rows], self._attention(sweep, receiver, layer, own)
+
+    def _attention(self, sweep: Streams, receiver: Receiver, layer: int, normed: Tensor) -> Tensor:
+        """What attention writes where the receiver reads ``normed``; both ``[sender batch pos d_model]``."""
+
+        def of_some(senders: slice, pairs: slice) -> Tensor:
+            where = self.model.parts, sweep.item.of_pairs(pairs), sweep.window
+            z, first = patched_z(*where, receiver, normed[senders, pairs], self.ledger)
+            return patched_attention(*where, layer, z, first, self.ledger)
+
+        return halved_grid(of_some, normed.shape, self.ledger)
 
     def _to_logits(self, tick: Tick) -> Tensor:
         parts = self.model.parts
@@ -190,9 +200,18 @@ class PathPatching:
             self.ledger.add(
                 unembed_flops(parts, resid[..., 0].numel(), self.model.vocab_size if tokens is None else len(tokens))
             )
-            add_change(total, sweep.item, sweep.senders, read_metric(parts, sweep.item.readout, resid))
+            add_change(total, sweep.item, sweep.senders, _read(parts, sweep.item, resid))
             tick((done + 1) / len(sweeps))
         return self.in_units_of_f(total, self.model.n_layers)
+
+
+def _read(parts: Parts, item: BatchActivations, resid: Tensor) -> Tensor:
+    """Metric ``[sender batch]`` of final streams ``[sender batch d_model]``."""
+
+    def of_some(senders: slice, pairs: slice) -> Tensor:
+        return read_metric(parts, item.readout.of_pairs(pairs), resid[senders, pairs])
+
+    return halved_grid(of_some, resid.shape)
 
 
 class _ResumeQueue:
@@ -220,9 +239,13 @@ class _ResumeQueue:
         item, window = self._item, self._window
         attn_out = torch.cat([waiting for _, _, waiting in self._waiting])
         resid = window.of(item.clean.resid_pre[self._layer])
-        values = resume(
-            self._patching.model.parts, item, window, self._layer, resid, attn_out, self._patching.ledger
-        )
+        parts, ledger = self._patching.model.parts, self._patching.ledger
+
+        def resumed(senders: slice, pairs: slice) -> Tensor:
+            some = item.of_pairs(pairs)
+            return resume(parts, some, window, self._layer, resid[pairs], attn_out[senders, pairs], ledger)
+
+        values = halved_grid(resumed, attn_out.shape, ledger)
         sizes = [len(senders) for _, senders, _ in self._waiting]
         for (receiver, senders, _), part in zip(self._waiting, values.split(sizes), strict=True):
             add_change(self._totals[receiver], item, senders, part)

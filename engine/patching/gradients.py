@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
+from engine.chunks import chunked
 from engine.cost import Ledger, gradient_flops
 from engine.models.parts import Parts
 
@@ -40,7 +41,7 @@ def _chunked(
 ) -> list[Tensor]:
     count, length = item.batch.clean.shape
     size = max(1, max_rows // length)
-    chunks = [_gradients(parts, item, slice(first, first + size), share, streams) for first in range(0, count, size)]
+    chunks = chunked(lambda pairs: _gradients(parts, item, pairs, share, streams), count, size)
     ledger.add(gradient_flops(parts, count, length, read_count(parts, item)))
     return [torch.cat(values, dim=1) for values in zip(*chunks, strict=True)]
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
+from engine.chunks import chunked, halved
 from engine.circuit import Input
 from engine.cost import Ledger, gradient_flops, head_flops
 from engine.heads import Head
@@ -61,10 +62,7 @@ def input_gradients(
     """Of the live run from ``start [batch pos d_model]``; ``max_rows`` (pair x position) are run at once."""
     pairs, length = start.shape[:2]
     size = max(1, max_rows // length)
-    chunks = [
-        _gradients(parts, item, slice(first, first + size), start[first : first + size])
-        for first in range(0, pairs, size)
-    ]
+    chunks = chunked(lambda some: _gradients(parts, item, some, start[some]), pairs, size)
     ledger.add(input_gradient_flops(parts, pairs, length, _count(parts, item)))
     streams, q, k, v, final = zip(*chunks, strict=True)
     streams, q, k, v = (torch.cat(part, dim=1) for part in (streams, q, k, v))
@@ -86,8 +84,13 @@ def stream_gradients(
     The receivers are inputs of heads of one layer.
     """
     (index,) = {receiver.head.layer for receiver in receivers if receiver.head is not None}
-    total = torch.stack([_through(parts.layers[index], index, receivers, run, window) for run in runs]).mean(dim=0)
-    ledger.add(len(runs) * stream_gradient_flops(parts.layers[index], total[0, ..., 0].numel(), len(receivers)))
+    layer = parts.layers[index]
+
+    def of_some(some: slice) -> Tensor:
+        return torch.stack([_through(layer, index, receivers[some], run, window) for run in runs]).mean(dim=0)
+
+    total = halved(of_some, len(receivers))
+    ledger.add(len(runs) * stream_gradient_flops(layer, total[0, ..., 0].numel(), len(receivers)))
     return total
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
+from engine.chunks import halved_grid
 from engine.cost import Ledger, mlp_flops, output_flops
 from engine.memory import MemoryPlan
 from engine.models.parts import Parts
@@ -120,11 +121,19 @@ class NodePatching(PathPatching):
         index, total, sweeps = int(depth), self.nothing(), self.sweeps()
         for done, sweep in enumerate(sweeps):
             for senders, stream in self._chosen(sweep, depth, mask):
-                out = stream_out_of_mlp(self.model.parts, sweep.item, sweep.window, index, stream, self.ledger)
-                values = resume_after(self.model.parts, sweep.item, sweep.window, index, out, self.ledger)
-                add_change(total, sweep.item, senders, values)
+                add_change(total, sweep.item, senders, self._resumed(sweep, index, stream))
             tick((done + 1) / len(sweeps))
         return {receiver: total}
+
+    def _resumed(self, sweep: Streams, index: int, stream: Tensor) -> Tensor:
+        """Metric ``[sender batch]`` where the MLP of layer ``index`` reads ``stream [sender batch pos d_model]``."""
+
+        def of_some(senders: slice, pairs: slice) -> Tensor:
+            where = self.model.parts, sweep.item.of_pairs(pairs), sweep.window, index
+            out = stream_out_of_mlp(*where, stream[senders, pairs], self.ledger)
+            return resume_after(*where, out, self.ledger)
+
+        return halved_grid(of_some, stream.shape, self.ledger)
 
     def _chosen(self, sweep: Streams, depth: float, mask: Tensor) -> Iterator[tuple[list[Node], Tensor]]:
         """The wanted senders of a chunk with the streams they make; nothing if there are none."""
@@ -181,10 +190,15 @@ class ScreenedNodes(ScreenedPatching):
         index, ledger, exact = int(depth), self._exact.ledger, self._exact
         layer, item, window = exact.model.parts.layers[index], sweep.item, sweep.window
         stream = exact.stream(sweep, depth)
-        ledger.add(mlp_flops(layer, stream[..., 0].numel()))
-        change = (layer.mlp_written(stream) - window.of(item.mlp_runs.clean[index])).flatten(1)
-        ledger.add(2 * change.numel())
-        return (change @ window.of(gradient).flatten()[:, None])[:, 0]
+
+        def of_some(senders: slice, pairs: slice) -> Tensor:
+            some = stream[senders, pairs]
+            ledger.add(mlp_flops(layer, some[..., 0].numel()))
+            change = (layer.mlp_written(some) - window.of(item.mlp_runs.clean[index][pairs])).flatten(1)
+            ledger.add(2 * change.numel())
+            return (change @ window.of(gradient[pairs]).flatten()[:, None])[:, 0]
+
+        return halved_grid(of_some, stream.shape, ledger, summed=True)
 
     def _gradient(self, place: int) -> Tensor:
         return self._node_gradients(place)[0]

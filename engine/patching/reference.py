@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations
+from engine.chunks import halved
 from engine.cost import Ledger, hooked_flops
 from engine.heads import Head
 from engine.hooked import end_logits, recorded_z
@@ -113,30 +114,33 @@ class _Frozen:
 
     def metric(self, sender: Head, receiver: Receiver) -> Tensor:
         """Patched metric ``[batch]`` of one path."""
-        frozen = self._freeze(sender)
+        return halved(lambda pairs: self._metric(sender, receiver, pairs), len(self.tokens))
+
+    def _metric(self, sender: Head, receiver: Receiver, pairs: slice) -> Tensor:
+        frozen = self._freeze(sender, pairs)
         if receiver.head is None:
-            return self._read(frozen)
+            return self._read(frozen, pairs)
         point = hook_name(receiver.head.layer, receiver.input.value)
         recorded: dict[str, Tensor] = {}
-        self._read([*frozen, recorder(recorded, point)])
+        self._read([*frozen, recorder(recorded, point)], pairs)
         index = receiver.head.index
         if recorded[point].shape[-2] != self.model.n_heads:  # a grouped model's k and v
             index //= self.model.group
-        return self._read([(point, replacing_head(recorded[point], index))])
+        return self._read([(point, replacing_head(recorded[point], index))], pairs)
 
-    def _freeze(self, sender: Head) -> list[Hook]:
+    def _freeze(self, sender: Head, pairs: slice) -> list[Hook]:
         """Hooks that set every z to clean and the sender's to corrupted."""
         hooks: list[Hook] = []
         for layer in range(self.model.n_layers):
-            value = self.clean_z[layer]
+            value = self.clean_z[layer][pairs]
             if layer == sender.layer:
                 value = value.clone()
-                value[..., sender.index, :] = self.corrupted_z[layer][..., sender.index, :]
+                value[..., sender.index, :] = self.corrupted_z[layer][pairs][..., sender.index, :]
             hooks.append(replacing(hook_name(layer, "z"), value))
         return hooks
 
-    def _read(self, hooks: list[Hook]) -> Tensor:
-        return self.readout.of_vocabulary(end_logits(self.model, self.tokens, hooks))
+    def _read(self, hooks: list[Hook], pairs: slice) -> Tensor:
+        return self.readout.of_pairs(pairs).of_vocabulary(end_logits(self.model, self.tokens[pairs], hooks))
 
 
 def replacing_head(new: Tensor, index: int) -> Callable[..., Tensor]:

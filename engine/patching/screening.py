@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
+from engine.chunks import halved_grid
 from engine.patching.effects import PASS_TWO, Decides, Effects, PathPatching, Tick, layer_of
 from engine.patching.gradients import z_gradients
 from engine.patching.receiver import LOGITS, Receiver
@@ -136,13 +137,18 @@ class ScreenedPatching:
         self, sweep: Streams, receiver: Receiver, layer: int, normed: Tensor, gradient: Tensor
     ) -> Tensor:
         """``[sender]``, summed over pairs."""
-        item, window = sweep.item, sweep.window
-        z, first = patched_z(self._exact.model.parts, item, window, receiver, normed, self._exact.ledger)
-        heads = slice(first, first + z.shape[-2])
-        change = z - window.of(item.clean.z[layer])[..., heads, :]
-        flat = change.flatten(1)
-        self._exact.ledger.add(2 * flat.numel())
-        return (flat @ window.of(gradient)[..., heads, :].flatten()[:, None])[:, 0]
+        window, ledger = sweep.window, self._exact.ledger
+
+        def of_some(senders: slice, pairs: slice) -> Tensor:
+            item = sweep.item.of_pairs(pairs)
+            z, first = patched_z(self._exact.model.parts, item, window, receiver, normed[senders, pairs], ledger)
+            heads = slice(first, first + z.shape[-2])
+            change = z - window.of(item.clean.z[layer])[..., heads, :]
+            flat = change.flatten(1)
+            ledger.add(2 * flat.numel())
+            return (flat @ window.of(gradient[pairs])[..., heads, :].flatten()[:, None])[:, 0]
+
+        return halved_grid(of_some, normed.shape, ledger, summed=True)
 
     def _gradient(self, place: int) -> Tensor:
         if place not in self._gradients:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
+from engine.chunks import halved_grid
 from engine.cost import Ledger, block_flops, output_flops
 from engine.memory import MemoryPlan
 from engine.models.parts import Layer, Parts
@@ -120,8 +121,13 @@ class SenderSweep:
         return torch.cat((through, entered))
 
     def _out_of(self, layer: Layer, resid: Tensor, attn_out: Tensor) -> Tensor:
+        """``[sender batch pos d_model]``; one of the two may be ``[batch pos d_model]``, the same for every sender."""
         self._ledger.add(block_flops(layer, resid, attn_out))
-        return layer.output(resid, attn_out)
+
+        def of_some(senders: slice, pairs: slice) -> Tensor:
+            return layer.output(*(x[senders, pairs] if x.ndim == 4 else x[pairs] for x in (resid, attn_out)))
+
+        return halved_grid(of_some, (resid if resid.ndim == 4 else attn_out).shape)
 
 
 def plan_sweeps(

@@ -147,6 +147,6 @@ def _read(path: Path) -> OwnTask | None:
         content: Any = json.loads(path.read_text("utf-8"))
         table = table_of(content["rows"])
         task = own_task(table.rows, Metric(content["metric"]), str(content["title"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return task if task.name == path.stem and not table.problems else None

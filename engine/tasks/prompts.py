@@ -61,6 +61,10 @@ class PromptBatch:
         columns = (self.clean != self.corrupted).any(dim=0).nonzero()
         return int(columns[0]) if len(columns) else self.clean.shape[1] - 1
 
+    def of_pairs(self, pairs: slice) -> PromptBatch:
+        """Some of the pairs, as views."""
+        return PromptBatch(self.pairs[pairs], self.indices[pairs], self.clean[pairs], self.corrupted[pairs])
+
 
 @dataclass(frozen=True)
 class Prompts:

@@ -140,7 +140,7 @@ def _read_jsonl(text: str) -> Table:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, endless brackets
             reason = f"The line is not valid JSON: {error}."
             problems.append(RowProblem(number, "", reason, f"Write one object a line: {EXAMPLE}"))
             scraps.append(_row(number, {"clean": line}))

@@ -114,7 +114,12 @@ def _written(value: object) -> str:
         return "1" if value else "0"
     if isinstance(value, tuple):
         return ",".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _number_written(value) if isinstance(value, float) else str(value)
+
+
+def _number_written(value: float) -> str:
+    """As short as it can be and still mean the same number."""
+    return short if float(short := f"{value:g}") == value else repr(value)
 
 
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:

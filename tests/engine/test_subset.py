@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from engine.activations import capture, clearest_places
+from engine.activations import capture
 from engine.errors import HeadlightError
-from engine.subset import subset, subset_prompts
+from engine.subset import clearest_places, subset, subset_prompts
 from tests.engine.random_prompts import random_prompts
 
 PLACES = [3, 0, 3, 4, 1]  # two lengths, one pair twice
