@@ -13,11 +13,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.capsule.opening import open_run
+from engine.capsule.opening import ZIP
+from engine.capsule.reading import read_capsule
+from engine.circuit_file import read_record
 from engine.discovery import Discovery
 from engine.job import Job
 from engine.jobs import kind_of
 from engine.json_values import Json
+from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings
 from engine.store.store import RunStore
@@ -94,11 +97,14 @@ def running() -> list[Settings]:
 
 def add_file(content: bytes, file_name: str) -> Run:
     """Read a record or a capsule, kept for this browser session; raises HeadlightError if it holds no run."""
-    capsule = open_run(content)
-    summary = capsule.run
+    if content.startswith(ZIP):
+        capsule = read_capsule(content)
+        summary, raw = capsule.run, capsule.record
+    else:
+        summary, raw = read_run(content), read_record(content)
     run_id = f"file-{hashlib.sha256(content).hexdigest()[:8]}"
     name = f"{name_of(summary)} · {Path(file_name).name[:40]}"
-    run = Run(run_id, name, summary, None, None, 0.0, lambda: capsule.record)
+    run = Run(run_id, name, summary, None, None, 0.0, lambda: raw)
     st.session_state[FROM_FILES] = st.session_state.get(FROM_FILES, {}) | {run_id: run}
     return run
 

@@ -18,6 +18,7 @@ def test_a_run_outlives_its_server_and_travels_as_a_capsule(page: Page, tmp_path
         page.goto(f"{server}{TOY}&among=all")
         page.get_by_role("button", name="Find the circuit").click()
         expect(page.get_by_text("Kept on this machine")).to_be_visible()
+        page.goto("about:blank")  # before the server goes
     with running_app(tmp_path / "second.log") as server:
         page.goto(f"{server}circuit{TOY}&among=all")
         expect(page.locator(CHART.format("circuit_map"))).to_be_visible()  # without a search
@@ -27,7 +28,7 @@ def test_a_run_outlives_its_server_and_travels_as_a_capsule(page: Page, tmp_path
         _name_tag_delete_and_undo(page)
         capsule = _open_and_take_away(page, tmp_path)
         _bring_and_compare(page, capsule)
-        page.goto("about:blank")  # before the server goes
+        page.goto("about:blank")
     for log in ("first.log", "second.log"):
         assert "Traceback" not in (tmp_path / log).read_text()
 
