@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.compare import choice, contest, heads, numbers, scores
+from pages.compare import bitwise, choice, contest, heads, numbers, scores
 from pages.shared import background, frame, head_card, look, rooms, state
 from pages.shared.view import View, data_fields
 from pages.shared.work import result_of
@@ -33,13 +33,15 @@ def show() -> None:
 
 def _two_runs(view: View) -> None:
     background.follow(view.settings())
-    slots = [st.container() for _ in range(5)]
+    slots = [st.container() for _ in range(6)]
     with slots[0]:
         pair = choice.show(view)
     if pair is None:
         return
     with slots[1]:
         numbers.show(pair)
+    with slots[5]:
+        bitwise.show(pair)
     if pair.left.summary.shape != pair.right.summary.shape:
         with slots[2]:
             _other_shape(pair)

@@ -114,4 +114,3 @@ def _from_inbox(folder: Path) -> None:
         _open(name, read_file(folder / name))
     except (OSError, HeadlightError) as error:
         st.session_state[PROBLEM] = f"{name}: {error}"
-

@@ -23,7 +23,7 @@ VERSIONS = {"headlight": "Headlight", "python": "Python", "torch": "PyTorch", "t
 def show(opened: Opened, view: View) -> None:
     found = opened.found
     _facts(found)
-    opened_circuit.show(found, opened.names, view)
+    opened_circuit.show(opened, view)
     opened_maps.show(found, view)
     opened_tables.show(opened)
     stage_costs.show(found.predicted, found.cost)

@@ -8,13 +8,14 @@ from typing import Any
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.circuit_file import CircuitFile
+from engine.circuit_file import circuit_in
 from engine.discovery import Discovery
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import edge_rows
 from engine.heads import Head
 from engine.interchange.graphml import write_graphml
+from pages.runs.reading import Opened
 from pages.shared import algorithm_words, edges, look, search_run, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
@@ -26,7 +27,8 @@ LEAD = (
 )
 
 
-def show(found: Discovery, labels: Mapping[str, str], view: View) -> None:
+def show(read: Opened, view: View) -> None:
+    found = read.found
     look.step(None, "The circuit", LEAD)
     if not found.circuit.nodes:
         ended = "ended without an important head" if found.complete else "was stopped before it had found a head"
@@ -36,8 +38,8 @@ def show(found: Discovery, labels: Mapping[str, str], view: View) -> None:
     with left:
         figure = _graph(found, view)
     with right:
-        _selection(found.circuit, labels, view)
-    _twin(found, figure)
+        _selection(found.circuit, read.names, view)
+    _twin(read, figure)
 
 
 def _graph(found: Discovery, view: View) -> Any:
@@ -103,15 +105,17 @@ def _head(circuit: Circuit, head: Head, labels: Mapping[str, str]) -> None:
     )
 
 
-def _twin(found: Discovery, figure: Any) -> None:
-    circuit, settings, dark = found.circuit, found.settings, is_dark()
-    file = CircuitFile(settings.model, settings.task, settings.seed, circuit, {}, {})
+def _twin(read: Opened, figure: Any) -> None:
+    circuit, dark = read.found.circuit, is_dark()
     with st.expander(f"All {len(circuit.edges)} edges as a table, and downloads", key="twin_opened_edges"):
         rows = edge_rows(circuit)
-        look.note(f"{algorithm_words.edge_words(settings)}.")
+        look.note(f"{algorithm_words.edge_words(read.settings)}.")
         effect = st.column_config.NumberColumn("effect (clean − corrupted = 1)", format="%+.4f")
         st.dataframe(rows, hide_index=True, height=320, column_config={"effect": effect})
         with st.container(horizontal=True):
             look.download("Edges as CSV", lambda: rows_csv(rows), "circuit.csv", "text/csv")
-            look.download("Circuit as GraphML", lambda: write_graphml(file), "circuit.graphml", "application/xml")
+            look.download(
+                "Circuit as GraphML", lambda: write_graphml(circuit_in(read.record)), "circuit.graphml",
+                "application/xml",
+            )  # fmt: skip
             look.download("Graph as HTML", lambda: figure_html(figure, "Circuit", dark), "circuit.html", "text/html")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.runs import bring, deleted, one_run, shelf
+from pages.runs import bring, deleted, one_run, shelf, sweeps
 from pages.shared import frame, state
 
 LEAD = (
     "Every search is kept on this machine from the moment it starts: find it again, go on with one that was "
     "interrupted, open it without its model, pass it on as one small file."
 )
-SHELVES = {"kept": "Kept", "deleted": "Deleted"}
+SHELVES = {"kept": "Kept", "deleted": "Deleted", "sweeps": "Sweeps"}
 
 
 def show() -> None:
@@ -26,7 +26,9 @@ def show() -> None:
         **state.bound("shelf", picked=()),
     )  # fmt: skip
     with st.container(key=f"shelf_{view.shelf}"):
-        if view.shelf == "deleted":
+        if view.shelf == "sweeps":
+            sweeps.show(view)
+        elif view.shelf == "deleted":
             deleted.show()
         else:
             shelf.show(view)

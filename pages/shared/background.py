@@ -68,13 +68,13 @@ def background() -> Background:
         KEPT_GLANCES, server_log.failed, limits=queue, is_here=here.is_here, tell=server_log.told_of
     )
     atexit.register(glances.close, LAST_CHUNK_SECONDS)
+    kept = Kept(lambda: RunStore(read_only=not limits().keeps))
+    atexit.register(kept.closing)  # before the jobs are cancelled: the last registered comes first
     shelf = ModelShelf(
         lambda: {*work.models_in_use(jobs), *work.models_in_use(glances)},
         lambda name: work.forget_model(jobs, name),
         server_log.model,
     )
-    kept = Kept(lambda: RunStore(read_only=not limits().keeps))
-    atexit.register(kept.closing)  # before the jobs are cancelled: the last registered comes first
     behind = Background(jobs, shelf, here, glances, kept)
     made.note(behind)
     return behind

@@ -46,6 +46,7 @@ from pages.shared.view import (
     SHELVES,
     SIGNS,
     SUBJECTS,
+    SWEEP_NUMBERS,
     View,
 )
 
@@ -59,7 +60,7 @@ MAX_TRIALS = 1000  # as engine/tuning/tune.py has it, which takes its time to im
 MAX_PICKED = 40
 RUN = re.compile(r"(file-)?[0-9a-f]{8}|[0-9a-f]{12}")  # of this server or a file; of the store
 KEPT = re.compile(r"[0-9a-f]{12}|file-[0-9a-f]{8}")
-SWEEP = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
+SWEEP = re.compile(r"[0-9a-f]{12}")
 
 
 def read_view(params: Mapping[str, str], known: Mapping[str, tuple[str, ...]]) -> tuple[View, tuple[str, ...]]:
@@ -330,5 +331,6 @@ READERS: dict[str, Callable[[str], Any]] = {
     "run_order": _one_of(RUN_ORDERS),
     "picked": _several(_kept, MAX_PICKED),
     "run": _kept,
-    "sweep": _named(SWEEP, "the name of a sweep, letters, digits, dots, dashes"),
+    "sweep": _named(SWEEP, "the name of a sweep, twelve digits or letters a to f"),
+    "sweep_shows": _one_of(SWEEP_NUMBERS),
 }

@@ -7,16 +7,19 @@ name there, which has twelve.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from engine.capsule.opening import ZIP
 from engine.capsule.reading import read_capsule
+from engine.circuit_file import read_record
 from engine.discovery import Discovery
 from engine.job import Job
 from engine.jobs import kind_of
+from engine.json_values import Json
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings
@@ -27,12 +30,14 @@ from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
 WITH_RECORD = (RunState.DONE, RunState.CANCELLED)
-ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """``settings`` and ``found`` are None for a run from a file; ``started`` is in seconds since 1970, 0 for a file."""
+    """``settings`` and ``found`` are None for a run from a file; ``started`` is in seconds since 1970, 0 for a file.
+
+    ``record`` reads what is kept of it, all of it; None where it is in memory alone.
+    """
 
     id: str
     name: str
@@ -40,6 +45,7 @@ class Run:
     settings: Settings | None
     found: Discovery | None
     started: float
+    record: Callable[[], Json] | None = None
 
 
 def known() -> dict[str, Run]:
@@ -71,7 +77,8 @@ def _of_store(store: RunStore, run_id: str) -> Run:
 
     stored = store.get(run_id)
     found = discovery_of(store.read(run_id))
-    return Run(run_id, title_of(stored), summary_of(found), found.settings, found, stored.created)
+    summary, record = summary_of(found), lambda: store.read(run_id)
+    return Run(run_id, title_of(stored), summary, found.settings, found, stored.created, record)
 
 
 def _found_here() -> list[Settings]:
@@ -90,9 +97,14 @@ def running() -> list[Settings]:
 
 def add_file(content: bytes, file_name: str) -> Run:
     """Read a record or a capsule, kept for this browser session; raises HeadlightError if it holds no run."""
-    summary = read_capsule(content).run if content.startswith(ZIP) else read_run(content)
+    if content.startswith(ZIP):
+        capsule = read_capsule(content)
+        summary, raw = capsule.run, capsule.record
+    else:
+        summary, raw = read_run(content), read_record(content)
     run_id = f"file-{hashlib.sha256(content).hexdigest()[:8]}"
-    run = Run(run_id, f"{name_of(summary)} · {Path(file_name).name[:40]}", summary, None, None, 0.0)
+    name = f"{name_of(summary)} · {Path(file_name).name[:40]}"
+    run = Run(run_id, name, summary, None, None, 0.0, lambda: raw)
     st.session_state[FROM_FILES] = st.session_state.get(FROM_FILES, {}) | {run_id: run}
     return run
 
@@ -136,7 +148,10 @@ def _of_job(key: object) -> Run | None:
     if shot is None or shot.result is None:
         return None
     summary = summary_of(shot.result)
-    return Run(id_of(key[1]), name_of(summary), summary, key[1], shot.result, shot.started or 0.0)
+    kept = background.background().kept
+    kept_as = kept.id_of(key[1]) if kept.why_not(key[1]) is None else None
+    record = None if kept_as is None else lambda: kept.store().read(kept_as)
+    return Run(id_of(key[1]), name_of(summary), summary, key[1], shot.result, shot.started or 0.0, record)
 
 
 def _among(settings: Mapping[str, Plain]) -> str:

@@ -40,7 +40,8 @@ REFERENCES = ("auto", "dense", "circuit", *KEYS)
 RUNS_OF = ("all", *(kind.name.lower() for kind in Kind))
 RECEIPTS_OF = ("auto", "head", "edge")
 MOST_DRAWS = MOST
-SHELVES = ("kept", "deleted")
+SHELVES = ("kept", "deleted", "sweeps")
+SWEEP_NUMBERS = ("faithfulness", "performance", "heads", "edges", "seconds")
 RUN_STATES = ("all", "done", "cancelled", "failed", "incomplete", "running")
 RUN_ORDERS = ("newest", "oldest", "name", "heads", "faithfulness", "bytes")
 
@@ -75,7 +76,7 @@ class View:
     ``step`` of a search counts from 1. ``left`` and ``right`` are the runs compared, by runs.py's short names.
     The page Runs shows a ``shelf``: runs kept, runs deleted, sweeps. ``run_find``, ``run_model``, ``run_task``,
     ``run_state`` and ``run_tag`` say which of the runs (empty: all), ``run_order`` in which order, ``picked`` which are
-    selected; ``run`` is the one that is open, ``sweep`` the sweep.
+    selected; ``run`` is the one that is open, ``sweep`` the sweep, of which ``sweep_shows`` one number.
     """
 
     model: str = Settings.model
@@ -148,6 +149,7 @@ class View:
     picked: tuple[str, ...] = ()
     run: str | None = None
     sweep: str | None = None
+    sweep_shows: str = "faithfulness"
 
     def settings(self) -> Settings:
         """The run this view asks for. Fields that cannot change its result stand at their defaults."""

@@ -141,7 +141,7 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
     tuning = tuning_of(behind, settings)
 
     def found(journal: Journal) -> Discovery:
-        return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning)
+        return discover(prepared.model, settings, watcher, prepared, pruning, pilot, tuning, journal)
 
     def share() -> float | None:
         job = behind.jobs.find(("search", settings))

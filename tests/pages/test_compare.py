@@ -106,8 +106,8 @@ def test_a_link_to_a_run_that_is_not_here_says_so_and_shows_others(open_app: Ope
 def saved(settings: Settings) -> dict:
     """The record of a run this server has done."""
     found = result_of(search_jobs.search_job(settings))
-    prepared = result_of(background.ready_job(settings))
-    model = prepared.model if prepared is not None else background.background().shelf._models[settings.model]
+    model = background.background().shelf.at_hand(settings.model)
+    assert model is not None
     return record.discovery_json(model, found)
 
 
