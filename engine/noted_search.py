@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 
 from engine.circuit import Input
+from engine.executor.split import SplitMeasuring, added
 from engine.json_values import Json
 from engine.measuring import Patching
 from engine.notes import Note, Notes
@@ -28,8 +29,9 @@ MOST_PATHS = 2**53
 class NotedPatching:
     """Measures as ``patching`` does; several walks may be noted, one after the other, each under a name of its own."""
 
-    def __init__(self, patching: Patching, notes: Notes) -> None:
-        self.patching, self._notes = patching, notes
+    def __init__(self, patching: Patching, notes: Notes, split: SplitMeasuring | None = None) -> None:
+        """``split``: who measures all receivers but the logits, in the place of ``patching``."""
+        self.patching, self._notes, self._split = patching, notes, split
         self._taken_up = False
         self._read: float | None = None  # the greatest depth at which receivers were measured
 
@@ -62,6 +64,8 @@ class NotedPatching:
 
     def _live(self, receivers: Sequence[Receiver], decides: Decides, tick: Tick, estimates: bool) -> list[Effects]:
         patching = self.patching
+        if self._split is not None and list(receivers) != [LOGITS]:
+            return self._elsewhere(self._split, receivers, None if estimates else decides, tick)
         if self._taken_up and self._read is not None and (depth := self._depth(receivers)) is not None:
             assert not isinstance(patching, ReferencePatching)
             with self._notes.ledger.unbooked():
@@ -69,6 +73,14 @@ class NotedPatching:
         if estimates and isinstance(patching, ScreenedPatching):
             return patching.estimates(receivers, decides, tick)
         return patching.measure(receivers, decides, tick)
+
+    def _elsewhere(
+        self, split: SplitMeasuring, receivers: Sequence[Receiver], decides: Decides | None, tick: Tick
+    ) -> list[Effects]:
+        found, screening = split.measure(receivers, decides, tick)
+        if isinstance(self.patching, ScreenedPatching) and screening is not None:
+            self.patching.count(added(self.patching.screening, screening))
+        return found
 
     def _remember(self, receivers: Sequence[Receiver]) -> None:
         if (depth := self._depth(receivers)) is not None:

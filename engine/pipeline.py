@@ -30,6 +30,8 @@ from engine.cost import CostRow, Ledger, pass_flops
 from engine.discovery import Discovery
 from engine.errors import Cancelled
 from engine.estimate import estimate_run
+from engine.executor.executor import Executor
+from engine.executor.split import SplitMeasuring
 from engine.fresh import fresh_activations
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import Head, heads_of, mask_of
@@ -37,7 +39,7 @@ from engine.journal import Journal
 from engine.measuring import patching_of
 from engine.metrics import performance
 from engine.models.model import Model
-from engine.nodes import Mlp, Node, node_mask
+from engine.nodes import Mlp, Node, node_mask, nodes_of
 from engine.noted_metrics import NotedMetrics
 from engine.noted_pruning import noted_pruning
 from engine.noted_search import NotedPatching
@@ -70,20 +72,22 @@ def discover(
     pilot: Pilot | None = None,
     tuning: Tuning | None = None,
     journal: Journal | None = None,
+    executor: Executor | None = None,
 ) -> Discovery:
     """Find and verify a circuit. ``prepared``, ``pruning`` and ``pilot`` of the same settings save doing them again.
 
     Their cost is booked either way, and that of the ``tuning`` that the settings were taken from. Stopped in any
     stage after the prompts have run, what was found by then comes back, marked not complete; stopped before that,
     raises Cancelled. What ``journal`` has of the same run is not done again: the result is the same to the last bit
-    (engine/notes.py). Raises HeadlightError for an algorithm that cannot search this model.
+    (engine/notes.py). ``executor``: who measures the receivers of path patching (engine/executor/split.py); the
+    numbers are the same. Raises HeadlightError for an algorithm that cannot search this model.
     """
     check_algorithm(model, settings.algorithm)
     prepared = prepared or prepare(model, settings, watcher)
     prepared = prepare_mlps(prepared, watcher) if settings.mlps else prepared
     if journal is not None:
         journal, prepared = begun(journal, prepared, settings)
-    run = _Run(prepared, settings, watcher, tuning, journal)
+    run = _Run(prepared, settings, watcher, tuning, journal, executor)
     try:
         run.spent_before(cost_of(run.prepared, settings))
         run.score()
@@ -134,7 +138,9 @@ class _Run:
         watcher: Watcher,
         tuning: Tuning | None = None,
         journal: Journal | None = None,
+        executor: Executor | None = None,
     ) -> None:
+        self.executor = executor
         self.prepared, self.settings, self.watcher, self.tuning = prepared, settings, watcher, tuning
         self.model, self.activations = prepared.model, prepared.activations
         self.ledger = Ledger(pass_flops(self.model, prepared.prompts), watcher.spend, watcher.now)
@@ -214,12 +220,20 @@ class _Run:
             asked = (self.model, self.activations, among, self.settings, self.ledger, memory, self.watcher)
             self._take(*search_by(*asked, self.notes))
             return
-        patching = NotedPatching(patching_of(self.prepared, self.keep, self.settings, self.ledger), self.notes)
+        patching = patching_of(self.prepared, self.keep, self.settings, self.ledger)
+        patching = NotedPatching(patching, self.notes, self._split())
         if self.settings.grid:
             self._search_grid(patching)
         else:
             [result] = self._walk(patching.walk("search"), thresholds_of(self.settings), self.watcher)
             self._take(result, patching.screening)
+
+    def _split(self) -> SplitMeasuring | None:
+        """An executor's part of the search, if there is one."""
+        if self.executor is None:
+            return None
+        senders = nodes_of(self.keep, self.model.n_heads)
+        return SplitMeasuring(self.executor, self.prepared, self.settings, senders, self.ledger)
 
     def _search_grid(self, patching: NotedPatching) -> None:
         """All points by estimates where there are any; then the one taken exactly, until it is."""

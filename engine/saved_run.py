@@ -65,13 +65,8 @@ def _check_prompt_settings(settings: Json, path: Path) -> None:
 
 def settings_of(saved: SavedCircuit) -> Settings:
     """The settings a run was made with; raises HeadlightError for those this version does not know."""
-    return settings_in(saved.settings)
-
-
-def settings_in(values: Json) -> Settings:
-    """Settings from their JSON; raises HeadlightError for those this version does not know."""
     try:
-        return read_settings(Reader(values, "settings"))
+        return read_settings(Reader(saved.settings, "settings"))
     except HeadlightError as error:
         raise HeadlightError(f"The run has settings that cannot be used ({error}). Make the run again.") from error
 

@@ -197,14 +197,27 @@ def search_all(
     return [SearchResult(walk.circuit(), tuple(walk.steps), complete) for walk in walks]
 
 
-def _decides(walks: Sequence[_Walk]) -> Decides:
-    """A sender's exact effect is needed if it decides in any walk that reaches the receiver."""
+@dataclass(frozen=True)
+class Deciding:
+    """A sender's exact effect is needed if it decides by any rule of a walk that reaches the receiver.
 
-    def decides(receiver: Receiver, effects: Tensor) -> Tensor:
+    ``rules``: the depth at which a receiver reads, and the thresholds of these walks. Plain values, so that
+    receivers can be measured elsewhere.
+    """
+
+    rules: Callable[[Receiver], tuple[float, tuple[Thresholds, ...]]]
+
+    def __call__(self, receiver: Receiver, effects: Tensor) -> Tensor:
+        top, thresholds = self.rules(receiver)
+        return torch.stack([deciding_senders(effects, top, each) for each in thresholds]).any(dim=0)
+
+
+def _decides(walks: Sequence[_Walk]) -> Deciding:
+    def rules(receiver: Receiver) -> tuple[float, tuple[Thresholds, ...]]:
         asking = [walk for walk in walks if receiver in walk.receivers_at(stop_of(receiver, walk.n_layers))]
-        return torch.stack([walk.deciding(receiver, effects) for walk in asking]).any(dim=0)
+        return walks[0].top(receiver), tuple(dict.fromkeys(walk.rule(receiver) for walk in asking))
 
-    return decides
+    return Deciding(rules)
 
 
 class _Walk:
@@ -242,9 +255,6 @@ class _Walk:
             return self.mlp_depths[receiver.head.layer]
         return receiver.head.layer
 
-    def deciding(self, receiver: Receiver, effects: Tensor) -> Tensor:
-        return deciding_senders(effects, self.top(receiver), self._rule(receiver))
-
     def take(self, stop: Stop, measured: dict[Receiver, Effects], spent: CostRow | None) -> None:
         """Take in the important senders of this stop's receivers."""
         for receiver, nodes in self.receivers_at(stop).items():
@@ -256,7 +266,7 @@ class _Walk:
     def _step(
         self, receiver: Receiver, receivers: tuple[Node, ...], measured: Effects, spent: CostRow | None
     ) -> None:
-        limits = layer_thresholds(measured.f, self.top(receiver), self._rule(receiver))
+        limits = layer_thresholds(measured.f, self.top(receiver), self.rule(receiver))
         important = important_senders(measured.f, limits, self.n_heads)
         self.nodes.update(important)
         step = SearchStep(
@@ -266,7 +276,7 @@ class _Walk:
         self.edges += step.edges
         self.steps.append(step)
 
-    def _rule(self, receiver: Receiver) -> Thresholds:
+    def rule(self, receiver: Receiver) -> Thresholds:
         if receiver.head is None:
             return Thresholds(LOGITS_THRESHOLD_SCALE, self.thresholds.min_effect)
         return self.thresholds

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.cli.capsule_arguments import add_capsules
 from engine.cli.export_arguments import add_export, bringing_options
 from engine.cli.run_arguments import add_runs
+from engine.cli.sweep_arguments import add_sweep, ray_option
 
 EXAMPLES = """\
 examples:
@@ -24,6 +26,8 @@ examples:
   python -m engine evaluate --circuit run.json --out evaluation.json
   python -m engine export run.json --format mib --out circuit.json
   python -m engine runs
+  python -m engine capsule run.json --out run.headlight
+  python -m engine verify-capsule run.headlight --sample 5
   python -m engine sweep sweep.yaml --ray auto
 """
 
@@ -56,8 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(commands)
     _add_receipt(commands)
     add_runs(commands)
+    add_capsules(commands)
     add_export(commands)
-    _add_sweep(commands)
+    add_sweep(commands)
     return parser
 
 
@@ -114,6 +119,7 @@ def _add_discover(commands) -> None:
     )
     _scores_option(discover)
     _memory_option(discover)
+    ray_option(discover)
     discover.add_argument(
         "--no-store", action="store_true", help="do not keep the run, and do not go on with one that was interrupted"
     )
@@ -181,7 +187,7 @@ def _add_stability(commands) -> None:
     stability.add_argument("--resamples", type=int, default=10, metavar="K", help="of its own prompts (default: 10)")
     stability.add_argument("--seeds", type=int, default=5, metavar="K", help="fresh sets of prompts (default: 5)")
     stability.add_argument("--no-templates", action="store_true", help="leave no template out in turn")
-    _ray_option(stability)
+    ray_option(stability)
 
 
 def _add_receipt(commands) -> None:
@@ -191,25 +197,6 @@ def _add_receipt(commands) -> None:
     )
     receipt.add_argument(
         "--ablation", choices=("mean", "resample", "zero"), default="mean", help="of a head's z (default: mean)"
-    )
-
-
-def _add_sweep(commands) -> None:
-    words = "many runs, models x tasks x methods x seeds, from a file; the same command goes on where it was stopped"
-    sweep = commands.add_parser("sweep", help=words, description=words)
-    sweep.add_argument("spec", type=Path, metavar="SPEC.yaml", help="what to go over, see the README")
-    sweep.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where it is kept, runs too (default: the user's data folder)"
-    )
-    sweep.add_argument("--list", action="store_true", help="say what there is to do and what is done; run nothing")
-    _ray_option(sweep)
-
-
-def _ray_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--ray", metavar="auto|ADDRESS",
-        help="workers do it: auto takes the cluster that RAY_ADDRESS names, or starts a worker for each core here; "
-        "needs requirements-cluster.txt (default: this process does it)",
     )
 
 

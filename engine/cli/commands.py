@@ -18,6 +18,7 @@ from engine.cli.common import load, names_in, output, prepared_for, rows_of, run
 from engine.cli.console import Console
 from engine.cli.keeping import Keeping, keeping
 from engine.cli.tuning import tuned, tuning_json
+from engine.cli.workers import workers
 from engine.cost import Ledger, pass_flops
 from engine.discovery import Discovery
 from engine.duration import duration
@@ -120,7 +121,10 @@ def _discover(
             run.cancel()
             return
         settings = tuning.chosen.settings
-    found = find_circuit(model, settings, console, prepared, tuning=tuning, journal=run.journal)
+    with workers(options.ray, console) as executor:
+        found = find_circuit(
+            model, settings, console, prepared, tuning=tuning, journal=run.journal, executor=executor
+        )
     if found.self_tests is not None:
         console.announce(_tested(found.self_tests))
     console.announce(_outcome(found))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from engine.cli.console import Console
 from engine.cli.tables import print_table
+from engine.cli.workers import workers
 from engine.duration import duration
 from engine.errors import HeadlightError
 from engine.executor.choice import executor_for
-from engine.executor.executor import Executor
 from engine.sweep.place import TABLE_FILE, SweepPlace
 from engine.sweep.run import planned, run_sweep
 from engine.sweep.spec import SweepSpec, read_spec
@@ -31,7 +29,7 @@ def sweep(options: argparse.Namespace, console: Console) -> None:
         return
     console.announce(f"sweep {spec.id}: {spec.size:,} runs, kept in {place.folder}")
     with workers(options.ray, console) as executor:
-        state = run_sweep(spec, place, executor, console)
+        state = run_sweep(spec, place, executor or executor_for(None), console)
     _show(state, console)
     if console.interrupted:
         console.announce("Interrupted. What is finished is kept: the same command goes on from here.")
@@ -41,18 +39,6 @@ def sweep(options: argparse.Namespace, console: Console) -> None:
             f"{failed} of {len(state.units)} runs failed, see {place.folder / TABLE_FILE}. The same command tries them "
             "again; all others are kept."
         )
-
-
-@contextmanager
-def workers(address: str | None, console: Console) -> Iterator[Executor]:
-    """Who does the work: this process, or Ray at ``address``."""
-    executor = executor_for(address)
-    try:
-        if address is not None:
-            console.announce(f"Ray: {executor.workers} workers")
-        yield executor
-    finally:
-        executor.close()
 
 
 def _spec(path: Path) -> SweepSpec:

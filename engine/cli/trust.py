@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from engine.claim import Target
 from engine.cli.bringing import content_of
 from engine.cli.common import load, output, rows_of, write
 from engine.cli.console import Console
-from engine.cli.sweeping import workers
+from engine.cli.workers import workers
 from engine.cost import CostRow
 from engine.draws import Plan
 from engine.errors import HeadlightError
@@ -77,7 +76,7 @@ def stability(options: argparse.Namespace, console: Console) -> None:
     """The run's circuit found again; interrupted, the runs done so far are still written."""
     out, plan = output(options), Plan(options.resamples, options.seeds, not options.no_templates)
     prepared, circuit = _again(options, console)
-    with workers(options.ray, console) if options.ray is not None else nullcontext() as executor:
+    with workers(options.ray, console) as executor:
         found = find_again(prepared, prepared.settings, plan, console, executor)
     for note in found.notes:
         console.announce(f"note: {note}")

@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.errors import HeadlightError
+from engine.executor.address import AUTO, check_address
 from engine.executor.executor import STAGE, Outcome, attempt
 from engine.executor.units import Unit, plain, unit_of
 from engine.executor.wire import from_bytes, to_bytes
@@ -27,9 +27,7 @@ from engine.journal import Chunk
 from engine.json_values import dumps
 from engine.progress import Watcher
 
-AUTO = "auto"
 ADDRESS_VARIABLE = "RAY_ADDRESS"
-ADDRESS = re.compile(r"(ray://)?[\w.\[\]:-]{1,200}:\d{1,5}", re.ASCII)
 RETRIES = 3
 OUT_FOR_EACH = 2  # units out at once for each worker: one in work, one waiting for it
 POLL_SECONDS = 0.2
@@ -124,13 +122,9 @@ def _lost(error: Exception) -> str:
 
 def _checked(address: str) -> str | None:
     """The cluster's address; None where workers are to be started here."""
-    if address == AUTO:
-        address = os.environ.get(ADDRESS_VARIABLE, "").strip()
-        if not address:
-            return None
-    if not ADDRESS.fullmatch(address):
-        raise HeadlightError(f"Expected {AUTO} or the address of a Ray cluster such as 10.0.0.5:6379, got {address!r}.")
-    return address
+    if check_address(address) == AUTO:
+        address = check_address(os.environ.get(ADDRESS_VARIABLE, "").strip() or AUTO)
+    return None if address == AUTO else address
 
 
 def _connected(address: str | None, workers: int | None) -> Any:

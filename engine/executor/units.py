@@ -21,8 +21,9 @@ from engine.draws import Kind
 from engine.errors import HeadlightError
 from engine.json_values import Json
 from engine.memory import MemoryPlan
-from engine.saved_run import settings_in
+from engine.record_reader import Reader
 from engine.settings import Settings
+from engine.settings_reading import read_settings
 from engine.tasks.prompts import Metric, PromptPair, Prompts
 
 ID_DIGITS = 16
@@ -111,6 +112,10 @@ def unit_id(unit: Unit) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
+def _settings(values: Json) -> Settings:
+    return read_settings(Reader(values, "settings"))
+
+
 def _memory(values: Json | None) -> MemoryPlan | None:
     return None if values is None else MemoryPlan(**values)
 
@@ -131,5 +136,5 @@ def _asked(rows: list[Json]) -> tuple[Asked, ...]:
 
 
 READERS: dict[str, Any] = {
-    "settings": settings_in, "memory": _memory, "prompts": _prompts, "asked": _asked, "draw": Kind, "senders": tuple,
+    "settings": _settings, "memory": _memory, "prompts": _prompts, "asked": _asked, "draw": Kind, "senders": tuple,
 }  # fmt: skip

@@ -36,6 +36,10 @@ PASS_TWO = "pass 2"
 ATTRIBUTION = "attribution"  # of engine/eap.py: gradients, and their products with the sweep's streams
 PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO, ATTRIBUTION)
 
+# Receivers of one layer whose patched streams are resumed together: enough to fill a matmul where few senders of each
+# are recomputed. Sums depend on what shares a matmul, so it is fixed: some of the receivers can be measured elsewhere.
+TOGETHER = 4
+
 Tick = Callable[[float], None]  # called between chunks with the share done, 0 to 1; may raise Cancelled
 # (receiver, f [layer head]) -> [layer head], True for senders whose exact effect decides who is important
 Decides = Callable[[Receiver, Tensor], Tensor]
@@ -95,23 +99,31 @@ class PathPatching:
             changes = self.changes(dict.fromkeys(receivers, everyone), tick)
         return [Effects.exact(self.in_units_of_f(change, depth)) for change in changes.values()]
 
-    def changes(self, wanted: Mapping[Receiver, Tensor], tick: Tick = lambda share: None) -> dict[Receiver, Tensor]:
+    def changes(
+        self,
+        wanted: Mapping[Receiver, Tensor],
+        tick: Tick = lambda share: None,
+        receivers: Sequence[Receiver] | None = None,
+    ) -> dict[Receiver, Tensor]:
         """Patched minus clean metric, summed over pairs: ``[layer head]`` by receiver, 0 where not wanted.
 
-        ``wanted [layer head]`` picks senders receiver by receiver; all receivers lie in one layer.
+        ``wanted [layer head]`` picks senders receiver by receiver; all receivers lie in one layer. ``receivers``: all
+        that are measured, in order, where ``wanted`` are only some of them.
         """
+        group = {r: i // TOGETHER for i, r in enumerate(wanted if receivers is None else receivers)}
         layer = layer_of(list(wanted))
         totals = {receiver: self.nothing() for receiver in wanted}
         sweeps = self.sweeps()
         done = 0
         for item in self.activations.batches:
-            queue = _ResumeQueue(self, item, layer, totals)
+            queues = {group[receiver]: _ResumeQueue(self, item, layer, totals) for receiver in wanted}
             for sweep in (sweep for sweep in sweeps if sweep.item is item):
                 for receiver, senders, attn_out in self._patched(sweep, layer, wanted):
-                    queue.put(receiver, senders, attn_out, sweep.window)
+                    queues[group[receiver]].put(receiver, senders, attn_out, sweep.window)
                 done += 1
                 tick(done / len(sweeps))
-            queue.run()
+            for queue in queues.values():
+                queue.run()
         return totals
 
     def sweeps(self) -> Sequence[Streams]:

@@ -112,11 +112,16 @@ class NodePatching(PathPatching):
             raise ValueError(f"An MLP is measured alone, got {', '.join(map(str, receivers))}")
         return depths_of(self.model.parts)[int(layer)]
 
-    def changes(self, wanted: Mapping[Receiver, Tensor], tick: Tick = lambda share: None) -> dict[Receiver, Tensor]:
+    def changes(
+        self,
+        wanted: Mapping[Receiver, Tensor],
+        tick: Tick = lambda share: None,
+        receivers: Sequence[Receiver] | None = None,
+    ) -> dict[Receiver, Tensor]:
         """As of ``PathPatching``; of an MLP by running the model above it live."""
         depth = self.depth(list(wanted))
         if not any(isinstance(receiver.head, Mlp) for receiver in wanted):
-            return super().changes(wanted, tick)
+            return super().changes(wanted, tick, receivers)
         ((receiver, mask),) = wanted.items()
         index, total, sweeps = int(depth), self.nothing(), self.sweeps()
         for done, sweep in enumerate(sweeps):

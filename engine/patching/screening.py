@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -103,7 +104,7 @@ class ScreenedPatching:
         estimated = {r: ~f.isnan() for r, f in effects.items()}
         self._estimated += sum(int(mask.sum()) for mask in estimated.values())
         while wanted := _undecided(effects, estimated, decides):
-            exact = self._exact.changes(wanted, lambda share: tick(ESTIMATE_SHARE + share * (1 - ESTIMATE_SHARE)))
+            exact = self._exact.changes(wanted, partial(_later, tick), receivers)
             for receiver, mask in wanted.items():
                 self._mend(effects[receiver], self._exact.in_units_of_f(exact[receiver], depth), mask)
                 estimated[receiver] &= ~mask
@@ -156,6 +157,10 @@ class ScreenedPatching:
             rows = self._exact.memory.gradient_rows
             self._gradients[place] = z_gradients(self._exact.model.parts, item, rows, self._exact.ledger)
         return self._gradients[place]
+
+
+def _later(tick: Tick, share: float) -> None:
+    tick(ESTIMATE_SHARE + share * (1 - ESTIMATE_SHARE))
 
 
 def _undecided(

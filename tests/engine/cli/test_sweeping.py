@@ -107,9 +107,11 @@ def test_a_file_that_is_no_sweep_is_refused(tmp_path, capsys, content, said):
     assert error.startswith("error: ") and said in error
 
 
-def test_a_wrong_address_is_refused(spec, capsys):
-    assert main(["sweep", str(spec), "--ray", "somewhere"]) == 1
-    assert "Expected auto or the address of a Ray cluster" in capsys.readouterr().err
+@pytest.mark.parametrize("command", [["sweep", "x.yaml"], ["discover"], ["stability", "--circuit", "x.json"]])
+def test_a_wrong_address_is_refused_before_any_work(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--ray", "somewhere"])
+    assert stopped.value.code == 2 and "Expected auto or the address of a Ray cluster" in capsys.readouterr().err
 
 
 @pytest.mark.slow

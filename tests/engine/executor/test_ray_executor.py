@@ -16,11 +16,16 @@ from engine.executor.choice import executor_for
 from engine.executor.executor import LocalExecutor
 from engine.executor.perform import Bench
 from engine.executor.units import ModelUnit, SearchUnit
+from engine.models.loading import load_model
+from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.settings import Settings
+from engine.record import discovery_json
+from engine.settings import Method, Mode, Settings
 from engine.stability import stability
-from tests.engine.executor.records import timeless
+from tests.engine.executor.records import costless, timeless
+from tests.engine.random_prompts import random_prompts
+from tests.tiny import random_model, save_tiny_tokenizer, tiny_config
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, sparsity=0.5)
 REQUIRED = os.environ.get("HEADLIGHT_REQUIRE_RAY") == "1"  # where a test of Ray may not be skipped
@@ -120,6 +125,32 @@ def test_stability_is_the_same_on_workers(ray, toy_model):
     prepared, plan = prepare(toy_model, SETTINGS, Watcher()), Plan(2, 1)
     far, near = (stability(prepared, SETTINGS, plan, Watcher(), executor) for executor in (ray, None))
     assert repr(far.refinds) == repr(near.refinds) and far.overall == near.overall and far.complete
+
+
+@pytest.fixture(scope="module")
+def deep_folder(tmp_path_factory):
+    """Six random layers in a folder, from which workers can load them."""
+    folder = tmp_path_factory.mktemp("deep")
+    random_model(tiny_config("llama", n_layers=6)).save_pretrained(folder)
+    save_tiny_tokenizer(folder)
+    return folder
+
+
+def test_a_search_split_over_workers_is_the_search(ray, deep_folder, monkeypatch):
+    """Its receivers' effects, and so its circuit, are the same bits; one worker is killed on the way."""
+    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.0)
+    model, watcher = load_model(str(deep_folder)), Killing(1)
+    for mode in Mode:
+        settings = Settings(
+            model=str(deep_folder), task="custom", method=Method.DENSE, mode=mode, threshold_scale=0.0, min_effect=1e-4
+        )
+        prepared = prepare(model, settings, Watcher(), random_prompts(n=6, seed=2))
+        discover(model, settings, Watcher(), prepared)  # so that neither begins with the self-check
+        whole = discover(model, settings, Watcher(), prepared)
+        split = discover(model, settings, watcher, prepared, executor=ray)
+        near, far = (costless(timeless(discovery_json(model, found))) for found in (whole, split))
+        assert far == near and len(split.steps) > 10
+    assert len(watcher.killed) == 1
 
 
 def test_a_unit_whose_workers_always_die_has_an_error_and_the_others_go_on(ray):
