@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
@@ -154,8 +155,7 @@ def each_once(pairs: list[tuple[str, Any]]) -> Json:
     """For ``read_json``: objects in which no name may be there twice, where the last would silently win."""
     record = dict(pairs)
     if len(record) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise HeadlightError(f"The file has {short(twice)} twice in one place. {WAY_ON}")
     return record
 

@@ -121,7 +121,9 @@ class Ledger:
             self._flops[self._stage] = booked
 
     def rows(self) -> tuple[CostRow, ...]:
-        """One row a stage, in the order they were first entered, inner before outer."""
+        """One row a stage, in the order they were first entered, inner before outer. An open one counts too."""
+        if self._booking:
+            self._clock(self._stage)
         return tuple(
             CostRow(name, self._seconds[name], flops / self.flops_per_pass, flops)
             for name, flops in self._flops.items()

@@ -9,19 +9,40 @@ from __future__ import annotations
 from torch import Tensor
 
 from engine.ablation import Ablator
+from engine.cost import Ledger
 from engine.notes import Note, Notes
+
+
+class GoingOn:
+    """An ablation that goes on from the mask before, also where that one was not run here."""
+
+    def __init__(self, ablator: Ablator, ledger: Ledger) -> None:
+        self._ablator, self._ledger = ablator, ledger
+        self._before: Tensor | None = None  # the last mask, if it was not run
+
+    def took(self, keep: Tensor) -> None:
+        """That mask's metric is known from before."""
+        self._before = keep
+
+    def by_pair(self, keep: Tensor) -> Tensor:
+        """Metric of each pair, ``[pair]``, with only the heads of ``keep [layer head]`` live."""
+        if self._before is not None:
+            with self._ledger.unbooked():
+                self._ablator.by_pair(self._before)
+            self._before = None
+        return self._ablator.by_pair(keep)
 
 
 class NotedMetrics:
     """``metric`` of masks in an order that is fixed; call ``close`` after the last one."""
 
     def __init__(self, ablator: Ablator, notes: Notes, name: str, together: int = 1) -> None:
-        self._ablator, self._notes, self._name, self._together = ablator, notes, name, together
+        self._ablator, self._notes = GoingOn(ablator, notes.ledger), notes
+        self._name, self._together = name, together
         self._asked = 0
         self._place = ""  # the note under way
         self._values: list[float] = []  # of it, read or run
         self._read = 0  # of these
-        self._before: Tensor | None = None  # the last mask, if it was not run
 
     def metric(self, keep: Tensor) -> float:
         """Mean metric with only the heads of ``keep [layer head]`` live."""
@@ -32,9 +53,9 @@ class NotedMetrics:
             self._read = len(self._values)
         self._asked += 1
         if place < self._read:
-            self._before = keep
+            self._ablator.took(keep)
             return self._values[place]
-        self._values.append(self._run(keep))
+        self._values.append(float(self._ablator.by_pair(keep).mean()))
         if place == self._together - 1:
             self.close()
         return self._values[place]
@@ -44,13 +65,6 @@ class NotedMetrics:
         if len(self._values) > self._read:
             self._notes.write(self._place, {"values": list(self._values)})
             self._read = len(self._values)
-
-    def _run(self, keep: Tensor) -> float:
-        if self._before is not None:
-            with self._notes.ledger.unbooked():
-                self._ablator.metric(self._before)
-            self._before = None
-        return self._ablator.metric(keep)
 
 
 def _parse(note: Note) -> list[float]:

@@ -50,10 +50,6 @@ class Sealed(Journal):
     def write(self, name: str, chunk: Chunk) -> None:
         self._journal.write(name, replace(chunk, values=chunk.values | {SEAL: self._seal}))
 
-    def under(self, more: str) -> Sealed:
-        """The same journal for work that depends on ``more`` besides."""
-        return Sealed(self._journal, _digest([self._seal, more]))
-
 
 class Notes:
     """Notes of work that ``ledger`` books."""

@@ -30,9 +30,7 @@ from engine.sweep_json import sweep_json
 from engine.tasks.prompts import Prompts
 from engine.tuning.as_json import tuning_json
 from engine.verification import Verification
-from engine.version import made_with
-
-SCHEMA = "headlight/1"
+from engine.version import SCHEMA, made_with
 
 
 @dataclass(frozen=True)

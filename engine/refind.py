@@ -22,6 +22,7 @@ from engine.fresh import fresh_activations
 from engine.heads import mask_of
 from engine.memory import activation_bytes
 from engine.metrics import faithfulness
+from engine.noted_metrics import GoingOn
 from engine.pipeline import find_again
 from engine.prepare import Prepared, score_heads, task_prompts
 from engine.progress import Watcher
@@ -54,8 +55,8 @@ class DrawBench:
     def __init__(self, prepared: Prepared, settings: Settings, ledger: Ledger) -> None:
         self.prepared, self.settings, self.ledger = prepared, settings, ledger
         self.report, self.report_seed = fresh_activations(prepared, settings.report_seed, ledger)
-        self.reported = Ablator(prepared.model, self.report, ledger)
-        self.own = Ablator(prepared.model, prepared.activations, ledger)
+        self.reported = GoingOn(Ablator(prepared.model, self.report, ledger), ledger)
+        self.own = GoingOn(Ablator(prepared.model, prepared.activations, ledger), ledger)
         # Two more sets of activations lie in memory than a run of its own has: what is kept gives way.
         positions = sum(len(pair.clean_tokens) for pair in prepared.prompts.pairs)
         room = prepared.memory.streams - 2 * activation_bytes(prepared.model, positions)
@@ -65,6 +66,14 @@ class DrawBench:
     def flops(self) -> float:
         """All that was booked so far."""
         return sum(row.flops for row in self.ledger.rows())
+
+    def took(self, refind: Refind) -> None:
+        """A run that was done before: what follows costs what it would have cost after it."""
+        if refind.circuit is not None:
+            keep = mask_of(refind.circuit.heads, refind.circuit.n_layers, refind.circuit.n_heads)
+            self.reported.took(keep)
+            if refind.draw.left_out is not None:
+                self.own.took(keep)
 
     def refind(self, draw: Draw, watcher: Watcher) -> Refind:
         try:

@@ -8,18 +8,23 @@ from dataclasses import dataclass
 import torch
 
 from engine.circuit_file import parse_circuit
-from engine.cost import Ledger
+from engine.cost import CostRow, Ledger, together
+from engine.cost_json import work_in, work_json
 from engine.draws import Draw
+from engine.errors import HeadlightError
 from engine.executor.executor import Executor
 from engine.executor.units import DrawUnit, Unit
+from engine.journal import Chunk, Journal
 from engine.json_values import Json, number
 from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.record import circuit_json
-from engine.refind import NAN, STAGE, DrawBench, Refind
+from engine.record_reader import Reader
+from engine.refind import STAGE, DrawBench, Refind
 from engine.search import STAGE as SEARCH
 from engine.settings import Settings
 
+MOST_PROBLEM = 10_000  # letters of what went wrong
 SEARCH_SHARE = 0.95  # of a run; the circuit is still to be measured
 
 
@@ -41,9 +46,14 @@ class Here:
     def report(self) -> Report:
         return Report(self._bench.report_seed, len(self._bench.report.prompts))
 
-    def refinds(self, draws: Sequence[Draw], watcher: Watcher) -> Iterator[Refind]:
-        for done, draw in enumerate(draws):
-            yield self._bench.refind(draw, _Inside(watcher, done, len(draws)))
+    def took(self, refind: Refind) -> None:
+        """A run that was done before."""
+        self._bench.took(refind)
+
+    def refinds(self, draws: Sequence[Draw], watcher: Watcher, before: int = 0) -> Iterator[Refind]:
+        """``before``: runs of the same plan that were done before these."""
+        for done, draw in enumerate(draws, start=before):
+            yield self._bench.refind(draw, _Inside(watcher, done, before + len(draws)))
 
 
 class Elsewhere:
@@ -53,7 +63,10 @@ class Elsewhere:
         self._prepared, self._settings, self._ledger, self._executor = prepared, settings, ledger, executor
         self.report = Report(prepared.settings.seed, len(prepared.prompts))
 
-    def refinds(self, draws: Sequence[Draw], watcher: Watcher) -> Iterator[Refind]:
+    def took(self, refind: Refind) -> None:
+        """Units know nothing of each other."""
+
+    def refinds(self, draws: Sequence[Draw], watcher: Watcher, before: int = 0) -> Iterator[Refind]:
         by_unit: dict[Unit, Draw] = {self._unit(draw): draw for draw in draws}
         for outcome in self._executor.run(list(by_unit), Preliminary(watcher, STAGE)):
             draw, result = by_unit[outcome.unit], outcome.result
@@ -73,6 +86,53 @@ class Elsewhere:
         )  # fmt: skip
 
 
+class Noted:
+    """Takes from a journal the runs it has, and notes each of the others once it is done.
+
+    A note has what its own run took, so it does not matter in which order runs end.
+    """
+
+    def __init__(self, runs: Here | Elsewhere, journal: Journal, ledger: Ledger, shape: tuple[int, int]) -> None:
+        self._runs, self._journal, self._ledger, self._shape = runs, journal, ledger, shape
+
+    def refinds(self, draws: Sequence[Draw], watcher: Watcher) -> Iterator[Refind]:
+        missing: list[Draw] = []
+        for draw in draws:
+            if (found := self._read(draw)) is None:
+                missing.append(draw)
+            else:
+                self._runs.took(found)
+                yield found
+        before = self._booked()
+        for refind in self._runs.refinds(missing, watcher, len(draws) - len(missing)):
+            now = self._booked()
+            took = CostRow(STAGE, now.seconds - before.seconds, 0.0, now.flops - before.flops)
+            self._journal.write(_note_name(refind.draw), Chunk(refind_json(refind) | {"took": work_json(took)}))
+            before = now
+            yield refind
+
+    def _read(self, draw: Draw) -> Refind | None:
+        chunk = self._journal.read(_note_name(draw))
+        if chunk is None:
+            return None
+        try:
+            took = work_in(Reader(chunk.values, "the note of a run").part("took"), STAGE)
+            found = refind_in(chunk.values, draw, *self._shape)
+        except HeadlightError:  # the note of another program: its work is done again
+            return None
+        booked = self._booked()
+        rest = [row for row in self._ledger.rows() if row.stage != STAGE]
+        self._ledger.stand_at([*rest, CostRow(STAGE, booked.seconds + took.seconds, 0.0, booked.flops + took.flops)])
+        return found
+
+    def _booked(self) -> CostRow:
+        return together(self._ledger.rows(), STAGE, [STAGE])
+
+
+def _note_name(draw: Draw) -> str:
+    return f"draw {draw.label}"
+
+
 def refind_json(refind: Refind) -> Json:
     """What a run found, without the draw; ``refind_in`` is the inverse."""
     circuit = None if refind.circuit is None else circuit_json(refind.circuit)
@@ -81,9 +141,11 @@ def refind_json(refind: Refind) -> Json:
 
 
 def refind_in(values: Json, draw: Draw, n_layers: int, n_heads: int) -> Refind:
-    circuit = None if values["circuit"] is None else parse_circuit(values["circuit"], n_layers, n_heads)
-    numbers = [NAN if values[name] is None else values[name] for name in ("faithfulness", "used", "held_out")]
-    return Refind(draw, circuit, values["problem"], *numbers)
+    """Raises HeadlightError for what ``refind_json`` did not write."""
+    part = Reader(values, "the result of a run")
+    circuit = parse_circuit(dict(part.part("circuit").value), n_layers, n_heads) if "circuit" in part else None
+    numbers = [part.number(name) for name in ("faithfulness", "used", "held_out")]
+    return Refind(draw, circuit, part.text("problem", MOST_PROBLEM), *numbers)
 
 
 class _Inside(Preliminary):

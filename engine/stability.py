@@ -22,10 +22,12 @@ from engine.draws import Kind, Plan, draws_of
 from engine.errors import Cancelled, HeadlightError
 from engine.executor.executor import Executor
 from engine.frequency import CircuitFrequency, Frequency, frequency, frequency_in
+from engine.journal import Journal
+from engine.notes import begun
 from engine.prepare import Prepared
 from engine.progress import Watcher
 from engine.refind import STAGE, Refind
-from engine.refind_runs import Elsewhere, Here
+from engine.refind_runs import Elsewhere, Here, Noted
 from engine.settings import Settings
 
 
@@ -56,17 +58,25 @@ class Stability:
 
 
 def stability(
-    prepared: Prepared, settings: Settings, plan: Plan, watcher: Watcher, executor: Executor | None = None
+    prepared: Prepared,
+    settings: Settings,
+    plan: Plan,
+    watcher: Watcher,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Stability:
     """Find the circuit of ``settings`` again by ``plan``; ``prepared`` is the run whose circuit is in question.
 
-    ``executor``: who does the runs, each a unit of its own; this thread if None. The numbers are the same.
+    ``executor``: who does the runs, each a unit of its own; this thread if None. The numbers are the same. Runs that
+    ``journal`` has are not done again.
     Stopped, the runs done by then come back, marked not complete; stopped before the first, raises Cancelled. Raises
     HeadlightError if nothing is left to do, or no run could be done.
     """
     if settings.mlps:
         raise HeadlightError("Stability is about circuits of heads. Ask for it without MLPs as nodes.")
     draws, notes = draws_of(prepared, settings, plan)
+    if journal is not None:
+        journal, prepared = begun(journal, prepared, settings)
     ledger = Ledger(pass_flops(prepared.model, prepared.prompts), watcher.spend, watcher.now)
     done: list[Refind] = []
     with ledger.stage(STAGE):
@@ -74,7 +84,8 @@ def stability(
         start = (prepared, settings, ledger)
         runs = Here(*start) if executor is None else Elsewhere(*start, executor)
         try:
-            for refind in runs.refinds(draws, watcher):
+            noted = Noted(runs, journal or Journal(), ledger, (prepared.model.n_layers, prepared.model.n_heads))
+            for refind in noted.refinds(draws, watcher):
                 done.append(refind)
                 watcher.step(STAGE, len(done), len(draws))
         except Cancelled:

@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import version
 
 VERSION = "0.6.0"
+SCHEMA = "headlight/1"  # of a run's record (engine/record.py)
 NAMED = ("torch", "transformers", "transformer_lens")
 
 

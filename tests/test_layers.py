@@ -94,6 +94,20 @@ def test_a_capsule_is_read_compared_and_shown_without_a_model():
         assert importers(package, files) == []
 
 
+def test_the_store_knows_no_stage_and_no_model():
+    store = [path for path in CODE if path.parent == ROOT / "engine" / "store"]
+    assert len(store) > 10
+    for package in ("engine.pipeline", "engine.record", "engine.models", "engine.search", "transformers", "networkx"):
+        assert importers(package, store) == []
+
+
+def test_other_tools_graphs_are_read_and_written_without_a_model():
+    files = [path for path in ENGINE if path.parent.name == "interchange" and path.name != "of_run.py"]
+    assert len(files) > 6
+    for package in ("engine.models", "engine.patching", "engine.prepare", "engine.pipeline", "networkx"):
+        assert importers(package, files) == []
+
+
 def test_the_engine_package_itself_brings_in_nothing_heavy():
     assert imports(ROOT / "engine" / "__init__.py") == {"os"}
 

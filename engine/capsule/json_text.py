@@ -1,8 +1,8 @@
 """JSON from strangers: bounded before it is parsed, checked after.
 
 1. Commas and brackets are counted in the bytes: no more values than that can come of them.
-2. Parsed strictly: no NaN, no infinity, no numbers of thousands of digits.
-3. Walked once: not too deep, finite, and every text can be written again.
+2. Parsed; numbers of thousands of digits are refused.
+3. Walked once: not too deep, no NaN, no infinity, and every text can be written again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ SEPARATORS = (b",", b"[", b"{")
 
 def read_json(content: bytes, where: str, way_on: str) -> Any:
     """The value ``content`` holds; raises HeadlightError that names ``where`` and ends in ``way_on``."""
-    if sum(content.count(each) for each in SEPARATORS) > MAX_VALUES:
+    if most_values(content) > MAX_VALUES:
         raise HeadlightError(f"{where} has more than {MAX_VALUES:,} values; no run has as many. {way_on}")
     try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_refuse)
+        value = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise HeadlightError(f"{where} is not a text (byte {error.start} is no UTF-8). {way_on}") from error
     except json.JSONDecodeError as error:
@@ -36,8 +36,9 @@ def read_json(content: bytes, where: str, way_on: str) -> Any:
     return value
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
+def most_values(content: bytes) -> int:
+    """No more values than this, and one, can come of parsing ``content``."""
+    return sum(content.count(each) for each in SEPARATORS)
 
 
 def _problem(value: Any) -> str | None:
@@ -60,7 +61,7 @@ def _inside(value: Any) -> Any:
 
 def _wrong(value: Any) -> str | None:
     if (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, int) and abs(value) > LARGEST):
-        return "a number is too large"
+        return "a number is none, or too large"
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         return "a text holds half a character"
     return None

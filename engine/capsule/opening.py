@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.capsule.capsule import Capsule
+from engine.capsule.labels import BY_NODE
 from engine.capsule.reading import capsule_of, read_capsule
 from engine.circuit_file import read_record
 
@@ -10,5 +11,8 @@ ZIP = b"PK"
 
 
 def open_run(content: bytes) -> Capsule:
-    """The run in a file's bytes; raises HeadlightError for anything that is neither."""
-    return read_capsule(content) if content.startswith(ZIP) else capsule_of(read_record(content))
+    """The run in a file's bytes, with the names and roles of heads it has; raises HeadlightError for anything else."""
+    if content.startswith(ZIP):
+        return read_capsule(content)
+    record = read_record(content)
+    return capsule_of(record, labels={key: record[key] for key in BY_NODE if key in record})

@@ -29,7 +29,7 @@ from engine.capsule.capsule import (
     WAY_ON,
     Capsule,
 )
-from engine.capsule.json_text import read_json
+from engine.capsule.json_text import MAX_VALUES, most_values, read_json
 from engine.capsule.labels import check_labels
 from engine.errors import HeadlightError
 from engine.json_values import Json
@@ -122,6 +122,8 @@ def _members(archive: Archive, manifest: Json) -> dict[str, bytes]:
         odd = sorted((there ^ listed) | (set(REQUIRED) - there))[0]
         raise HeadlightError(f"The capsule's manifest and its members differ: {odd[:60]!r} is only in one. {WAY_ON}")
     members = {name: archive.read(name) for name in sorted(there)}
+    if sum(most_values(content) for name, content in members.items() if name != ARRAYS) > MAX_VALUES:
+        raise HeadlightError(f"The capsule has more than {MAX_VALUES:,} values; no run has as many. {WAY_ON}")
     for name, content in members.items():
         said = manifest["members"][name]
         if not isinstance(said, dict) or said.get("bytes") != len(content):

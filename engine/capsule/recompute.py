@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -74,14 +74,15 @@ def recompute(
     Cancelled.
     """
     _check_model(model, found)
-    watcher.step(STAGE, 0, 1)
+    watcher.check()
     again = _Again(model, found, watcher)
     agreements = [*again.baseline(), *again.scores(), *again.mask()]
     drawn = sorted(random.Random(seed).sample(range(len(found.steps)), min(max(0, sample), len(found.steps))))
     agreements += again.effects(drawn)
     if found.verification is not None:
+        watcher.step(VERIFICATION, 0, 1)
         agreements += again.verification(found.verification)
-    watcher.step(STAGE, 1, 1)
+        watcher.step(VERIFICATION, 1, 1)
     return Recomputation(
         fingerprints=(fingerprint, model.fingerprint),
         tokens_agree=_tokens_agree(model, found),
@@ -175,12 +176,18 @@ class _Again:
             for index, values in zip(drawn, measured, strict=True)
         ]
 
-    def _patched(self, steps: Iterable[SearchStep]) -> list[Tensor]:
+    def _patched(self, steps: Sequence[SearchStep]) -> list[Tensor]:
         patching = patching_of(self.prepared, self.found.keep, self.settings, self.ledger)
         measured = []
-        for step in steps:
-            exact = ~step.estimated
-            [effects] = patching.measure([_receiver(step)], lambda receiver, f, exact=exact: exact, self._tick)
+        for done, step in enumerate(steps):
+
+            def decides(receiver: Receiver, f: Tensor, step: SearchStep = step) -> Tensor:
+                return ~step.estimated
+
+            def tick(share: float, done: int = done) -> None:
+                self.watcher.step(STAGE, done + share, len(steps))
+
+            [effects] = patching.measure([_receiver(step)], decides, tick)
             measured.append(effects.f)
         return measured
 
@@ -212,9 +219,6 @@ class _Again:
             agreement("verification: performance", kept.performance, again.performance, unit=100.0),
             agreement("verification: faithfulness", kept.faithfulness, again.faithfulness, unit=1.0),
         ]
-
-    def _tick(self, share: float) -> None:
-        self.watcher.step(STAGE, share, 1)
 
 
 def _check_model(model: Model, found: Discovery) -> None:

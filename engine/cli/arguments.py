@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.cli.capsule_arguments import add_capsules
 from engine.cli.export_arguments import add_export, bringing_options
 from engine.cli.run_arguments import add_runs
 from engine.cli.sweep_arguments import add_sweep, ray_option
@@ -25,6 +26,8 @@ examples:
   python -m engine evaluate --circuit run.json --out evaluation.json
   python -m engine export run.json --format mib --out circuit.json
   python -m engine runs
+  python -m engine capsule run.json --out run.headlight
+  python -m engine verify-capsule run.headlight --sample 5
   python -m engine sweep sweep.yaml --ray auto
 """
 
@@ -57,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(commands)
     _add_receipt(commands)
     add_runs(commands)
+    add_capsules(commands)
     add_export(commands)
     add_sweep(commands)
     return parser

@@ -24,8 +24,8 @@ class Keeping:
         self._run, self._console = run, console
 
     @property
-    def journal(self) -> Journal:
-        return Journal() if self._run is None else self._run.journal
+    def journal(self) -> Journal | None:
+        return None if self._run is None else self._run.journal
 
     def finish(self, record: Json) -> None:
         """After the record was written where it was asked for."""
@@ -44,14 +44,14 @@ class Keeping:
 @contextmanager
 def keeping(options: argparse.Namespace, settings: Settings, model: Model, console: Console) -> Iterator[Keeping]:
     """The run of these options, gone on with if it was interrupted."""
-    run = None if options.no_store else _begun(options, settings, model, console)
+    run = None if options.no_store else _begun(settings, besides(options), model, console)
     with run or nullcontext():
         yield Keeping(run, console)
 
 
-def _begun(options: argparse.Namespace, settings: Settings, model: Model, console: Console) -> OpenRun | None:
+def _begun(settings: Settings, more: str, model: Model, console: Console) -> OpenRun | None:
     try:
-        run = RunStore().begin(settings, fingerprint=model.fingerprint, besides=besides(options))
+        run = RunStore().begin(settings, fingerprint=model.fingerprint, besides=more)
     except HeadlightError as error:
         console.announce(f"warning: this run will not be kept. {error}")
         return None

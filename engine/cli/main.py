@@ -1,4 +1,4 @@
-"""Exit codes and error texts: 0 done, 1 a clear message, 2 usage, 130 interrupted."""
+"""Exit codes and error texts: 0 done, 1 a clear message, 2 usage, 3 not reproduced, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     try:
         with interruptible(console):
-            _run(options, console)
+            code = _run(options, console)
     except HeadlightError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -32,12 +32,17 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return INTERRUPTED if console.interrupted else 0
+    return INTERRUPTED if console.interrupted else code
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console) -> int:
     """Commands import torch, so they are imported only once the command line is known to be good."""
-    from engine.cli import commands, exporting, runs, sweeping, tables, trust, tuning, verifying
+    if options.command == "runs":  # brings no model library
+        from engine.cli.runs import runs
+
+        runs(options, console)
+        return 0
+    from engine.cli import capsules, commands, exporting, sweeping, tables, trust, tuning, verifying
 
     run = {
         "models": tables.print_models,
@@ -51,9 +56,13 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         "agreement": trust.agreement,
         "stability": trust.stability,
         "receipt": trust.receipt,
-        "runs": runs.runs,
+        "capsule": capsules.capsule,
+        "show": capsules.show,
+        "diff": capsules.diff,
+        "verify-capsule": capsules.verify_capsule,
+        "script": capsules.script,
         "export": exporting.export,
         "sweep": sweeping.sweep,
     }[options.command]
     with told_when_memory_runs_out():
-        run(options, console)
+        return run(options, console) or 0

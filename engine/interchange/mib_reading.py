@@ -2,7 +2,8 @@
 
 1. Newer files say {"in_graph": …, "score": …} of a node, older ones true or false; nodes may be missing. An edge may
    have no score (null, NaN). Marks and scores decide what the circuit is (engine/interchange/mib_choice.py).
-2. effect = -score, in the units of the file: a change of its loss, not f.
+2. effect = -score, in the units of the file: a change of its loss, not f. That is said in a note, unless Headlight
+   wrote the file.
 3. The embedding and its edges are left out and counted. An edge without a score has the effect 0, and is counted.
 4. MLPs are nodes, as there: their edges are direct.
 5. Their q, k and v are each query head's own, so no edge is marked as shared, unless Headlight wrote the file. In a
@@ -75,7 +76,7 @@ def mib_in(record: Any, strongest: int = STRONGEST) -> CircuitFile:
     inner = [link for link in chosen if link.sender != INPUT_NODE]
     if INPUT_NODE in (*marks, *(link.sender for link in links)):
         notes = (*notes, embedding_note(len(chosen) - len(inner)))
-    notes = (*notes, *_neuron_notes(record.get("nodes", {})), *_score_notes(inner))
+    notes = (*notes, *_neuron_notes(record.get("nodes", {})), *_score_notes(inner, OURS not in record))
     return _file(record, [*nodes, *(end for link in chosen for end in (link.sender, link.receiver))], inner, notes)
 
 
@@ -164,9 +165,11 @@ def _edge(link: Link) -> Json:
     }
 
 
-def _score_notes(links: Sequence[Link]) -> tuple[str, ...]:
+def _score_notes(links: Sequence[Link], foreign: bool) -> tuple[str, ...]:
     without = sum(link.score is None for link in links)
-    return (no_effect_note(without),) if without else ()
+    scored = foreign and without < len(links)
+    turned = ("Effects are the scores of the file with the sign turned, in its own units.",) if scored else ()
+    return (*turned, *((no_effect_note(without),) if without else ()))
 
 
 def _neuron_notes(nodes: Json) -> tuple[str, ...]:

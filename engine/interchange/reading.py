@@ -49,7 +49,7 @@ def heads_alone(file: CircuitFile) -> CircuitFile:
         return file
     edges = tuple(edge for edge in circuit.edges if not {edge.sender, edge.receiver} & set(circuit.mlps))
     note = (
-        f"Left out: {len(circuit.mlps)} MLPs and {len(circuit.edges) - len(edges):,} of their edges. All MLPs are live "
-        "instead, so what heads say to each other through them counts as well."
+        f"Left out: MLPs as nodes ({len(circuit.mlps)}) and their edges ({len(circuit.edges) - len(edges):,}). All "
+        "MLPs are live instead, so what heads say to each other through them counts as well."
     )
     return replace(file, circuit=replace(circuit, edges=edges, mlps=()), notes=(*file.notes, note))

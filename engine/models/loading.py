@@ -130,15 +130,16 @@ def _words_without_embedding(tokenizer: Any, vocab_size: int) -> bool:
 
 def _read_weights(folder: Path, name: str, dtype: torch.dtype, device: str) -> Any:
     """The causal LM of ``folder`` on ``device``; raises HeadlightError rather than filling gaps with random numbers."""
-    from transformers import AutoModelForCausalLM
-
-    loader: Any = AutoModelForCausalLM  # its stubs do not know that two values come back
     placement = {"device_map": "auto"} if device == "auto" else {}
     try:
-        hf_model, report = loader.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False,
-            output_loading_info=True, **placement,
-        )
+        with importing:
+            from transformers import AutoModelForCausalLM
+
+            loader: Any = AutoModelForCausalLM  # its stubs do not know that two values come back
+            hf_model, report = loader.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+                output_loading_info=True, **placement,
+            )
     except Exception as error:  # shapes that do not fit, unreadable tensors
         raise HeadlightError(f"The weights of {name} in {folder} do not fit its config: {error}") from error
     missing = sorted(report["missing_keys"])

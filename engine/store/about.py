@@ -19,6 +19,7 @@ from engine.store.stored_run import RunState, StoredRun
 NAME, VERSION = "headlight-run", 1
 SCHEMA = f"{NAME}/{VERSION}"
 ENDS = (RunState.RUNNING, RunState.DONE, RunState.CANCELLED, RunState.FAILED)  # incomplete is never written
+RECORD, ARRAYS = FILES = ("run.json", "arrays.safetensors")
 NUMBER = (int, float)
 LATEST = 1e11  # seconds: within what calendars know
 KINDS: dict[str, tuple[type, ...]] = {
@@ -95,6 +96,8 @@ def _run(values: Json) -> StoredRun:
 
 
 def _mark(name: str, mark: Any) -> FileMark:
+    if name not in FILES:
+        raise _damaged(f"files among {', '.join(FILES)}", name)
     if not isinstance(mark, dict) or not isinstance(mark.get("size"), int) or not isinstance(mark.get("sha256"), str):
         raise _damaged(f"size and sha256 of {name!r}", mark)
     return FileMark(mark["size"], mark["sha256"])

@@ -25,12 +25,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine.errors import HeadlightError
-from engine.store.about import About, about_bytes, about_of
+from engine.store.about import LATEST, RECORD, About, about_bytes, about_of
 from engine.store.files import TEMPORARY, bytes_in, read_file, write_durably
 from engine.store.stored_run import RunState, StoredRun
 
 ID = re.compile(r"[0-9a-f]{12}")
-ABOUT, RECORD, ARRAYS, DELETED, LOCK = "about.json", "run.json", "arrays.safetensors", "deleted.json", "lock"
+ABOUT, DELETED, LOCK = "about.json", "deleted.json", "lock"
 CHUNKS, ATTACHMENTS = "chunks", "attachments"
 HALF = "half-"  # how the name of a folder begins that is being removed, or is not yet complete
 PATIENCE = 0.5  # seconds to wait for a lock that somebody may only be looking at
@@ -66,11 +66,12 @@ class RunFolder:
     def deleted(self) -> float | None:
         """When it was deleted, if it is; where the mark is damaged, when that was written."""
         try:
-            return float(json.loads(read_file(self.path / DELETED))["deleted"])
+            when = float(json.loads(read_file(self.path / DELETED))["deleted"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):
-            return (self.path / DELETED).lstat().st_mtime
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            when = LATEST
+        return when if 0 <= when < LATEST else (self.path / DELETED).lstat().st_mtime
 
     def mark_deleted(self) -> None:
         write_durably(json.dumps({"deleted": time.time()}).encode(), self.path / DELETED)
@@ -88,6 +89,8 @@ class RunFolder:
 
     def abandoned(self) -> bool:
         """Whether no process holds it; where that cannot be told, somebody may."""
+        if not (self.path / LOCK).exists():  # a copy: whoever runs it has made one first
+            return True
         lock = self.lock()
         try:
             lock.acquire(timeout=0)

@@ -103,6 +103,8 @@ class Index:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        if self._path.is_symlink():
+            raise sqlite3.DatabaseError("it is a link, which is not followed")
         database = sqlite3.connect(self._path, timeout=WAIT, isolation_level=None)
         try:
             database.row_factory = sqlite3.Row

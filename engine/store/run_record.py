@@ -12,17 +12,23 @@ from collections.abc import Mapping
 
 from engine.errors import HeadlightError
 from engine.json_values import Json, dumps
-from engine.store.about import FileMark
+from engine.store.about import ARRAYS, RECORD, FileMark
 from engine.store.arrays import put_together, taken_apart
 from engine.store.files import read_file, write_durably
-from engine.store.folder import ARRAYS, RECORD, RunFolder
+from engine.store.folder import RunFolder
 from engine.store.tensors import packed, unpacked
 
 
 def write_record(folder: RunFolder, record: Json) -> dict[str, FileMark]:
-    """What about.json must say for the record to count; raises OSError, and then nothing of it is left."""
-    plain, arrays = taken_apart(record)
-    contents = {ARRAYS: packed(arrays), RECORD: (dumps(plain) + "\n").encode()}
+    """What about.json must say for the record to count; raises OSError, and then nothing of it is left.
+
+    Raises HeadlightError for what no run has written.
+    """
+    try:
+        plain, arrays = taken_apart(record)
+        contents = {ARRAYS: packed(arrays), RECORD: (dumps(plain) + "\n").encode()}
+    except (ValueError, TypeError) as error:
+        raise HeadlightError(f"The record cannot be kept: {error}. Give one that discover or the app wrote.") from error
     try:
         for name, content in contents.items():
             write_durably(content, folder.path / name)

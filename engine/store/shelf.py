@@ -82,7 +82,8 @@ class Shelf:
 
     def from_folders(self, key: str | None = None) -> list[StoredRun]:
         """The same without the index: slow, and always right."""
-        runs = [run for folder in folders_in(self.runs) if (run := listed(folder)) is not None]
+        stamps = self._stamps()
+        runs = [run for run, _ in self._rows(stamps, stamps)]
         runs.sort(key=lambda run: (-run.sequence, -run.created, run.id))
         return [run for run in runs if key is None or run.key == key]
 
@@ -104,9 +105,11 @@ class Shelf:
 
     def seen(self, run: StoredRun) -> StoredRun:
         """``run``, incomplete if it says it is running and no process holds it."""
-        if run.state is RunState.RUNNING and RunFolder(self.runs / run.id).abandoned():
-            return replace(run, state=RunState.INCOMPLETE)
-        return run
+        folder = RunFolder(self.runs / run.id)
+        if run.state is not RunState.RUNNING or not folder.abandoned():
+            return run
+        run = listed(folder) or run  # it may just have ended
+        return replace(run, state=RunState.INCOMPLETE) if run.state is RunState.RUNNING else run
 
     def change(self, folder: RunFolder, change: Change, finished: bool = False) -> None:
         """What ``change`` makes of about.json takes its place; ``finished``: the chunks have done their service."""

@@ -22,7 +22,6 @@ from filelock import Timeout
 
 from engine.errors import HeadlightError
 from engine.json_values import Json
-from engine.record import SCHEMA
 from engine.settings import Settings
 from engine.store.about import About
 from engine.store.attachments import read_attachments, write_attachment
@@ -35,7 +34,9 @@ from engine.store.shelf import Shelf
 from engine.store.stored_run import RunState, StoredRun, key_of, key_of_plain, plain_settings
 from engine.store.words import line, tags_of
 from engine.tasks.custom import CUSTOM
+from engine.version import SCHEMA
 
+LONGEST_TEXT = 500  # of a model's or task's name
 MONTH = 30 * 24 * 3600.0  # how long a deleted run can be brought back
 
 
@@ -223,7 +224,8 @@ def _settings_in(record: Json) -> Json:
     """The settings of a record that somebody brings; raises HeadlightError for one that is no whole run."""
     settings = record.get("settings")
     texts = [record.get("model"), record.get("task")]
-    if record.get("schema") != SCHEMA or not isinstance(settings, dict) or not all(isinstance(t, str) for t in texts):
+    named = all(isinstance(text, str) and 0 < len(text) <= LONGEST_TEXT for text in texts)
+    if record.get("schema") != SCHEMA or not isinstance(settings, dict) or not named:
         raise HeadlightError(
             f"Expected the record of a run, schema {SCHEMA} with model, task and settings, got schema "
             f"{str(record.get('schema'))[:40]!r}. Give a file that discover or the app wrote."

@@ -80,15 +80,29 @@ def plain_settings(settings: Settings) -> Json:
 
 def summary_of(record: Json) -> dict[str, float]:
     """A record's numbers for a list of runs, those that were measured."""
-    circuit, seen = record.get("circuit") or {}, record.get("verification") or {}
-    cost = (record.get("cost") or {}).values()
+    circuit, seen, cost = (_part(record, name) for name in ("circuit", "verification", "cost"))
     found = {
-        "heads": len(circuit["heads"]) if "heads" in circuit else None,
-        "edges": len(circuit["edges"]) if "edges" in circuit else None,
+        "heads": _length(circuit, "heads"),
+        "edges": _length(circuit, "edges"),
         "performance": seen.get("performance"),
         "faithfulness": seen.get("faithfulness"),
-        "accuracy": (record.get("baseline") or {}).get("accuracy"),
-        "seconds": sum(row["seconds"] for row in cost) if cost else None,
-        "flops": sum(row["flops"] for row in cost) if cost else None,
+        "accuracy": _part(record, "baseline").get("accuracy"),
+        "seconds": _total(cost, "seconds"),
+        "flops": _total(cost, "flops"),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _part(record: Json, name: str) -> Json:
+    """Empty where it is missing, or is no object: a record from elsewhere may say anything."""
+    part = record.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _length(part: Json, name: str) -> int | None:
+    return len(part[name]) if isinstance(part.get(name), list) else None
+
+
+def _total(cost: Json, name: str) -> float | None:
+    values = [_part(cost, stage).get(name) for stage in cost]
+    return sum(value for value in values if isinstance(value, int | float)) if values else None

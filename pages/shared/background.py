@@ -23,7 +23,7 @@ from engine.jobs import DEFAULT_LANE, JobManager, QueueLimits
 from engine.limits import check_request, limits
 from engine.settings import Settings
 from engine.store.store import RunStore
-from pages.shared import server_log, visitors, work
+from pages.shared import made, server_log, visitors, work
 from pages.shared.kept import Kept
 from pages.shared.model_shelf import ModelShelf
 from pages.shared.visitors import Visitors
@@ -76,16 +76,8 @@ def background() -> Background:
     kept = Kept(lambda: RunStore(read_only=not limits().keeps))
     atexit.register(kept.closing)  # before the jobs are cancelled: the last registered comes first
     behind = Background(jobs, shelf, here, glances, kept)
-    _made[:] = [behind]
+    made.note(behind)
     return behind
-
-
-_made: list[Background] = []
-
-
-def made() -> Background | None:
-    """What runs behind the pages, if anybody has asked for one since the server began."""
-    return _made[0] if _made else None
 
 
 def follow(settings: Settings) -> None:

@@ -6,12 +6,12 @@ It is not well (503) when jobs are no longer begun, or when what it should keep 
 from __future__ import annotations
 
 import asyncio
-import os
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from starlette.requests import Request
@@ -21,7 +21,10 @@ from engine.limits import limits
 from engine.log import event
 from engine.store.home import home
 from engine.version import VERSION
-from pages.shared.background import Background, made
+from pages.shared.made import latest
+
+if TYPE_CHECKING:
+    from pages.shared.background import Background
 
 LOG_SECONDS = 60.0
 WELL, UNWELL = "ok", "unwell"
@@ -49,16 +52,21 @@ def health(behind: Background | None, folder: Path | None = None) -> dict[str, A
 
 
 def store_state(folder: Path) -> str:
-    """Whether runs can be kept in ``folder``, or could be made in the folder above it."""
+    """Whether a byte can be written to ``folder``, or where it would be made."""
     if not limits().keeps:
         return READ_ONLY
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return WRITABLE if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else UNWRITABLE
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError:  # read-only, full, or no folder
+        return UNWRITABLE
+    return WRITABLE
 
 
 async def answer(request: Request) -> JSONResponse:
-    told = health(made())
+    told = health(latest())
     return JSONResponse(told, 200 if told["status"] == WELL else 503)
 
 
@@ -79,6 +87,6 @@ async def told_to_the_log(app: object) -> AsyncIterator[None]:
 async def _tell() -> None:
     while True:
         await asyncio.sleep(LOG_SECONDS)
-        told = health(made())
+        told = health(latest())
         if told["sessions"] or told["status"] != WELL:
             event("health", **told)

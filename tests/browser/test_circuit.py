@@ -11,6 +11,7 @@ import networkx as nx
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine.interchange.reading import read_any
 from tests.browser.downloads import downloaded
 from tests.browser.layout import fits
 from tests.browser.test_explorer import CHART, TOY, click_point, labels_of
@@ -20,10 +21,13 @@ FILES = {
     "GraphML": "circuit.graphml",
     "Mermaid": "circuit.mmd",
     "Circuit as JSON": "circuit.json",
+    "Node-link JSON": "circuit-node-link.json",
+    "EAP-IG / MIB JSON": "circuit-mib.json",
     "Whole run as JSON": "headlight-run.json",
     "Edges as CSV": "circuit-edges.csv",
     "Heads as CSV": "circuit-heads.csv",
 }
+BACK = ("Circuit as JSON", "GraphML", "Node-link JSON", "EAP-IG / MIB JSON")
 
 
 @pytest.fixture
@@ -80,6 +84,10 @@ def test_every_file_opens_and_the_circuit_comes_back_in(room: Page, tmp_path: Pa
         record = json.loads(saved[label].read_text(encoding="utf-8"))
         assert record["schema"] == "headlight/1" and record["circuit"]["heads"] == ["0.1", "1.2"]
 
+    circuits = [read_any(saved[label].read_bytes()) for label in BACK]
+    assert all(each.circuit == circuits[0].circuit and each.roles == circuits[0].roles for each in circuits)
+    assert {(each.model, each.task, each.d_model) for each in circuits} == {("toy-induction", "induction-random", 240)}
+
     png = save(room, tmp_path, "Save as PNG")
     assert png.name == "circuit.png" and png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     room.locator(".st-key-picture_background").get_by_text("dark").click()
@@ -91,7 +99,7 @@ def test_every_file_opens_and_the_circuit_comes_back_in(room: Page, tmp_path: Pa
     assert ElementTree.fromstring(picture).tag.endswith("svg") and "rgb(18, 22, 30)" in picture and "1.2" in picture
 
     upload = room.locator(".st-key-circuit_upload input[type=file]")
-    upload.set_input_files(saved["Circuit as JSON"])
+    upload.set_input_files(saved["EAP-IG / MIB JSON"])
     expect(room.get_by_text("found on toy-induction for the task induction-random")).to_be_visible()
     room.get_by_role("button", name="Verify on this model and task").click()
     expect(room.get_by_text("n = 8 fresh pairs, seed 1, mean ablation")).to_be_visible()

@@ -112,7 +112,8 @@ def test_of_a_graph_with_mlps_the_heads_are_judged_and_that_is_said(open_app: Op
     }  # fmt: skip
     app = run_until(upload(run_until(open_app("verification"), offered), "mib.json", graph), judged)
     page = texts(app)
-    assert "2 heads and 2 edges, of a model and a task it does not name. Left out: 1 MLPs and 1 of their edges" in page
+    assert "2 heads and 2 edges, of a model and a task it does not name. Effects are the scores of the file" in page
+    assert "Left out: MLPs as nodes (1) and their edges (1)" in page
     assert "by its edges alone" in page and not app.exception and not app.error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 from dataclasses import replace
@@ -11,8 +12,11 @@ import torch
 
 from engine import record, search
 from engine.capsule import recompute as recompute_module
+from engine.capsule.reading import read_capsule
 from engine.capsule.recompute import circuit_follows, recompute
+from engine.capsule.script import script_of
 from engine.capsule.verdict import Verdict
+from engine.capsule.writing import capsule_bytes
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
 from engine.json_values import dumps
@@ -49,6 +53,8 @@ def run_of(model: Model, settings: Settings, prompts=None):
 )  # fmt: skip
 def test_every_kind_of_run_is_reproduced(toy_model, changes):
     content = run_of(toy_model, replace(SETTINGS, **changes))
+    assert read_capsule(capsule_bytes(content)).record == content
+    assert "SETTINGS" in {name.id for name in ast.walk(ast.parse(script_of(content))) if isinstance(name, ast.Name)}
     done = again(toy_model, content, sample=100)
     assert done.verdict is Verdict.REPRODUCED, done.words
     assert done.same_model and done.tokens_agree and len(done.sample) == done.receivers == len(content["steps"])

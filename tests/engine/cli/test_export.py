@@ -79,7 +79,7 @@ def test_one_tools_graph_becomes_another_ones(capsys, tmp_path, mib: Path):
     assert (file.model, file.task, file.d_model) == ("toy-induction", "induction-random", 240)
     assert [str(node) for node in file.circuit.nodes] == ["0.1", "1.2"] and len(file.circuit.edges) == 2
     assert "note: The node input (the embedding) is left out" in said.err
-    assert "note: Left out: 1 MLPs and 1 of their edges" in said.err
+    assert "note: Left out: MLPs as nodes (1) and their edges (1)" in said.err
     assert main(["export", str(mib), "--format", "json"]) == 1
     assert "does not say which model" in capsys.readouterr().err
     gephi = tmp_path / "gephi.graphml"
@@ -113,6 +113,15 @@ def test_a_graph_with_mlps_is_verified_with_them_and_evaluated_without(capsys, m
     assert "Add --heads-only to leave them out" in capsys.readouterr().err
     found = run_json(capsys, *asked, "--heads-only")
     assert found["circuit"]["heads"] == ["0.1", "1.2"] and found["edge_evaluation"]["listed"] == 2
+
+
+def test_a_run_that_found_no_mlp_ablates_all_of_them(capsys, tmp_path, saved_run: Path):
+    record = json.loads(saved_run.read_text(encoding="utf-8"))
+    record["settings"]["mlps"] = True
+    path = tmp_path / "mlps.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert len(run_json(capsys, "verify", "--circuit", str(path))["keep"][0]) == 13
+    assert len(run_json(capsys, "verify", "--circuit", str(path), "--heads-only")["keep"][0]) == 12
 
 
 def test_a_graph_without_a_shape_takes_that_of_the_model(capsys, tmp_path):

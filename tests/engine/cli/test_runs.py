@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,30 @@ def test_ctrl_c_leaves_a_cancelled_run_with_its_part(tmp_path):
     [run] = RunStore(home).all()
     assert run.state == "cancelled" and RunStore(home).read(run.id)["complete"] is False
     assert RunStore(home).read(run.id) == json.loads((tmp_path / "run.json").read_text("utf-8"))
+
+
+def test_a_killed_discover_goes_on_and_finds_what_a_whole_one_does(tmp_path):
+    """Killed as soon as it has kept a few chunks; the same command then takes its run up."""
+    options = [*TOY, "--mode", "exact", "--method", "dense", "--pairs", "16"]
+    home, command = tmp_path / "home", [sys.executable, "-m", "engine", "discover", *options, "--out"]
+    place = {"cwd": ROOT, "env": os.environ | {"HEADLIGHT_HOME": str(home)}}
+    process = subprocess.Popen([*command, str(tmp_path / "first.json")], stderr=subprocess.DEVNULL, **place)
+    while len(list(home.glob("runs/*/chunks/*"))) < 3 and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    [run] = RunStore(home).all()
+    assert run.state == "incomplete" and not (tmp_path / "first.json").exists()
+    again = subprocess.run([*command, str(tmp_path / "again.json")], stderr=subprocess.PIPE, text=True, **place)
+    assert again.returncode == 0 and f"run {run.id} goes on" in again.stderr
+    [kept] = RunStore(home).all()
+    assert kept.id == run.id and kept.state == "done" and not list(home.glob("runs/*/chunks"))
+    whole = run_of([*options, "--no-store"], tmp_path / "whole.json")
+    found = json.loads((tmp_path / "again.json").read_text("utf-8"))
+    for name in ("circuit", "effects", "verification", "baseline", "scores"):
+        assert found[name] == whole[name]
+
+
+def run_of(options: list[str], path: Path) -> dict:
+    assert main(["discover", *options, "--out", str(path)]) == 0
+    return json.loads(path.read_text("utf-8"))

@@ -131,7 +131,8 @@ GEPHI = """<?xml version="1.0" encoding="UTF-8"?><graphml xmlns="http://graphml.
 
 # As yEd writes it: drawings inside data, and a graph that is undirected by default.
 YED = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">
-<key for="node" id="d6" yfiles.type="nodegraphics"/><key attr.name="input" attr.type="string" for="edge" id="d9"/>
+<key for="node" id="d6" attr.name="index" attr.type="int"/>
+<key attr.name="input" attr.type="string" for="edge" id="d9"/>
 <graph edgedefault="undirected" id="G">
 <node id="0.1"><data key="d6"><y:ShapeNode><y:node>x</y:node></y:ShapeNode></data></node><node id="2.0"/>
 <edge id="e0" directed="true" source="0.1" target="2.0"><data key="d9">k</data></edge>

@@ -20,6 +20,7 @@ from engine.nodes import Mlp
 from tests.engine.interchange.made_up import BY_HAND, WITH_MLPS, files
 
 CFG = {"n_layers": 2, "n_heads": 2, "parallel_attn_mlp": False, "d_model": 8}
+TURNED = "Effects are the scores of the file with the sign turned, in its own units."
 
 
 def graph(nodes: Any, edges: Any, **more: Any) -> bytes:
@@ -139,12 +140,12 @@ def test_a_file_of_their_writer():
     )
     assert (file.model, file.task, file.seed, file.d_model) == (None, None, None, 8)
     assert file.notes[0].startswith("The node input (the embedding) is left out with its edges (1)")
-    assert file.notes[1] == "Edges without an effect in the file: 1. Theirs stands as 0." and len(file.notes) == 2
+    assert file.notes[1:] == (TURNED, "Edges without an effect in the file: 1. Theirs stands as 0.")
 
 
 def test_an_older_file_says_true_and_false_of_nodes():
     file = read_mib(graph({"a0.h0": True, "a1.h1": True, "m0": False}, {"a0.h0->a1.h1<q>": edge(0.5)}))
-    assert file.circuit.heads == (Head(0, 0), Head(1, 1)) and file.circuit.mlps == () and file.notes == ()
+    assert file.circuit.heads == (Head(0, 0), Head(1, 1)) and file.circuit.mlps == () and file.notes == (TURNED,)
     assert file.circuit.edges == (Edge(Head(0, 0), Head(1, 1), Input.Q, -0.5),)
 
 
@@ -188,7 +189,7 @@ def test_single_neurons_make_whole_nodes_and_that_is_said():
     nodes = {"a0.h0": {"in_graph": True, "neurons": [True, False], "neurons_scores": [0.1, math.nan]}}
     file = read_mib(graph(nodes, {"a0.h0->logits": edge(1.0)}))
     assert file.circuit.heads == (Head(0, 0),)
-    assert file.notes == ("Nodes of which single neurons are marked: 1. They are taken whole.",)
+    assert file.notes == ("Nodes of which single neurons are marked: 1. They are taken whole.", TURNED)
 
 
 @pytest.mark.parametrize(

@@ -55,5 +55,5 @@ def test_heads_alone_leave_mlps_out_and_say_so():
     file = heads_alone(WITH_MLPS)
     assert file.circuit.heads == WITH_MLPS.circuit.heads and file.circuit.mlps == ()
     assert [str(edge.sender) for edge in file.circuit.edges] == ["2.0"]
-    assert file.notes[0].startswith("Left out: 2 MLPs and 4 of their edges. All MLPs are live instead")
+    assert file.notes[0].startswith("Left out: MLPs as nodes (2) and their edges (4). All MLPs are live instead")
     assert heads_alone(BY_HAND) is BY_HAND

@@ -268,3 +268,38 @@ class TestThreads:
         assert usable_cores() == 2
         monkeypatch.setattr(Path, "read_text", lambda self: "max 100000\n")
         assert usable_cores() == 16
+
+
+def test_weights_of_two_models_are_never_read_at_the_same_time(tiny_model_folder, monkeypatch) -> None:
+    """transformers ties no weights of any model while it reads one: the other would lack its own."""
+    import threading
+    import time
+
+    from transformers import AutoModelForCausalLM
+
+    read, reading, most = AutoModelForCausalLM.from_pretrained, [], []
+
+    def watched(*given, **named):
+        reading.append(1)
+        most.append(len(reading))
+        time.sleep(0.05)
+        try:
+            return read(*given, **named)
+        finally:
+            reading.pop()
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", watched)
+    folders, failed = [str(tiny_model_folder(kind)) for kind in ("gpt2", "llama")], []
+
+    def load(folder: str) -> None:
+        try:
+            load_model(folder)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=load, args=(folder,)) for folder in folders * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failed and most == [1] * 4

@@ -1,11 +1,13 @@
 """What was damaged, linked or made by a newer Headlight: told, left alone, and of no harm to other runs."""
 
 import json
+import math
 import os
 
 import pytest
 
 from engine.errors import HeadlightError
+from engine.json_values import dumps
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState
 from tests.engine.store.records import SETTINGS, made_up
@@ -163,18 +165,36 @@ def test_damaged_attachments_are_left_out(two, caplog):
 
 def test_a_damaged_mark_of_deletion_still_deletes_and_is_not_purged_at_once(two):
     store, bad, good = two
-    (folder(store, bad) / "deleted.json").write_bytes(b"{")
-    assert [run.id for run in store.all()] == [good]
-    assert store.purge(3600) == []
+    for content in (b"{", b'{"deleted": -1e9}', b'{"deleted": NaN}', b'{"deleted": 1e999}', b'{"deleted": null}'):
+        (folder(store, bad) / "deleted.json").write_bytes(content)
+        assert [run.id for run in store.all()] == [good] and store.purge(3600) == []
+        assert dumps({"when": store.get(bad).deleted})
     store.undelete(bad)
     assert len(store.all()) == 2
 
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"schema": "headlight/9"}, made_up(settings=None), made_up(model=5), made_up(schema="headlight/2")],
-)
+    [{}, {"schema": "headlight/9"}, made_up(settings=None), made_up(model=5), made_up(schema="headlight/2"),
+     made_up(model=""), made_up(task="x" * 1000)],
+)  # fmt: skip
 def test_what_is_no_record_is_not_added(store, record):
     with pytest.raises(HeadlightError, match="headlight/1"):
         store.add(record)
     assert store.all() == []
+
+
+@pytest.mark.parametrize(
+    "more", [{"x": {"array": 1}}, {"x": math.nan}, {"model": "\ud800"}, {"settings": {"x": math.inf}}, {"x": {1, 2}}]
+)
+def test_what_cannot_be_written_is_not_added_and_leaves_nothing(store, more):
+    with pytest.raises(HeadlightError, match="cannot be kept"):
+        store.add(made_up(**more))
+    assert store.all() == [] and os.listdir(store.root / "runs") == []
+
+
+@pytest.mark.parametrize("name", ["circuit", "verification", "baseline", "cost"])
+@pytest.mark.parametrize("value", [None, [], "x", 5, {"heads": 3, "a": {"seconds": "x"}, "accuracy": []}])
+def test_a_record_with_odd_parts_has_the_numbers_that_are_some(store, name, value):
+    run = store.add(made_up(**{name: value}))
+    assert store.read(run)[name] == value and store.get(run).error is None

@@ -85,7 +85,7 @@ def test_an_index_of_a_newer_headlight_is_left_as_it_is_and_the_folders_are_read
         lambda path: _execute(path, "DROP TABLE runs"),
         lambda path: _execute(path, "UPDATE runs SET settings = '{'"),
         lambda path: _execute(path, "UPDATE runs SET state = 'x'"),
-        lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
+        lambda path: (path.unlink(), path.symlink_to(path.parent.parent / "outside")),
     ],
 )
 def test_a_damaged_index_is_moved_aside_and_made_anew(store, damage):
@@ -95,12 +95,14 @@ def test_a_damaged_index_is_moved_aside_and_made_anew(store, damage):
     _execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
     for ending in ("-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+    (outside := store.root.parent / "outside").touch()
     damage(path)
     assert store.all() == expected and store.find(SETTINGS) == expected[0]
     assert [each.name for each in store.root.glob("*.damaged-?")] == ["index.sqlite.damaged-1"]
     with store.begin(SETTINGS) as run:
         run.finish(made_up())
     assert store.all()[0].id == run.id and len(store.all()) == 3
+    assert outside.read_bytes() == b"", "a link is not followed"
 
 
 def test_an_index_that_is_gone_is_made_anew_in_the_same_order(store):

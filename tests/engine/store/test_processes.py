@@ -12,6 +12,8 @@ import pytest
 
 from engine.errors import HeadlightError
 from engine.journal import Chunk
+from engine.store import shelf
+from engine.store.folder import RunFolder
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState
 from tests.engine.store.records import SETTINGS, made_up
@@ -74,9 +76,10 @@ def test_a_run_of_another_process_is_running_until_it_is_killed_then_taken_up(st
 def test_processes_that_write_at_once_lose_nothing(store):
     shared = store.add(made_up(), "shared")
     others = [started(ADDS, store.root, name, shared) for name in "ab"]
-    for other in others:
-        other.communicate(timeout=120)
-        assert other.returncode == 0
+    while any(other.poll() is None for other in others):
+        for run in store.all():  # whoever reads meanwhile sees whole runs only
+            assert run.state is RunState.DONE and run.error is None and store.read(run.id) == made_up()
+    assert [other.wait() for other in others] == [0, 0]
     runs = store.all()
     assert len({run.id for run in runs}) == len({run.sequence for run in runs}) == 17
     assert {run.name for run in runs} == {"shared", *(f"{name} {number}" for name in "ab" for number in range(8))}
@@ -115,6 +118,25 @@ def test_a_run_ends_in_another_thread_than_it_began(store):
     assert store.get(run.id).state is RunState.DONE
     store.delete(run.id)
     assert store.purge(0) == [run.id]
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_incomplete(store, monkeypatch):
+    run = store.begin(SETTINGS)
+
+    def ends(folder):
+        run.finish(made_up())
+        return True
+
+    monkeypatch.setattr(RunFolder, "abandoned", ends)
+    assert [each.state for each in store.all()] == ["done"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_run_that_is_purged_while_it_is_looked_at_is_left_out(store, monkeypatch, read_only):
+    kept = store.add(made_up())
+    gone = [RunFolder(store.root / "runs" / ("0" * 12)), RunFolder(store.root / "runs" / kept)]
+    monkeypatch.setattr(shelf, "folders_in", lambda runs: gone)
+    assert [run.id for run in RunStore(store.root, read_only).all()] == [kept]
 
 
 @pytest.mark.slow

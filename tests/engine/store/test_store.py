@@ -59,9 +59,29 @@ def test_how_a_run_ended_is_told_and_its_chunks_go_on(store):
     assert [run.state for run in store.all()] == ["cancelled", "failed"]
     with store.begin(SETTINGS) as part:
         part.finish(made_up(complete=False))
+    with store.begin(SETTINGS) as more:
+        assert more.id != part.id and more.resumed and more.journal.read("a").values == {"x": 1}
+    store.delete(more.id)
     assert store.get(part.id).state is RunState.CANCELLED and store.read(part.id)["complete"] is False
     with pytest.raises(HeadlightError, match="no record"):
         store.read(failed.id)
+
+
+def test_chunks_of_another_model_or_of_a_deleted_run_are_left_alone(store):
+    with store.begin(SETTINGS, fingerprint="a") as first:
+        first.journal.write("x", Chunk({}))
+    with store.begin(SETTINGS, fingerprint="b") as second:
+        assert second.id != first.id and not second.resumed
+        second.finish(made_up())
+    store.delete(first.id)
+    with store.begin(SETTINGS, fingerprint="a") as third:
+        assert third.id != first.id and not third.resumed
+    with store.begin(SETTINGS, fingerprint="a") as fourth:
+        assert fourth.id == third.id
+    with store.begin(SETTINGS, besides="other rows") as fifth:
+        assert not fifth.resumed and fifth.id != third.id
+    store.undelete(first.id)
+    assert {run.id: run.state for run in store.all()}[first.id] is RunState.INCOMPLETE
 
 
 def test_names_tags_attachments_deletion_and_its_undoing(store):
