@@ -198,6 +198,15 @@ def test_killed_between_a_record_and_its_file_the_record_is_found(toy_model):
     assert run(SMALL, again).units == state.units and again.searches == [] and len(RunStore().all()) == 3
 
 
+def test_a_run_of_somebody_else_is_not_taken_for_the_sweeps(toy_model):
+    """The same settings on the same model, but perhaps with other threads: done anew."""
+    state = run(SMALL, Counting(toy_model))
+    RunStore().tag(state.units[1].run, ["mine"])
+    (state.folder / "units" / f"{state.units[1].unit}.json").unlink()
+    again = Counting(toy_model)
+    assert run(SMALL, again).units[1].run != state.units[1].run and len(again.searches) == 1
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": "headlight-sweep-unit/1", "unit": {}}', "null"])
 def test_a_damaged_file_of_a_resample_is_made_again(toy_model, content):
     state = run(SPEC, Counting(toy_model))
