@@ -26,7 +26,7 @@ install: $(STAMPS)/prepared
 dev: $(STAMPS)/dev
 
 test: install dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: dev
 	@$(BIN)/python -m ruff check .

@@ -63,7 +63,10 @@ def tiny_model(tiny_model_folder: Callable[[str], Path]) -> Callable[[str], Mode
 
 @pytest.fixture(scope="session")
 def toy_model() -> Model:
-    """The toy induction model, whose circuit is known."""
+    """The toy induction model, whose circuit is known.
+
+    Load another for a second bridge: only the last one booted on the same weights hears anything.
+    """
     from engine.models.loading import load_model
 
     return load_model("toy-induction")

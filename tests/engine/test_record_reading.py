@@ -18,6 +18,8 @@ from engine.circuit import Input
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.json_values import dumps
+from engine.models.loading import load_model
+from engine.models.model import Model
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
@@ -115,10 +117,9 @@ def test_runs_of_a_model_with_grouped_heads_read_back(tiny_deep_models, monkeypa
     assert read.prompts.task == "random" and len(read.circuit.heads) >= (2 if name == "auto" else 4)
 
 
-def test_a_run_of_a_model_that_has_only_hooks_reads_back(toy_model):
-    from engine.models.model import Model
-
-    hooked = Model("toy-induction", toy_model.hf_model, toy_model.tokenizer, hooked=True)
+def test_a_run_of_a_model_that_has_only_hooks_reads_back():
+    toy = load_model("toy-induction")
+    hooked = Model("toy-induction", toy.hf_model, toy.tokenizer, hooked=True)
     settings = replace(TOY, pairs=2, sparsity=0.8)
     read = check_reads_back(hooked, discover(hooked, settings, Watcher()))
     assert read.check is None and "residual stream" in read.self_tests.skipped

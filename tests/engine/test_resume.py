@@ -120,8 +120,7 @@ def test_however_the_work_is_cut(deep, monkeypatch, name, streams):
 @pytest.mark.slow
 def test_a_model_that_has_only_hooks(tiny_model, monkeypatch):
     monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", -1.0)
-    fast = tiny_model("llama")
-    model = Model("hooked", fast.hf_model, fast.tokenizer, hooked=True)
+    model = Model("hooked", random_model(tiny_config("llama")), tiny_model("llama").tokenizer, hooked=True)
     whole, journal = check_prefixes(prepare(model, RANDOM, Watcher(), random_prompts(n=2)), monkeypatch)
     assert "search.1" in journal.chunks and whole.check is None
 

@@ -21,6 +21,7 @@ from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head
 from engine.json_values import dumps
+from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.pipeline import discover
 from engine.prepare import prepare
@@ -85,8 +86,9 @@ def test_random_models_with_their_own_prompts(tiny_deep_models, kind, monkeypatc
     assert "other tokens" in done.words and done.verdict is Verdict.DIFFERS
 
 
-def test_a_model_that_has_only_hooks_is_measured_by_them(toy_model):
-    hooked = Model("toy-induction", toy_model.hf_model, toy_model.tokenizer, hooked=True)
+def test_a_model_that_has_only_hooks_is_measured_by_them():
+    toy = load_model("toy-induction")
+    hooked = Model("toy-induction", toy.hf_model, toy.tokenizer, hooked=True)
     content = run_of(hooked, replace(SETTINGS, pairs=2, sparsity=0.5))
     done = again(hooked, content, sample=2)
     assert done.verdict is Verdict.REPRODUCED and content["path_patching"] == "reference"

@@ -133,7 +133,9 @@ def test_a_model_that_does_not_run_at_all_is_refused(make, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "parallel"), [("gpt_neox", True), ("gpt_neox-sequential", False), ("gpt2", False), ("llama", False)]
 )
-def test_whether_mlps_run_beside_attention_is_known_by_parts_and_by_hooks(tiny_model, kind: str, parallel: bool):
-    fast = tiny_model(kind)
+def test_whether_mlps_run_beside_attention_is_known_by_parts_and_by_hooks(
+    tiny_model_folder, kind: str, parallel: bool
+):  # fmt: skip
+    fast = load_model(str(tiny_model_folder(kind)))
     hooked = Model(fast.name, fast.hf_model, fast.tokenizer, hooked=True)
     assert (fast.parallel_mlps, hooked.parallel_mlps) == (parallel, parallel)
