@@ -85,9 +85,16 @@ def one(run: StoredRun, with_open: bool = False) -> None:
         _delete([run])
 
 
+def _show(key: str, stored: object) -> None:
+    """What is stored, in its field. Written only where it differs: a value written while somebody types a tag takes
+    the tag away, if the page is just being drawn for the name before it."""
+    if st.session_state.get(key) != stored:
+        st.session_state[key] = stored
+
+
 def _name(run: StoredRun) -> None:
     key = f"name_{run.id}"
-    st.session_state[key] = run.name
+    _show(key, run.name)
 
     def store() -> None:
         text = " ".join(st.session_state[key].split())
@@ -101,7 +108,7 @@ def _name(run: StoredRun) -> None:
 
 def _tags(run: StoredRun) -> None:
     key = f"tags_{run.id}"
-    st.session_state[key] = list(run.tags)
+    _show(key, list(run.tags))
     known = sorted({tag for other in background().kept.listing().runs for tag in other.tags} | set(run.tags))
 
     def store() -> None:

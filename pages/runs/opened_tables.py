@@ -14,12 +14,9 @@ from engine.json_values import Json, dumps
 from engine.trail import trail_of
 from pages.runs.reading import Opened
 from pages.shared import look
+from pages.shared.kept import ATTACHED
 from pages.shared.step_rows import all_effects, step_rows
 
-KINDS = {
-    "evaluation": "Evaluation of its heads", "edges": "Evaluation of its edges", "stability": "Found again",
-    "receipts": "Receipts",
-}  # fmt: skip
 MOST_SHOWN = 60  # values of an attachment; the file has all
 
 
@@ -78,7 +75,7 @@ def _attached(opened: Opened) -> None:
     for kind, entries in opened.attachments.items():
         if not entries:
             continue
-        title = KINDS.get(kind, kind.replace("_", " ").capitalize())
+        title = ATTACHED.get(kind, kind.replace("_", " ").capitalize())
         with st.expander(f"{title} ({len(entries)})" if len(entries) > 1 else title, key=f"attached_{kind}"):
             for name, value in entries.items():
                 look.note(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from engine.store.stored_run import RunState, StoredRun
@@ -48,14 +48,14 @@ def row_of(run: StoredRun) -> dict[str, Any]:
     return {
         "name": run.name or ", ".join(runs.how(run.settings)),  # the rest stands beside it
         "state": STATES[run.state],
+        "begun": datetime.fromtimestamp(run.created),  # without a zone, as ``when`` says it
         "model": model_title(run.model),
         "task": task_title(run.task),
-        "pairs": pairs if isinstance(pairs, int) else None,
         "heads": run.summary.get("heads"),
         "edges": run.summary.get("edges"),
         "faithfulness": run.summary.get("faithfulness"),
-        "begun": datetime.fromtimestamp(run.created, UTC),
         "tags": list(run.tags),
+        "pairs": pairs if isinstance(pairs, int) else None,
         "took": run.summary.get("seconds", run.seconds),
         "kB": run.bytes / 1000,
         "performance": run.summary.get("performance"),

@@ -67,20 +67,20 @@ def _filters(kept: Sequence[StoredRun], view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="run_filters"):
         state.show("run_find", view.run_find)
         st.text_input(
-            "Search", placeholder="name, model, task, tag", max_chars=MAX_SEARCH, width=190,
+            "Search", placeholder="name, model, task, tag", max_chars=MAX_SEARCH, width=180,
             icon=":material/search:", **state.bound("run_find", read=str.strip),
         )  # fmt: skip
         _choice("run_model", "Model", models, view.run_model, {name: model_title(name) for name in models}, "Any model")
         _choice("run_task", "Task", tasks, view.run_task, {name: task_title(name) for name in tasks}, "Any task")
         state.show("run_state", view.run_state)
         st.selectbox(
-            "State", RUN_STATES, format_func=STATE_TITLES.__getitem__, width=135, **state.bound("run_state")
+            "State", RUN_STATES, format_func=STATE_TITLES.__getitem__, width=125, **state.bound("run_state")
         )
         if tags := tags_in(kept):
             _choice("run_tag", "Tag", tags, view.run_tag, {}, "Any tag")
         state.show("run_order", view.run_order)
         st.selectbox(
-            "Order", RUN_ORDERS, format_func=ORDER_TITLES.__getitem__, width=155, **state.bound("run_order")
+            "Order", RUN_ORDERS, format_func=ORDER_TITLES.__getitem__, width=150, **state.bound("run_order")
         )
 
 
@@ -91,7 +91,7 @@ def _choice(
     options = ["", *choices, *([value] if value and value not in choices else [])]
     state.show(field, value)
     st.selectbox(
-        label, options, format_func=lambda name: titles.get(str(name), str(name)) if name else every, width=160,
+        label, options, format_func=lambda name: titles.get(str(name), str(name)) if name else every, width=145,
         **state.bound(field),
     )  # fmt: skip
 
@@ -119,9 +119,10 @@ def _table(shown: Sequence[StoredRun], view: View) -> None:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
         [row_of(run) for run in shown], key=key, on_select=pick, selection_mode="multi-row", hide_index=True,
-        height=min(HEIGHT, 38 + ROW * len(shown)), alt="Runs kept on this machine, one a row",
+        height=min(HEIGHT, 38 + ROW * len(shown)), placeholder="–", alt="Runs kept on this machine, one a row",
         column_config={
-            "name": text(pinned=True, width="medium"), "method": text(width="medium"),
+            "name": text(pinned=True, width=190), "method": text(width="medium"),
+            "model": text(width=125), "task": text(width=150),
             "faithfulness": number(format="%.3f", help="Of the circuit alone: 1 is the whole model, on fresh pairs"),
             "performance": number("performance %", format="%.1f"),
             "begun": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),

@@ -18,8 +18,10 @@ def show(sweep: SweepState) -> None:
     look.note("Select a run to open it; a resample has numbers alone.")
     st.dataframe(
         rows, key="sweep_units", on_select="rerun", selection_mode="single-row", hide_index=True,
-        height=min(HEIGHT, 38 + 35 * len(rows)), alt="Every run of the sweep, one a row",
+        height=min(HEIGHT, 38 + 35 * len(rows)), placeholder="–",
+        alt="Every run of the sweep, one a row",
         column_config={
+            "method": st.column_config.TextColumn(pinned=True),
             "faithfulness": st.column_config.NumberColumn(format="%.3f"),
             "performance %": st.column_config.NumberColumn(format="%.1f"),
             "seconds": st.column_config.NumberColumn(format="%.1f"),
@@ -46,8 +48,8 @@ def unit_rows(sweep: SweepState) -> list[Row]:
 def _row(unit: SweepUnit) -> Row:
     numbers, flops = unit.numbers, unit.numbers.get("flops")
     return {
-        "model": model_title(unit.model), "task": task_title(unit.task), "method": unit.method, "seed": unit.seed,
-        "resample": unit.resample, "state": STATES[unit.state], "heads": numbers.get("heads"),
+        "method": unit.method, "seed": unit.seed, "resample": unit.resample, "state": STATES[unit.state],
+        "task": task_title(unit.task), "model": model_title(unit.model), "heads": numbers.get("heads"),
         "edges": numbers.get("edges"), "performance %": numbers.get("performance"),
         "faithfulness": numbers.get("faithfulness"), "seconds": numbers.get("seconds"),
         "GFLOP": None if flops is None else flops / 1e9, "error": unit.error,

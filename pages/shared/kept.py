@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 GOOD_FOR = 2.0  # seconds
 LABELS = "labels"
+ATTACHED = {
+    "evaluation": "Evaluation of its heads", "edges": "Evaluation of its edges", "stability": "Found again",
+    "receipts": "Receipts",
+}  # fmt: skip
 PROGRESS, STEP = "progress", 0.01  # a chunk of the pages' own: how far the search is, told at every step
 
 T = TypeVar("T")
@@ -115,6 +119,22 @@ class Kept:
     def id_of(self, settings: Settings) -> str | None:
         """Of the run that a search of these settings was kept as by this server."""
         return self._ids.get(settings)
+
+    def attached(self, settings: Settings) -> Mapping[str, int]:
+        """How many of each kind of result are kept with the run of these settings; the reader's names are none."""
+        run_id = self.id_of(settings)
+        if run_id is None:
+            return {}
+
+        def read() -> Mapping[str, int]:
+            try:
+                found = self.store().attachments(run_id)
+            except HeadlightError as error:  # removed for good, say
+                _log(error)
+                return {}
+            return {kind: len(entries) for kind, entries in found.items() if entries and kind != LABELS}
+
+        return self.briefly(("attached", run_id), read)
 
     def why_not(self, settings: Settings) -> str | None:
         """Why the search of these settings is not kept, if it is not."""

@@ -11,6 +11,7 @@ from pages.verification import (
     alone_section,
     chance_section,
     edges_section,
+    kept_before,
     needed_section,
     receipt_section,
     size_section,
@@ -34,6 +35,7 @@ def show() -> None:
         return
     if chosen.found is not None:
         self_tests.badge(chosen.found.self_tests)
+        kept_before.show(chosen.found.settings)
     if chosen.circuit.mlps:
         look.empty(
             "This circuit has MLPs as nodes",

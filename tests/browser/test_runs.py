@@ -1,4 +1,4 @@
-"""A run over its whole life, as a person sees it: found, found again after a restart, named, deleted, passed on."""
+"""A run over its whole life, as a person sees it: found, found after a restart, named, tagged, deleted, passed on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_run_outlives_its_server_and_travels_as_a_capsule(page: Page, tmp_path
         page.locator(".st-key-rooms").get_by_role("link", name="Runs").click()
         expect(page.get_by_text("1 of 1 run shown")).to_be_visible()
         _select_first_row(page)
-        _name_delete_and_undo(page)
+        _name_tag_delete_and_undo(page)
         capsule = _open_and_take_away(page, tmp_path)
         _bring_and_compare(page, capsule)
         page.goto("about:blank")
@@ -48,10 +48,16 @@ def click_in_table(page: Page, x: float, y: float) -> None:
     page.mouse.click(box["x"] + x, box["y"] + y)
 
 
-def _name_delete_and_undo(page: Page) -> None:
+def _name_tag_delete_and_undo(page: Page) -> None:
     panel = page.locator(".st-key-picked_runs")
     panel.get_by_role("textbox", name="Name").fill("For the class")
     panel.get_by_role("textbox", name="Name").press("Enter")
+    tags = panel.get_by_role("combobox", name="Tags")
+    tags.fill("mine")  # at once, while the page is drawn for the name: neither may be lost
+    tags.press("Enter")
+    expect(panel.locator(".stMultiSelect").get_by_text("mine", exact=True).first).to_be_visible()
+    tags.press("Escape")  # its list stays open for more, and hides the rest of the page from whoever asks by role
+    expect(page.locator(".st-key-run_filters").get_by_text("Tag", exact=True)).to_be_visible()
     expect(panel.get_by_text("For the class", exact=True)).to_be_visible()
     panel.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No run is kept yet")).to_be_visible()

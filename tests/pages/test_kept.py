@@ -19,6 +19,7 @@ from pages.shared import background as behind_pages
 from pages.shared import search_jobs, verification_jobs, work
 from pages.shared.background import background
 from pages.shared.kept import PROGRESS
+from pages.verification import starting
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 from tests.pages.test_runs import APP, left_behind, ran
 
@@ -123,6 +124,25 @@ def test_what_is_learnt_of_a_circuit_is_attached_to_its_run(open_app: OpenApp) -
     }  # fmt: skip
     background().kept.label(APP, {"1.2": "copier"})
     assert RunStore().attachments(run)["labels"]["labels"] == {"names": {"1.2": "copier"}}
+
+
+def test_verification_tells_after_a_restart_what_is_kept_with_the_run(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "AT_ONCE", -1.0)  # nothing is evaluated by itself, and so attached
+    [run] = ran(APP)
+    store = RunStore()
+    store.attach(run, "labels", "labels", {"names": {"1.2": "copier"}})
+    app = run_until(open_app("verification"), has_button("start_evaluate"))
+    assert "Kept with the run" not in texts(app), "names of heads are no result"
+    for name in ("0_1-mean-seed1", "1_2-mean-seed1"):
+        store.attach(run, "receipts", name, {"head": name})
+    store.attach(run, "evaluation", "mean-seed1", {"faithfulness": 1.0})
+    restart()
+    app = run_until(open_app("verification"), lambda app: "Kept with the run" in texts(app))
+    assert "Kept with the run: evaluation of its heads, receipts (2)." in texts(app) and not app.exception
+    [link] = [link for link in app.get("page_link") if link.proto.label == "See them in Runs"]
+    assert f"run={run}" in link.proto.query_string
 
 
 def test_names_of_attachments_fit_into_a_capsule() -> None:
