@@ -63,6 +63,9 @@ def keep_it(file: BroughtFile, read: Opened) -> None:
             state.change(run=kept[0])
             st.toast("Kept in your runs.", icon=":material/inventory_2:")
 
+    if not limits().keeps:
+        look.verdict("From a file.", "It is open in this tab alone, and gone with it.", "wait")
+        return
     look.verdict("From a file.", "It is open in this tab alone, and gone with it unless you keep it.", "wait")
     st.button("Keep in my runs", key="keep_brought", type="primary", icon=":material/save:", on_click=keep)
 
