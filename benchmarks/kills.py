@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -191,13 +191,20 @@ def main() -> int:
             wanted = round(options.kills * (number + 1) / len(COMMANDS))
             while counts.kills < wanted:
                 victim.kill()
-                print(f"{time.monotonic() - began:6.0f} s  {' '.join(more)}: {_brief(counts)}", flush=True)
+                _tell(options, counts, f"{time.monotonic() - began:6.0f} s  {' '.join(more)}")
             victim.finish()
-            print(f"{time.monotonic() - began:6.0f} s  {' '.join(more)}: {_brief(counts)}", flush=True)
-    told = {"model": options.model, "task": options.task, "pairs": options.pairs, "commands": COMMANDS}
-    RESULTS.write_text(json.dumps(told | asdict(counts), indent=1) + "\n", "utf-8")
+            _tell(options, counts, f"{time.monotonic() - began:6.0f} s  {' '.join(more)}")
     print(f"Written to {RESULTS}")
     return 1 if counts.lost else 0
+
+
+def _tell(options: argparse.Namespace, counts: Counts, where: str) -> None:
+    """On the console, and in the file: a script that is stopped has written what it counted by then."""
+    asked = {"model": options.model, "task": options.task, "pairs": options.pairs, "seed": options.seed}
+    counted = vars(counts) | {"states": dict(counts.states)}
+    written = asked | {"commands": [" ".join(more) for more in COMMANDS], "wanted": options.kills} | counted
+    RESULTS.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
+    print(f"{where}: {_brief(counts)}", flush=True)
 
 
 def _brief(counts: Counts) -> str:

@@ -267,5 +267,5 @@ def test_circuits_with_mlps_are_for_others_to_judge(open_app: OpenApp) -> None:
     file = json.dumps(circuit_record(settings, circuit, {}, {})).encode()
     app.file_uploader("verification_upload").set_value(("mine.json", file, "application/json")).run()
     page = texts(app)
-    assert "Search without MLPs as nodes to get receipts." in page and "1 head in both:" in page
+    assert "Left out: MLPs as nodes (1) and their edges (1)." in page and "1 head in both:" in page
     assert not app.exception and not app.error
