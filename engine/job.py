@@ -202,6 +202,12 @@ class Job:
     def live(self) -> bool:
         return self._state.live
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether it was too much when it was asked for, and so never began."""
+        with self._lock:
+            return self._state is JobState.FAILED and self._started is None
+
     def _finish(self, state: JobState) -> None:
         self._state = state
         self._stopped, self._ended = self._turn.now(), time.time()

@@ -130,7 +130,7 @@ class Reader:
         return dict(self.value)
 
     def wrong(self, name: str, expected: str, got: object) -> HeadlightError:
-        return HeadlightError(f"Expected {expected} for “{short(name)}” in {self.where}, got {short(got)}. {WAY_ON}")
+        return HeadlightError(f"Expected {expected} for {short(name)} in {self.where}, got {short(got)}. {WAY_ON}")
 
     def _cells(self, name: str, shape: tuple[int, int], called: str, fits: Any) -> list[list[Any]]:
         rows = self._get(name, list, "a matrix")

@@ -11,6 +11,16 @@ from pathlib import Path
 from engine.cli.capsule_arguments import add_capsules
 from engine.cli.export_arguments import add_export, bringing_options
 from engine.cli.run_arguments import add_runs
+from engine.cli.stage_options import (
+    add_again,
+    add_stage,
+    mask_options,
+    memory_option,
+    mlps_option,
+    mode_option,
+    output_option,
+    scores_option,
+)
 from engine.cli.sweep_arguments import add_sweep, ray_option
 
 EXAMPLES = """\
@@ -32,11 +42,6 @@ examples:
 """
 
 ANY_CIRCUIT = "a run or a circuit of Headlight, EAP-IG or MIB JSON, GraphML, or networkx node-link JSON"
-# Those of engine.scores.kinds.Score, which a test compares: the engine would bring in torch.
-SCORES = (
-    "contrastive_flap", "flap", "merged", "output_difference", "attribution", "position_attribution",
-    "integrated_attribution", "walk", "rank_sum", "equal_union", "walk_union",
-)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,29 +72,29 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_score(commands) -> None:
-    score = _stage(commands, "score", "head scores; with --sparsity also the keep mask, with auto the whole sweep")
-    _mask_options(score, default=None)
+    score = add_stage(commands, "score", "head scores; with --sparsity also the keep mask, with auto the whole sweep")
+    mask_options(score, default=None)
 
 
 def _add_effects(commands) -> None:
-    effects = _stage(commands, "effects", "exact path-patching effects of many heads on one receiver")
+    effects = add_stage(commands, "effects", "exact path-patching effects of many heads on one receiver")
     effects.add_argument("--receiver", default="logits", help="logits (default), a head's input such as 23.3.q, or m23")
     effects.add_argument("--senders", default="all", help="all, or heads (and MLPs) such as 23.0,m22 (default: all)")
-    _mlps_option(effects)
-    _memory_option(effects)
+    mlps_option(effects)
+    memory_option(effects)
     effects.add_argument("--reference", action="store_true", help="use the slow hooked implementation, the oracle")
 
 
 def _add_discover(commands) -> None:
-    discover = _stage(commands, "discover", "find a circuit and verify it on fresh prompts")
+    discover = add_stage(commands, "discover", "find a circuit and verify it on fresh prompts")
     discover.add_argument("--method", choices=("app", "dense"), default="app", help="app searches inside the keep mask")
-    _mask_options(discover, default="auto")
+    mask_options(discover, default="auto")
     discover.add_argument(
         "--union", metavar="FLAP+CFLAP",
         help="search in this of the nine unions, named by a cliff of each score: first, biggest or fixed, such as "
         "first+biggest (default: the one chosen automatically)",
     )
-    _mode_option(discover)
+    mode_option(discover)
     discover.add_argument(
         "--algorithm", choices=("path_patching", "acdc", "eap", "eap_ig"), default="path_patching",
         help="how edges are chosen: by path patching (default), taken out one by one (acdc), or the strongest by a "
@@ -109,7 +114,7 @@ def _add_discover(commands) -> None:
     discover.add_argument(
         "--min-effect", type=float, default=0.01, metavar="F", help="smallest effect that counts (default: 0.01)"
     )
-    _mlps_option(discover)
+    mlps_option(discover)
     discover.add_argument(
         "--grid", action="store_true", help="try 16 pairs of these two thresholds and take the best circuit"
     )
@@ -117,8 +122,8 @@ def _add_discover(commands) -> None:
         "--tune", type=int, metavar="N",
         help="choose score, sparsities and both thresholds automatically, by N trials such as 40: see the command tune",
     )
-    _scores_option(discover)
-    _memory_option(discover)
+    scores_option(discover)
+    memory_option(discover)
     ray_option(discover)
     discover.add_argument(
         "--no-store", action="store_true", help="do not keep the run, and do not go on with one that was interrupted"
@@ -126,19 +131,19 @@ def _add_discover(commands) -> None:
 
 
 def _add_tune(commands) -> None:
-    tune = _stage(
+    tune = add_stage(
         commands, "tune",
         "settings for a small and faithful circuit, by trials; they are kept, so the same command goes on where it "
         "was stopped",
     )  # fmt: skip
     tune.add_argument("--trials", type=int, default=40, metavar="N", help="in all, with those kept (default: 40)")
-    _scores_option(tune)
-    _mode_option(tune)
-    _memory_option(tune)
+    scores_option(tune)
+    mode_option(tune)
+    memory_option(tune)
 
 
 def _add_verify(commands) -> None:
-    verify = _stage(commands, "verify", "how much of the model a set of heads keeps", from_file=True)
+    verify = add_stage(commands, "verify", "how much of the model a set of heads keeps", from_file=True)
     heads = verify.add_mutually_exclusive_group(required=True)
     heads.add_argument("--circuit", type=Path, metavar="FILE", help=ANY_CIRCUIT)
     heads.add_argument(
@@ -149,7 +154,7 @@ def _add_verify(commands) -> None:
 
 
 def _add_evaluate(commands) -> None:
-    evaluate = _stage(commands, "evaluate", "how true a circuit is, by every measure there is", from_file=True)
+    evaluate = add_stage(commands, "evaluate", "how true a circuit is, by every measure there is", from_file=True)
     evaluate.add_argument("--circuit", type=Path, metavar="FILE", required=True, help=ANY_CIRCUIT)
     bringing_options(evaluate)
     _ablation_option(evaluate)
@@ -179,11 +184,12 @@ def _add_agreement(commands) -> None:
         "--key", type=Path, metavar="FILE", help="an answer key of your own, beside the published and the kept ones"
     )
     agreement.add_argument("--keep-key", action="store_true", help="keep the key of --key for later runs and the app")
-    _output_option(agreement)
+    output_option(agreement)
 
 
 def _add_stability(commands) -> None:
-    stability = _again(commands, "stability", "find a run's circuit again on resamples, other seeds, other templates")
+    words = "find a run's circuit again on resamples, other seeds, other templates"
+    stability = add_again(commands, "stability", words)
     stability.add_argument("--resamples", type=int, default=10, metavar="K", help="of its own prompts (default: 10)")
     stability.add_argument("--seeds", type=int, default=5, metavar="K", help="fresh sets of prompts (default: 5)")
     stability.add_argument("--no-templates", action="store_true", help="leave no template out in turn")
@@ -191,112 +197,10 @@ def _add_stability(commands) -> None:
 
 
 def _add_receipt(commands) -> None:
-    receipt = _again(commands, "receipt", "what heads and edges of a circuit do on fresh prompts, with a verdict")
+    receipt = add_again(commands, "receipt", "what heads and edges of a circuit do on fresh prompts, with a verdict")
     receipt.add_argument(
         "--of", metavar="LIST", help="heads and edges such as 9.6,2.2:9.6.k,9.6:logits (default: all heads found)"
     )
     receipt.add_argument(
         "--ablation", choices=("mean", "resample", "zero"), default="mean", help="of a head's z (default: mean)"
     )
-
-
-def _again(commands, name: str, help_text: str) -> argparse.ArgumentParser:
-    """A subcommand that goes on with a run that discover wrote, by that run's own settings."""
-    again = commands.add_parser(name, help=help_text, description=help_text)
-    again.add_argument("--circuit", type=Path, required=True, metavar="FILE", help="a run written by discover")
-    again.add_argument("--rows", type=Path, metavar="FILE", help="the rows it was found on, if they were your own")
-    again.add_argument("--device", help="cpu, cuda, mps, or auto: all GPUs (default: the run's)")
-    again.add_argument("--dtype", help="auto, float32, bfloat16 or float16 (default: the run's)")
-    _memory_option(again)
-    _output_option(again)
-    return again
-
-
-def _stage(commands, name: str, help_text: str, from_file: bool = False) -> argparse.ArgumentParser:
-    """A subcommand with the options all stages share; ``from_file``: unset ones come from the circuit's file."""
-    stage = commands.add_parser(name, help=help_text, description=help_text)
-    model, task, pairs = ("the file's",) * 3 if from_file else ("smollm2-135m", "ioi", "16")
-    stage.add_argument("--model", help=f"name, Hugging Face id, folder or .gguf file (default: {model})")
-    stage.add_argument("--task", help=f"see the command tasks (default: {task})")
-    stage.add_argument("--rows", type=Path, metavar="FILE", help="your own task instead: CSV or JSONL, see the README")
-    stage.add_argument("--pairs", type=int, help=f"prompt pairs (default: {pairs})")
-    stage.add_argument("--seed", type=int, help="of the prompts (default: 0; with --circuit: another than the run's)")
-    stage.add_argument(
-        "--metric", choices=("logit_diff", "logit_diff_max", "prob_diff"), help="default: the task's own"
-    )
-    stage.add_argument("--bos", action="store_true", default=None, help="put the beginning-of-sequence token first")
-    stage.add_argument("--device", default="cpu", help="cpu, cuda, mps, or auto: all GPUs (default: cpu)")
-    stage.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16 (default: auto, float32)")
-    _output_option(stage)
-    return stage
-
-
-def _mlps_option(stage: argparse.ArgumentParser) -> None:
-    stage.add_argument(
-        "--mlps", action="store_true",
-        help="MLPs are nodes too, written m9: they send and receive, and no path runs through them unseen",
-    )
-
-
-def _scores_option(stage: argparse.ArgumentParser) -> None:
-    stage.add_argument(
-        "--scores", type=_scores, metavar="SCORE,…",
-        help="head scores that trials may choose from (default: those that take no backward pass)",
-    )
-
-
-def _mode_option(stage: argparse.ArgumentParser) -> None:
-    stage.add_argument(
-        "--mode", choices=("exact", "screened"), default="screened",
-        help="exact patches every path; screened (default) estimates all of them first and patches those that decide",
-    )
-
-
-def _output_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", default="-", metavar="FILE", help="where the JSON goes (default: -, standard output)")
-
-
-def _memory_option(stage: argparse.ArgumentParser) -> None:
-    stage.add_argument(
-        "--memory-budget", type=_bytes, metavar="SIZE",
-        help="what path patching may take beside the weights, such as 500M or 8G (default: a share of what is free)",
-    )
-
-
-def _mask_options(stage: argparse.ArgumentParser, default: str | None) -> None:
-    stage.add_argument(
-        "--sparsity", type=_sparsity, default=default, metavar="auto|P",
-        help="share of heads to prune, or auto: by cliff points of both scores"
-        + (" (default: auto)" if default else ""),
-    )
-    stage.add_argument(
-        "--score", choices=SCORES, default="contrastive_flap", metavar="SCORE",
-        help=f"which score prunes at a fixed sparsity: {', '.join(SCORES)} (default: contrastive_flap); attributions "
-        "and rank_sum take backward passes",
-    )
-
-
-def _sparsity(text: str) -> str | float:
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected auto or a number from 0 to below 1, got {text!r}") from None
-
-
-def _scores(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in SCORES]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"expected some of {', '.join(SCORES)}, got {unknown[0]!r}")
-    return names
-
-
-def _bytes(text: str) -> float:
-    units = {"K": 1e3, "M": 1e6, "G": 1e9}
-    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1.0)
-    try:
-        return float(number) * unit
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected bytes such as 500M or 8G, got {text!r}") from None

@@ -3,7 +3,8 @@
 1. device and dtype make sense here
 2. the spec is resolved to a folder: downloaded or unpacked first if need be
 3. the folder is checked: architecture, tokenizer, weights, memory (engine/models/preflight.py)
-4. only then weights and tokenizer are read, never running code that comes with a model
+4. only then weights and tokenizer are read, never running code that comes with a model; of two models loaded at once
+   the second is counted again against what the first left free
 """
 
 from __future__ import annotations
@@ -48,13 +49,15 @@ def load_model(
     with quiet_libraries():
         check = partial(_check_config, source.name, device, torch_dtype)
         folder = _folder_of(source, check, announce)
-        config = check(folder)
+        config, parameters = check(folder)
         check_tokenizer(folder, source.name)
         check_weights(folder, source.name)
         tokenizer = _read_tokenizer(folder, source.name, config)
         announce(f"Loading {source.name} …")
-        hf_model = _read_weights(folder, source.name, torch_dtype, device)
-    return Model(source.name, hf_model, tokenizer)
+        with importing:  # one model after the other: what is free now is not promised to another one
+            check_memory(source.name, parameters, torch_dtype.itemsize, device)
+            hf_model = _read_weights(folder, source.name, torch_dtype, device)
+            return Model(source.name, hf_model, tokenizer)
 
 
 def configure_threads() -> int:
@@ -93,11 +96,12 @@ def _folder_of(source: ModelSource, check_config: Callable[[Path], Any], announc
     return Path(source.location)
 
 
-def _check_config(name: str, device: str, dtype: torch.dtype, folder: Path) -> Any:
-    """Architecture and memory, from the config alone; returns it."""
+def _check_config(name: str, device: str, dtype: torch.dtype, folder: Path) -> tuple[Any, int]:
+    """Architecture and memory, from the config alone; returns it, and the parameters that memory will hold."""
     config = read_config(folder, name)
-    check_memory(name, held_parameters(config), dtype.itemsize, device)
-    return config
+    parameters = held_parameters(config)
+    check_memory(name, parameters, dtype.itemsize, device)
+    return config, parameters
 
 
 def _read_tokenizer(folder: Path, name: str, config: Any) -> Any:

@@ -7,10 +7,11 @@ import logging
 from collections import defaultdict
 from typing import Any
 
+from engine.atomic import write_bytes
 from engine.errors import HeadlightError
 from engine.json_values import Json, dumps
 from engine.store.file_names import file_name
-from engine.store.files import own_folder, read_file, write_durably
+from engine.store.files import own_folder, read_file
 from engine.store.folder import ATTACHMENTS, RunFolder
 
 LOG = logging.getLogger("headlight.store")
@@ -24,7 +25,7 @@ def write_attachment(folder: RunFolder, kind: str, name: str, content: Json) -> 
         raise HeadlightError(f"Expected one of {', '.join(KINDS)} to attach to a run, got {kind[:40]!r}.")
     whole = {"schema": SCHEMA, "kind": kind, "name": name, "content": content}
     path = own_folder(folder.path / ATTACHMENTS) / file_name(f"{kind}.{name}", ".json")
-    write_durably((dumps(whole) + "\n").encode(), path)
+    write_bytes((dumps(whole) + "\n").encode(), path)
 
 
 def read_attachments(folder: RunFolder) -> dict[str, dict[str, Any]]:

@@ -1,47 +1,18 @@
-"""Files of the store: written whole and for good, read without following links, their troubles told in a sentence.
+"""Files of the store: read without following links, their troubles told in a sentence.
 
-1. A file is written beside its place, brought to the disk, and moved into it: whoever reads sees all of it or none.
+1. They are written by engine/atomic.py: whole and for good, or not at all.
 2. A link inside the store is not followed: what a run's folder holds cannot reach out of it.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import HeadlightError
 from engine.store.home import HOME_VARIABLE
-
-TEMPORARY = "."  # how names of files begin that are not finished
-
-
-def write_durably(content: bytes, path: Path) -> None:
-    """The file is all of ``content``, even after a power cut, or what it was before; raises OSError."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.name[:40]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring names that were added or moved in ``folder`` to the disk, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_file(path: Path) -> bytes:

@@ -24,9 +24,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from engine.atomic import TEMPORARY, write_bytes
 from engine.errors import HeadlightError
 from engine.store.about import LATEST, RECORD, About, about_bytes, about_of
-from engine.store.files import TEMPORARY, bytes_in, read_file, write_durably
+from engine.store.files import bytes_in, read_file
 from engine.store.stored_run import RunState, StoredRun
 
 ID = re.compile(r"[0-9a-f]{12}")
@@ -61,7 +62,7 @@ class RunFolder:
         return about
 
     def write_about(self, about: About) -> None:
-        write_durably(about_bytes(about), self.path / ABOUT)
+        write_bytes(about_bytes(about), self.path / ABOUT)
 
     def deleted(self) -> float | None:
         """When it was deleted, if it is; where the mark is damaged, when that was written."""
@@ -74,7 +75,7 @@ class RunFolder:
         return when if 0 <= when < LATEST else (self.path / DELETED).lstat().st_mtime
 
     def mark_deleted(self) -> None:
-        write_durably(json.dumps({"deleted": time.time()}).encode(), self.path / DELETED)
+        write_bytes(json.dumps({"deleted": time.time()}).encode(), self.path / DELETED)
 
     def unmark_deleted(self) -> None:
         (self.path / DELETED).unlink(missing_ok=True)

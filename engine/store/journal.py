@@ -17,10 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.atomic import write_bytes
 from engine.errors import HeadlightError
 from engine.journal import Chunk, Journal
 from engine.store.file_names import file_name
-from engine.store.files import own_folder, read_file, write_durably
+from engine.store.files import own_folder, read_file
 from engine.store.tensors import packed, unpacked
 
 LOG = logging.getLogger("headlight.store")
@@ -47,7 +48,7 @@ class FolderJournal(Journal):
     def write(self, name: str, chunk: Chunk) -> None:
         path, content = self._path(name), _bytes(name, chunk)
         try:
-            write_durably(content, own_folder(self._folder) / path.name)
+            write_bytes(content, own_folder(self._folder) / path.name)
         except OSError as error:
             self.problem = error
             LOG.warning("The chunk %s is not kept: %s", path, error)

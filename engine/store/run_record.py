@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from engine.atomic import write_bytes
 from engine.errors import HeadlightError
 from engine.json_values import Json, dumps
 from engine.store.about import ARRAYS, RECORD, FileMark
 from engine.store.arrays import put_together, taken_apart
-from engine.store.files import read_file, write_durably
+from engine.store.files import read_file
 from engine.store.folder import RunFolder
 from engine.store.tensors import packed, unpacked
 
@@ -31,7 +32,7 @@ def write_record(folder: RunFolder, record: Json) -> dict[str, FileMark]:
         raise HeadlightError(f"The record cannot be kept: {error}. Give one that discover or the app wrote.") from error
     try:
         for name, content in contents.items():
-            write_durably(content, folder.path / name)
+            write_bytes(content, folder.path / name)
     except OSError:
         for name in contents:
             (folder.path / name).unlink(missing_ok=True)

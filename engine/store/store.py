@@ -20,12 +20,13 @@ from typing import Any
 
 from filelock import Timeout
 
+from engine.atomic import sync_folder
 from engine.errors import HeadlightError
 from engine.json_values import Json
 from engine.settings import Settings
 from engine.store.about import About
 from engine.store.attachments import read_attachments, write_attachment
-from engine.store.files import sync_folder, told
+from engine.store.files import told
 from engine.store.folder import CHUNKS, HALF, PATIENCE, RunFolder, listed
 from engine.store.home import home
 from engine.store.open_run import OpenRun, with_record

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from engine.atomic import write_bytes
 from engine.errors import HeadlightError
 from engine.executor.units import SearchUnit, Unit, plain, unit_id
 from engine.json_values import Json, dumps, number
-from engine.store.files import read_file, write_durably
+from engine.store.files import read_file
 from engine.store.store import RunStore
 from engine.store.stored_run import summary_of
 from engine.sweep.spec import spec_json
@@ -89,8 +90,8 @@ class SweepPlace:
 
     def write_state(self, state: SweepState) -> None:
         with self._told():
-            write_durably((dumps(state_json(state)) + "\n").encode(), self.folder / STATE_FILE)
-            write_durably(table(state.units).encode(), self.folder / TABLE_FILE)
+            write_bytes((dumps(state_json(state)) + "\n").encode(), self.folder / STATE_FILE)
+            write_bytes(table(state.units).encode(), self.folder / TABLE_FILE)
 
     def _adopted(self, unit: Unit) -> Finished | None:
         """A record that was kept just before the process was killed."""
@@ -104,7 +105,7 @@ class SweepPlace:
             "schema": UNIT_SCHEMA, "unit": plain(unit), "run": run, "numbers": numbers, "result": result,
         }  # fmt: skip
         with self._told():
-            write_durably((dumps(content) + "\n").encode(), self._path(unit))
+            write_bytes((dumps(content) + "\n").encode(), self._path(unit))
         return Finished(run, numbers)
 
     def _path(self, unit: Unit) -> Path:

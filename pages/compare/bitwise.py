@@ -10,7 +10,7 @@ from engine.job import Job
 from engine.json_values import dumps
 from pages.compare.choice import Pair
 from pages.shared import glances, look
-from pages.shared.background import background
+from pages.shared.background import look_at
 
 if TYPE_CHECKING:
     from engine.capsule.difference import Difference
@@ -37,9 +37,8 @@ def show(pair: Pair) -> None:
 
 
 def _compared(pair: Pair) -> Job:
-    behind = background()
     key = ("difference", *((run.id, run.started) for run in (pair.left, pair.right)))
-    return behind.glances.find(key) or behind.glances.submit(key, lambda watcher: _difference(pair))
+    return look_at(key, lambda watcher: _difference(pair))
 
 
 def _difference(pair: Pair) -> Difference:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from engine.errors import HeadlightError
+from engine.limits import limits
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState, StoredRun
 from pages.runs import going_on
@@ -73,11 +74,12 @@ def _dismiss() -> None:
 
 
 def one(run: StoredRun, with_open: bool = False) -> None:
-    """How it ended, its name and tags, and what can be done with it."""
+    """How it ended, its name and tags, and what can be done with it; a store only to be read changes in nothing."""
     going_on.tell(run)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        _name(run)
-        _tags(run)
+    if limits().keeps:
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            _name(run)
+            _tags(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if with_open and going_on.is_readable(run):
             rooms.link("runs", "Open", run=run.id, head=None, edge=None)
@@ -137,7 +139,7 @@ def _several(picked: Sequence[StoredRun]) -> None:
 
 def _delete(picked: Sequence[StoredRun]) -> None:
     names = [run.id for run in picked]
-    if not names:
+    if not names or not limits().keeps:
         return
     st.button(
         "Delete" if len(names) == 1 else f"Delete {len(names)}", key="delete_runs", icon=":material/delete:",

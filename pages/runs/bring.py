@@ -26,8 +26,8 @@ MOST_BYTES = 20_000_000
 ENDINGS = ("headlight", "json")
 INBOX, MOST_LISTED = "inbox", 100
 LEAD = (
-    "Somebody’s capsule (.headlight), or a whole run as JSON. It is looked at in this tab alone until you keep it; "
-    "nothing in it is run, and no model is loaded."
+    "Somebody’s capsule (.headlight), or a whole run as JSON. It is looked at in this tab alone{}; nothing in it is "
+    "run, and no model is loaded."
 )
 
 
@@ -44,7 +44,7 @@ def files() -> dict[str, BroughtFile]:
 
 
 def show() -> None:
-    look.step(None, "Open a run from a file", LEAD)
+    look.step(None, "Open a run from a file", LEAD.format(" until you keep it" if limits().keeps else ""))
     st.file_uploader(
         f"A file of at most {MOST_BYTES // 1_000_000} MB", type=list(ENDINGS), key="capsule_upload",
         max_upload_size=MOST_BYTES // 1_000_000, on_change=_uploaded,
@@ -63,6 +63,9 @@ def keep_it(file: BroughtFile, read: Opened) -> None:
             state.change(run=kept[0])
             st.toast("Kept in your runs.", icon=":material/inventory_2:")
 
+    if not limits().keeps:
+        look.verdict("From a file.", "It is open in this tab alone, and gone with it.", "wait")
+        return
     look.verdict("From a file.", "It is open in this tab alone, and gone with it unless you keep it.", "wait")
     st.button("Keep in my runs", key="keep_brought", type="primary", icon=":material/save:", on_click=keep)
 

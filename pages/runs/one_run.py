@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine.job import Job, JobState
+from engine.job import JobState
+from engine.limits import limits
 from engine.store.stored_run import StoredRun
 from pages.runs import actions, bring, going_on, opened, reading, take_away
 from pages.runs.reading import Opened
 from pages.shared import glances, look, rooms, runs
-from pages.shared.background import background
+from pages.shared.background import background, look_at
 from pages.shared.view import View
 
 HEIGHT = 420  # pixels the first of it takes
@@ -23,7 +24,7 @@ def show(name: str, view: View) -> None:
     if name.startswith("file-"):
         _file(name, view)
         return
-    listing = background().kept.listing(deleted=True)
+    listing = background().kept.listing(deleted=limits().keeps)
     stored = next((run for run in listing.runs if run.id == name), None)
     if stored is None:
         _missing(listing.problem)
@@ -77,8 +78,7 @@ def _file(name: str, view: View) -> None:
 
 def _read(key: tuple, read: Callable[[], Opened]) -> Opened | None:
     """In the background; None while it is read or cannot be, which is told."""
-    behind = background()
-    job: Job = behind.glances.find(key) or behind.glances.submit(key, lambda watcher: read())
+    job = look_at(key, lambda watcher: read())
     job.wait(glances.PATIENCE)
     shot = job.snapshot()
     if shot.state is JobState.FAILED:

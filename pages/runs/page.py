@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.limits import limits
 from pages.runs import bring, deleted, one_run, shelf, sweeps
 from pages.shared import frame, state
 
@@ -11,28 +12,34 @@ LEAD = (
     "Every search is kept on this machine from the moment it starts: find it again, go on with one that was "
     "interrupted, open it without its model, pass it on as one small file."
 )
+DEMO_LEAD = (
+    "The runs this demonstration has to show, opened without their models. What you search here is not kept: take it "
+    "away from the page Circuit as one small file, which can be opened below."
+)
 SHELVES = {"kept": "Kept", "deleted": "Deleted", "sweeps": "Sweeps"}
 
 
 def show() -> None:
     view = state.current()
-    frame.opening("Runs", LEAD)
+    frame.opening("Runs", LEAD if limits().keeps else DEMO_LEAD)
     if view.run is not None:
         one_run.show(view.run, view)
         return
-    state.show("shelf", view.shelf)
+    shelves = [name for name in SHELVES if limits().keeps or name != "deleted"]
+    on = view.shelf if view.shelf in shelves else "kept"
+    state.show("shelf", on)
     st.segmented_control(
-        "Shelf", list(SHELVES), format_func=SHELVES.__getitem__, required=True, label_visibility="collapsed",
+        "Shelf", shelves, format_func=SHELVES.__getitem__, required=True, label_visibility="collapsed",
         **state.bound("shelf", picked=()),
     )  # fmt: skip
-    with st.container(key=f"shelf_{view.shelf}"):
-        if view.shelf == "sweeps":
+    with st.container(key=f"shelf_{on}"):
+        if on == "sweeps":
             sweeps.show(view)
-        elif view.shelf == "deleted":
+        elif on == "deleted":
             deleted.show()
         else:
             shelf.show(view)
-    if view.shelf == "kept":
+    if on == "kept":
         bring.show()
 
 

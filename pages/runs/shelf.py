@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from engine.limits import limits
 from engine.store.stored_run import StoredRun
 from pages.runs import actions
 from pages.runs.rows import STATES, chosen, row_of, size_words, tags_in
@@ -49,11 +50,18 @@ def show(view: View) -> None:
 
 
 def _nothing() -> None:
-    look.empty(
-        "No run is kept yet",
-        "Every search on these pages, and by the command line’s discover, is kept here by itself: what it was asked, "
-        "what it found, what it took. Closing the page or the server loses nothing.",
-    )
+    if limits().keeps:
+        look.empty(
+            "No run is kept yet",
+            "Every search on these pages, and by the command line’s discover, is kept here by itself: what it was "
+            "asked, what it found, what it took. Closing the page or the server loses nothing.",
+        )
+    else:
+        look.empty(
+            "No run is kept here",
+            "This demonstration keeps no searches. Those you make can be taken away from the page Circuit as one small "
+            "file, and opened here.",
+        )
     with st.container(horizontal=True, horizontal_alignment="center"):
         rooms.link("explorer", "Find a circuit on the Explorer")
 
@@ -97,6 +105,9 @@ def _choice(
 
 
 def _how_many(kept: Sequence[StoredRun], shown: Sequence[StoredRun]) -> None:
+    if not limits().keeps:  # where they lie is the keeper's business
+        look.note(f"{len(shown)} of {look.count(len(kept), 'run')} shown.")
+        return
     behind = background()
     gone = sum(run.bytes for run in behind.kept.listing(deleted=True).runs if run.deleted is not None)
     size = sum(run.bytes for run in kept)
@@ -132,4 +143,5 @@ def _table(shown: Sequence[StoredRun], view: View) -> None:
         },
     )  # fmt: skip
     if not view.picked:
-        look.note("Select a run to open, name or delete it; two to compare them.")
+        acts = "open, name or delete it" if limits().keeps else "open it"
+        look.note(f"Select a run to {acts}; two to compare them.")

@@ -252,6 +252,13 @@ def glance(settings: Settings, what: Hashable, look: Callable[[Prepared], Any]) 
     wait for the lock between two passes of one, which no page can.
     """
     behind, data = background(), data_of(settings)
-    key = ("glance", data, what)
-    found = behind.glances.find(key)
-    return found or submit_all([(key, lambda watcher: look(work.ready(behind, data, watcher)))], behind.glances)[0]
+    return look_at(("glance", data, what), lambda watcher: look(work.ready(behind, data, watcher)))
+
+
+def look_at(key: Hashable, look: Work) -> Job:
+    """The glance of ``key``, one's own too; begun if it is not there, or was refused before it could begin."""
+    glances = background().glances
+    found = glances.find(key)
+    if found is None or found.was_refused:
+        return submit_all([(key, look)], glances)[0]
+    return join(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import HeadlightError
+from engine.limits import limits
 from engine.settings import Settings
 from engine.store.stored_run import StoredRun
 from pages.shared import look, rooms, search_jobs
@@ -13,7 +14,7 @@ from pages.shared.background import background
 
 def offer(settings: Settings) -> bool:
     """Draw it, if there is one; then it takes the place of a button to start the search."""
-    run = background().kept.interrupted(settings)
+    run = background().kept.interrupted(settings) if limits().keeps else None  # else nobody could go on with it
     if run is None:
         return False
     share = background().kept.share_of(run)

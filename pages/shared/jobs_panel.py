@@ -19,8 +19,8 @@ from streamlit.components.v2 import component
 
 from engine.duration import duration
 from engine.job import Job, JobState, Snapshot
-from pages.shared import job_names, look, rooms
-from pages.shared.background import background, cancel, is_of_others
+from pages.shared import job_names, look, privacy, rooms
+from pages.shared.background import background, cancel
 
 POLL_SECONDS = 1.0
 MOST_ENDED = 4
@@ -64,7 +64,7 @@ def _live() -> list[tuple[Job, Snapshot]]:
 def _ended() -> list[tuple[Job, Snapshot]]:
     """The last that ended and are worth a word, latest first."""
     behind = background()
-    ended = [job for job in behind.jobs.all() if not job.live and job not in behind.dismissed and not is_of_others(job)]
+    ended = [job for job in behind.jobs.all() if not job.live and job not in behind.dismissed and privacy.may_list(job)]
     shots = [(job, job.snapshot()) for job in ended]
     told = [pair for pair in shots if pair[1].started is not None and job_names.is_told(pair[1])]
     return sorted(told, key=lambda pair: -(pair[1].ended or 0.0))[:MOST_ENDED]
@@ -75,7 +75,7 @@ def _list(live: Sequence[tuple[Job, Snapshot]], ended: Sequence[tuple[Job, Snaps
         return
     with st.container(key="jobs_list", gap="small"):
         st.html(f'<h3 class="hl-jobs">Jobs <small>{_counts(live)}</small></h3>')
-        own = [(job, shot) for job, shot in live if not is_of_others(job)]
+        own = [(job, shot) for job, shot in live if privacy.may_list(job)]
         if len(own) < len(live):
             look.note(f"{len(live) - len(own)} of them of other visitors.")
         for job, shot in own:

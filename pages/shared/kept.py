@@ -26,6 +26,7 @@ from engine.store.open_run import OpenRun
 from engine.store.shelf import RUNS
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState, StoredRun, key_of
+from pages.shared.recent import Recent
 from pages.shared.work import data_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from engine.models.model import Model
 
 GOOD_FOR = 2.0  # seconds
+MOST = 500  # runs whose place is known: far more than searches are remembered
 LABELS = "labels"
 ATTACHED = {
     "evaluation": "Evaluation of its heads", "edges": "Evaluation of its edges", "stability": "Found again",
@@ -60,9 +62,9 @@ class Kept:
         self._lock = threading.RLock()
         self._opened: RunStore | None = None
         self._closing = False
-        self._ids: dict[Settings, str] = {}
-        self._of_circuit: dict[tuple[Settings, Circuit], str] = {}
-        self._why_not: dict[Settings, str] = {}
+        self._ids: Recent[Settings, str] = Recent(MOST)
+        self._of_circuit: Recent[tuple[Settings, Circuit], str] = Recent(MOST)
+        self._why_not: Recent[Settings, str] = Recent(MOST)
         self._remembered: dict[Hashable, tuple[float, Any]] = {}
 
     def store(self) -> RunStore:
@@ -112,9 +114,8 @@ class Kept:
 
     def adopted(self, settings: Settings, found: Discovery, run_id: str) -> None:
         """A run that was read from the store: what is learnt about its circuit belongs to it."""
-        with self._lock:
-            self._ids[settings] = run_id
-            self._of_circuit[data_of(settings), found.circuit] = run_id
+        self._ids.note(settings, run_id)
+        self._of_circuit.note((data_of(settings), found.circuit), run_id)
 
     def id_of(self, settings: Settings) -> str | None:
         """Of the run that a search of these settings was kept as by this server."""
@@ -152,14 +153,12 @@ class Kept:
 
         An own task's name is made of its rows, so its settings alone say what was asked.
         """
-        with self._lock:
-            self._why_not.pop(settings, None)
+        self._why_not.forget(settings)
         run = self._try(settings, lambda: self.store().begin(settings, fingerprint=model.fingerprint))
         if run is None:
             return search(Journal())
         with run:  # an error fails it, a cancel cancels it
-            with self._lock:
-                self._ids[settings] = run.id
+            self._ids.note(settings, run.id)
             self.changed()
             try:
                 found = search(_Telling(run.journal, share))
@@ -196,7 +195,7 @@ class Kept:
         state = RunState.DONE if found.complete else RunState.CANCELLED
         record = discovery_json(model, found)
         self._try(settings, lambda: run.finish(record, state))
-        if settings not in self._why_not:
+        if self._why_not.get(settings) is None:
             self.adopted(settings, found, run.id)
 
     def _try(self, settings: Settings, act: Callable[[], T]) -> T | None:
@@ -208,8 +207,7 @@ class Kept:
 
     def _note(self, settings: Settings, error: HeadlightError) -> None:
         _log(error)
-        with self._lock:
-            self._why_not[settings] = str(error)
+        self._why_not.note(settings, str(error))
 
     def briefly(self, what: Hashable, read: Callable[[], T]) -> T:
         """What ``read`` returns, or returned a moment ago."""

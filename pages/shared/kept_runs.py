@@ -11,7 +11,7 @@ from engine.job import Job
 from engine.jobs import kind_of
 from engine.settings import Settings
 from pages.shared import work
-from pages.shared.background import background
+from pages.shared.background import background, look_at
 from pages.shared.glances import PATIENCE, POLL_SECONDS
 
 RESTORE = "restore"
@@ -28,13 +28,10 @@ def brought_back(settings: Settings) -> Job | None:
     if stored is None:
         return None
     key = (RESTORE, settings, stored.id)
-    glance = behind.glances.find(key)
-    if glance is None:
-        glance = behind.glances.submit(key, lambda watcher: work.restore(behind, settings, stored.id, watcher))
-    elif glance.snapshot().result is not None:  # read before, and pushed out since
+    known = behind.glances.find(key)
+    if known is not None and known.snapshot().result is not None:  # read before, and pushed out since
         behind.glances.forget(key)
-        return brought_back(settings)
-    glance.wait(PATIENCE)
+    look_at(key, lambda watcher: work.restore(behind, settings, stored.id, watcher)).wait(PATIENCE)
     return behind.jobs.find(("search", settings))
 
 

@@ -125,6 +125,11 @@ def _number_written(value: float) -> str:
 def _check_known(value: Any, choices: tuple[str, ...] | None) -> None:
     if choices is not None and value not in choices:
         if isinstance(value, str) and is_own(value):
+            if not limits().keeps:
+                raise HeadlightError(
+                    f"This demonstration has no own task {value}, and takes none: the link works where Headlight runs "
+                    "on your own machine, with the same rows."
+                )
             raise HeadlightError(
                 f"There is no own task {value} on this machine. It was deleted, or is kept on another machine: with "
                 "the same rows, brought on the page Prompts, the link works here too."

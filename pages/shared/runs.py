@@ -18,14 +18,13 @@ from engine.capsule.reading import read_capsule
 from engine.circuit_file import read_record
 from engine.discovery import Discovery
 from engine.job import Job
-from engine.jobs import kind_of
 from engine.json_values import Json
 from engine.run_file import read_run
 from engine.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState, StoredRun
-from pages.shared import algorithm_words, background, score_views
+from pages.shared import algorithm_words, background, privacy, score_views
 from pages.shared.job_names import model_title, task_title
 
 FROM_FILES = "headlight_runs_from_files"
@@ -49,8 +48,8 @@ class Run:
 
 
 def known() -> dict[str, Run]:
-    """All runs by id: those found here, newest first, then those from files."""
-    found = [run for key in background.background().jobs.known() if (run := _of_job(key)) is not None]
+    """The runs to choose from, by id: those found here (privacy.py), newest first, then those from files."""
+    found = [run for job in _searches() if (run := _of_job(job)) is not None]
     found.sort(key=lambda run: -run.started)
     files: dict[str, Run] = st.session_state.get(FROM_FILES, {})
     return {run.id: run for run in found} | files
@@ -67,9 +66,7 @@ def kept() -> dict[str, str]:
 def read_kept(run_id: str) -> Job:
     """Reads one of them in the background. Result: Run."""
     behind = background.background()
-    key = ("kept run", run_id)
-    found = behind.glances.find(key)
-    return found or behind.glances.submit(key, lambda watcher: _of_store(behind.kept.store(), run_id))
+    return background.look_at(("kept run", run_id), lambda watcher: _of_store(behind.kept.store(), run_id))
 
 
 def _of_store(store: RunStore, run_id: str) -> Run:
@@ -83,16 +80,23 @@ def _of_store(store: RunStore, run_id: str) -> Run:
 
 def _found_here() -> list[Settings]:
     """Those of searches that left something in memory."""
+    found = [job.key for job in _searches() if job.snapshot().result is not None]
+    return [key[1] for key in found if isinstance(key, tuple)]
+
+
+def _searches() -> list[Job]:
+    """Those that may be named, least recently used first."""
     jobs = background.background().jobs.all()
-    keys = [job.key for job in jobs if kind_of(job.key) == "search" and job.snapshot().result is not None]
-    return [key[1] for key in keys if isinstance(key, tuple)]
+    return [job for job in jobs if isinstance(job.key, tuple) and _is_shown(job, job.key)]
+
+
+def _is_shown(job: Job, key: tuple) -> bool:
+    return key[0] == "search" and privacy.may_name(job, key[1])
 
 
 def running() -> list[Settings]:
-    """The settings of all searches queued or in work."""
-    jobs = background.background().jobs
-    searches = [key for key in jobs.known() if isinstance(key, tuple) and key[0] == "search"]
-    return [key[1] for key in searches if (job := jobs.find(key)) is not None and job.live]
+    """The settings of the searches queued or in work, as far as they may be named."""
+    return [key[1] for job in _searches() if job.live and isinstance(key := job.key, tuple)]
 
 
 def add_file(content: bytes, file_name: str) -> Run:
@@ -139,13 +143,10 @@ def how(settings: Mapping[str, Plain]) -> list[str]:
     return [_among(settings), *_unusual(settings)]
 
 
-def _of_job(key: object) -> Run | None:
-    """The run of a search that left something, if that is what the key stands for."""
-    if not (isinstance(key, tuple) and key[0] == "search"):
-        return None
-    job = background.background().jobs.find(key)
-    shot = job.snapshot() if job is not None else None
-    if shot is None or shot.result is None:
+def _of_job(job: Job) -> Run | None:
+    """The run of a search that left something."""
+    shot, key = job.snapshot(), job.key
+    if shot.result is None or not isinstance(key, tuple):
         return None
     summary = summary_of(shot.result)
     kept = background.background().kept

@@ -15,10 +15,21 @@ from engine.discovery import Discovery
 from engine.duration import duration
 from engine.figures.graph import graph_figure
 from engine.job import Job, JobState, Snapshot
+from engine.limits import limits
 from engine.merge import union_words
 from engine.patching.screening import Screening
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
-from pages.shared import algorithm_words, background, interrupted, job_panel, look, rooms, score_views, search_jobs
+from pages.shared import (
+    algorithm_words,
+    background,
+    interrupted,
+    job_panel,
+    look,
+    privacy,
+    rooms,
+    score_views,
+    search_jobs,
+)  # fmt: skip
 from pages.shared.chart import chart, is_dark
 from pages.shared.work import result_of
 
@@ -52,6 +63,7 @@ def result(settings: Settings, shot: Snapshot | None) -> Discovery | None:
     """What the search of these settings found (partly, after a cancel), else the last one of this session."""
     if shot is not None and shot.result is not None:
         st.session_state[LAST] = settings
+        privacy.saw(settings)
         return shot.result
     return _last_of_session(settings)
 
@@ -121,9 +133,13 @@ def tell(shot: Snapshot) -> None:
 def kept_words(settings: Settings) -> None:
     """Where the run is kept, or why it is not."""
     kept = background.background().kept
-    if (reason := kept.why_not(settings)) is not None:
+    if (run_id := kept.id_of(settings)) is not None and not limits().keeps:
+        rooms.link("runs", "One of the runs of this demonstration: see it in Runs", run=run_id)
+    elif not limits().keeps:
+        look.note("This demonstration keeps no runs: take it away from the page Circuit to have it later.")
+    elif (reason := kept.why_not(settings)) is not None:
         st.warning(look.plain(f"This run is in memory alone, not kept on disk. {reason}"), icon=":material/save:")
-    elif (run_id := kept.id_of(settings)) is not None:
+    elif run_id is not None:
         rooms.link("runs", "Kept on this machine: see it in Runs", run=run_id)
 
 

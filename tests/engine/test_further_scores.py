@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from engine.cli.arguments import SCORES
+from engine.cli.stage_options import SCORES
 from engine.errors import HeadlightError
 from engine.pruning import keep_mask
 from engine.scores import (

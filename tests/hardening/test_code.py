@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engine import answer_key_file, circuit_file
+from engine.tasks import table
+from pages.runs import bring
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("engine", "pages", "benchmarks")
 CODE = [ROOT / "app.py", *(path for name in FOLDERS for path in sorted((ROOT / name).rglob("*.py")))]
@@ -79,6 +83,25 @@ def test_the_server_is_for_this_machine_and_says_nothing_of_its_errors() -> None
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     server, client = config["server"], config["client"]
     assert server["address"] == "127.0.0.1" and server["enableXsrfProtection"] and server["enableCORS"]
-    assert server["maxUploadSize"] <= 25
     assert client["showErrorDetails"] == "none" and not client["showErrorLinks"]
     assert not config["browser"]["gatherUsageStats"]
+
+
+def test_the_server_takes_the_largest_file_that_a_page_asks_for_and_no_larger() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    limits = {table.MAX_BYTES, answer_key_file.MAX_BYTES, circuit_file.MAX_BYTES, bring.MOST_BYTES}
+    assert limits == {1_000_000, 2_000_000, 20_000_000}
+    assert config["server"]["maxUploadSize"] == max(limits) // 1_000_000
+
+
+def test_every_uploader_has_a_limit_of_its_own() -> None:
+    pages = {path: path.read_text(encoding="utf-8") for path in (ROOT / "pages").rglob("*.py")}
+    calls = [
+        (path.name, {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords})
+        for path, text in pages.items() for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("file_uploader")
+    ]  # fmt: skip
+    assert {name: given.get("max_upload_size") for name, given in calls} == {
+        "brought.py": "MAX_BYTES // 1000000", "own_key.py": "MAX_BYTES // 1000000", "choice.py": "MAX_BYTES // 1000000",
+        "bring.py": "MOST_BYTES // 1000000", "sources.py": "MEGABYTES",
+    }  # fmt: skip

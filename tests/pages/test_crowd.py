@@ -13,9 +13,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine import log
+from engine.errors import HeadlightError
 from engine.job import JobState
 from engine.settings import Method, Settings
-from pages.shared import background, health, search_jobs, server_log, verification_jobs, visitors
+from pages.shared import background, health, runs, search_jobs, server_log, verification_jobs, visitors
 from pages.shared.background import submit_all
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 from tests.pages.test_jobs_panel import Gate, listed
@@ -258,3 +259,41 @@ def test_requests_without_settings_run_on_the_usual_device(open_app: OpenApp) ->
     [job] = submit_all([("plain", lambda watcher: 1)])
     [other] = submit_all([(("x", replace(SETTINGS, device="cuda")), lambda watcher: 2)])
     assert job.wait(PATIENCE) and other.wait(PATIENCE) and (job.lane, other.lane) == ("cpu", "cuda")
+
+
+def test_a_glance_is_its_visitors_and_begins_again_only_if_it_was_refused(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_app()
+    glances, gate, tries = background.background().glances, Gate(), []
+    monkeypatch.setattr(visitors, "owner", lambda: "one")
+    job = background.look_at("what", gate)
+    monkeypatch.setattr(visitors, "owner", lambda: "another")
+    assert background.look_at("what", gate) is job and glances.owners(job) == ("one", "another")
+    gate.opened.set()
+    refused = glances.refuse("late", "You have 24 jobs waiting.")
+    again = background.look_at("late", lambda watcher: 3)
+    assert again is not refused and again.wait(PATIENCE) and again.snapshot().result == 3
+
+    def fail(watcher: object) -> None:
+        tries.append(watcher)
+        raise HeadlightError("It cannot be read.")
+
+    for _ in range(2):  # a page asks at each of its runs
+        assert background.look_at("bad", fail).wait(PATIENCE)
+    assert len(tries) == 1
+
+
+def test_a_glance_begun_by_a_page_counts_against_its_visitors_limit(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADLIGHT_MAX_WAITING", "1")
+    open_app()
+    monkeypatch.setattr(visitors, "owner", lambda: "one")
+    gate = Gate()
+    background.look_at("at work", gate)
+    assert gate.entered.wait(PATIENCE)
+    background.look_at("waits", gate)
+    refused = runs.read_kept("0" * 12)
+    assert refused.was_refused and "1 may wait for each visitor" in (refused.snapshot().error or "")
+    gate.opened.set()

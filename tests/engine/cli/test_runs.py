@@ -84,7 +84,7 @@ def test_a_run_that_cannot_be_kept_at_its_end_is_still_written(capsys, monkeypat
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.store.run_record.write_durably", full)
+    monkeypatch.setattr("engine.store.run_record.write_bytes", full)
     assert main(["discover", *QUICK, "--out", str(tmp_path / "run.json")]) == 0
     assert "written, but not kept" in capsys.readouterr().err
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["complete"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.errors import HeadlightError
+from engine.errors import HeadlightError, NotEnoughMemory
 from engine.models import loading, preflight
 from engine.models.loading import configure_threads, load_model, usable_cores
 from engine.models.preflight import free_bytes, parameter_count, read_config
@@ -176,6 +179,30 @@ def test_too_little_memory_is_said_with_both_numbers(folder, monkeypatch, weight
     monkeypatch.setattr(preflight, "free_bytes", lambda device: 200_000_000)
     with pytest.raises(HeadlightError, match=r"my-model needs about 0\.4 GB .* only 0\.2 GB are free"):
         load_model(str(folder))
+
+
+def test_of_two_loads_at_once_each_counts_what_the_other_took(folder, monkeypatch):
+    """Room for one and a half: both pass the first look, and the second is refused once the first is there."""
+    free, both_looked, read = [600_000_000], threading.Barrier(2), loading._read_weights
+    monkeypatch.setattr(preflight, "free_bytes", lambda device: free[0])
+    tokenizer = loading._read_tokenizer
+
+    def after_the_first_look(*arguments):
+        both_looked.wait(30)
+        return tokenizer(*arguments)
+
+    def taking(*arguments):
+        time.sleep(0.2)  # time for the other to look meanwhile
+        weights = read(*arguments)
+        free[0] -= 400_000_000
+        return weights
+
+    monkeypatch.setattr(loading, "_read_tokenizer", after_the_first_look)
+    monkeypatch.setattr(loading, "_read_weights", taking)
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(load_model, str(folder)) for _ in range(2)]
+        ends = [load.exception() for load in loads]
+    assert [type(end) for end in ends if end is not None] == [NotEnoughMemory] and free == [200_000_000]
 
 
 def test_memory_is_counted_from_the_config_alone(folder, monkeypatch, weights_never_read):
