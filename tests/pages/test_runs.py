@@ -81,8 +81,10 @@ def test_filters_order_and_search_stand_in_the_address(open_app: OpenApp) -> Non
     app.selectbox("view_run_tag").set_value("for class").run()
     assert listed(app) == [INSIDE] and app.query_params["run_tag"] == "for class"
     assert listed(open_app("runs", run_order="oldest", run_state="done")) == [INSIDE, ALL]
-    app = open_app("runs", run_state="failed", run_model="somebody-else")
-    assert "No run like that" in texts(app) and not app.exception
+    assert len(listed(open_app("runs", run_model=APP.model, run_task=APP.task))) == 2
+    for name, value in {"run_state": "failed", "run_model": "somebody-else", "run_task": "ioi"}.items():
+        app = open_app("runs", **{name: value})
+        assert "No run like that" in texts(app) and not app.exception, name
 
 
 def test_a_run_is_renamed_and_tagged(open_app: OpenApp) -> None:
@@ -93,6 +95,9 @@ def test_a_run_is_renamed_and_tagged(open_app: OpenApp) -> None:
     assert r"The \*first\* one" in texts(app), "a name is shown, never read as Markdown"
     app.multiselect(f"tags_{run}").set_value(["for class"]).run()
     assert RunStore().get(run).tags == ("for class",)
+    fresh = open_app("runs", picked=run)
+    assert fresh.text_input(f"name_{run}").value == "The *first* one"
+    assert fresh.multiselect(f"tags_{run}").value == ["for class"]
     app.text_input(f"name_{run}").set_value("").run()
     assert listed(app) == [INSIDE] and not app.exception
 
