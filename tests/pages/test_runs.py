@@ -180,7 +180,8 @@ def test_a_store_that_cannot_be_used_is_told(
     job = search_jobs.start_search(APP)
     assert job.wait(PATIENCE) and job.snapshot().state is JobState.DONE, "the result is never lost"
     app = open_app("runs")
-    assert not app.exception and str(blocked) in texts(app).replace("\\", "")
+    assert not app.exception and "cannot be listed" in app.error[0].value
+    assert str(blocked) in app.error[0].value.replace("\\", "") and "No run is kept yet" not in texts(app)
     app = run_until(open_app("circuit"), lambda app: "<h2>The graph</h2>" in texts(app))
     assert "in memory alone" in app.warning[0].value and HOME_VARIABLE in app.warning[0].value.replace("\\", "")
 
