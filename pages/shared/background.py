@@ -18,7 +18,7 @@ from weakref import WeakSet
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.job import Job, Work
+from engine.job import Job, Owner, Work
 from engine.jobs import DEFAULT_LANE, JobManager, QueueLimits
 from engine.limits import check_request, limits
 from engine.settings import Settings
@@ -26,6 +26,7 @@ from engine.store.store import RunStore
 from pages.shared import made, server_log, visitors, work
 from pages.shared.kept import Kept
 from pages.shared.model_shelf import ModelShelf
+from pages.shared.recent import Recent
 from pages.shared.visitors import Visitors
 from pages.shared.work import data_of
 
@@ -38,6 +39,7 @@ KEPT_JOBS = 6  # of a kind
 # Searches take long and little room, as do receipts; prompts that have run take much of it.
 KEPT_OF = {"search": 16, "ready": 4, "receipt": 60}
 LAST_CHUNK_SECONDS = 5.0
+MOST_SEEN = 2_000  # by all visitors
 # What pages start by themselves, of a model and its prompts.
 STARTED_BY_PAGES = ("ready", "curve", "sweep", "band", "enough")
 # What takes seconds, and so waits for no search of others.
@@ -54,6 +56,7 @@ class Background:
     postponed: WeakSet[Job] = field(default_factory=WeakSet)
     abandoned: WeakSet[Job] = field(default_factory=WeakSet)  # cancelled because nobody looked any more
     dismissed: WeakSet[Job] = field(default_factory=WeakSet)  # by people, from the list of jobs
+    seen: Recent[tuple[Owner, Settings], bool] = field(default_factory=lambda: Recent(MOST_SEEN))  # results of searches
 
 
 @st.cache_resource(show_spinner=False)

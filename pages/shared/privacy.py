@@ -1,14 +1,12 @@
 """What a visitor sees of what others do: in a class or a lab all there is, in a public demonstration nothing by name.
 
 1. There, searches of others are in no list. A visitor's own are: those that he asked for in this browser, or whose
-   result he has looked at in this tab, by a link say.
+   result he has looked at in it, by a link say.
 2. What the keeper of the demonstration laid into its store is for everyone.
 3. Others' work is counted, never named.
 """
 
 from __future__ import annotations
-
-import streamlit as st
 
 from engine.job import Job
 from engine.limits import limits
@@ -16,18 +14,15 @@ from engine.settings import Settings
 from pages.shared import visitors
 from pages.shared.background import background, is_of_others
 
-SEEN, MOST_SEEN = "headlight_searches_seen", 40
-
 
 def saw(settings: Settings) -> None:
-    """The result of this search has stood on a page of this tab."""
-    seen = [*_seen(), settings]
-    st.session_state[SEEN] = tuple(dict.fromkeys(seen))[-MOST_SEEN:]
+    """The result of this search has stood on a page of this visitor's."""
+    background().seen.note((visitors.owner(), settings), True)
 
 
 def may_name(job: Job, settings: Settings) -> bool:
     """Whether the search ``job`` of ``settings`` may stand in a list of this visitor's."""
-    if not limits().demo or is_own(job) or settings in _seen():
+    if not limits().demo or is_own(job) or background().seen.get((visitors.owner(), settings)):
         return True
     return not job.live and background().kept.id_of(settings) is not None  # it came from the store
 
@@ -40,7 +35,3 @@ def may_list(job: Job) -> bool:
 def is_own(job: Job) -> bool:
     """Whether this visitor has asked for it."""
     return visitors.owner() in background().jobs.owners(job)
-
-
-def _seen() -> tuple[Settings, ...]:
-    return st.session_state.get(SEEN, ())

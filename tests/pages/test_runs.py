@@ -81,8 +81,10 @@ def test_filters_order_and_search_stand_in_the_address(open_app: OpenApp) -> Non
     app.selectbox("view_run_tag").set_value("for class").run()
     assert listed(app) == [INSIDE] and app.query_params["run_tag"] == "for class"
     assert listed(open_app("runs", run_order="oldest", run_state="done")) == [INSIDE, ALL]
-    app = open_app("runs", run_state="failed", run_model="somebody-else")
-    assert "No run like that" in texts(app) and not app.exception
+    assert len(listed(open_app("runs", run_model=APP.model, run_task=APP.task))) == 2
+    for name, value in {"run_state": "failed", "run_model": "somebody-else", "run_task": "ioi"}.items():
+        app = open_app("runs", **{name: value})
+        assert "No run like that" in texts(app) and not app.exception, name
 
 
 def test_a_run_is_renamed_and_tagged(open_app: OpenApp) -> None:
@@ -93,6 +95,9 @@ def test_a_run_is_renamed_and_tagged(open_app: OpenApp) -> None:
     assert r"The \*first\* one" in texts(app), "a name is shown, never read as Markdown"
     app.multiselect(f"tags_{run}").set_value(["for class"]).run()
     assert RunStore().get(run).tags == ("for class",)
+    fresh = open_app("runs", picked=run)
+    assert fresh.text_input(f"name_{run}").value == "The *first* one"
+    assert fresh.multiselect(f"tags_{run}").value == ["for class"]
     app.text_input(f"name_{run}").set_value("").run()
     assert listed(app) == [INSIDE] and not app.exception
 
@@ -175,7 +180,8 @@ def test_a_store_that_cannot_be_used_is_told(
     job = search_jobs.start_search(APP)
     assert job.wait(PATIENCE) and job.snapshot().state is JobState.DONE, "the result is never lost"
     app = open_app("runs")
-    assert not app.exception and str(blocked) in texts(app).replace("\\", "")
+    assert not app.exception and "cannot be listed" in app.error[0].value
+    assert str(blocked) in app.error[0].value.replace("\\", "") and "No run is kept yet" not in texts(app)
     app = run_until(open_app("circuit"), lambda app: "<h2>The graph</h2>" in texts(app))
     assert "in memory alone" in app.warning[0].value and HOME_VARIABLE in app.warning[0].value.replace("\\", "")
 

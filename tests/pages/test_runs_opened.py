@@ -80,6 +80,7 @@ def test_a_run_that_found_nothing_says_why_and_offers_the_way_on(open_app: OpenA
     run = left_behind(APP, "failed")
     app = open_app("runs", run=run)
     assert "The disk was full." in texts(app) and has_button(f"go_on_{run}")(app) and "The circuit" not in texts(app)
+    assert not app.error and not app.exception, "nothing is read where there is nothing"
 
 
 def test_a_deleted_run_can_be_restored_where_it_is_open(open_app: OpenApp) -> None:
