@@ -171,7 +171,8 @@ def test_the_script_of_a_run_makes_it_again(open_app: OpenApp, tmp_path: Path) -
     read = reading.opened(RunStore(), run)
     script = tmp_path / "run.py"
     script.write_text(_script(read))
-    here = {"PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin", "HOME": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    here = {"PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin", "HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=here)
     assert done.returncode == 0 and "reproduced" in done.stdout, done.stdout + done.stderr
     assert json.loads(_notebook(read))["nbformat"] == 4
