@@ -27,6 +27,7 @@ from unittest.mock import patch
 from benchmarks.faults.subjects import Subject
 from benchmarks.fuzz import mutations
 from engine.errors import HeadlightError
+from engine.version import made_with
 
 DONE, REFUSED = "done", "refused"
 DISK = 4_000_000  # bytes of the small file system
@@ -65,6 +66,7 @@ def read_only(subject: Subject, folder: Path, rng: Random) -> Outcome:
         subject.begin(folder)
         _may_write(folder, False)
         user = NOBODY if os.getuid() == 0 else os.getuid()
+        made_with()  # this installation may lie where that user cannot read
         said = _in_child(lambda: subject.act(folder, number), lambda: os.setuid(user))
         _may_write(folder, True)
         return Outcome(said, _after(subject, folder, number, said))

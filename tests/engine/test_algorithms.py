@@ -108,7 +108,7 @@ def test_stopped_it_has_found_nothing_and_says_so(toy_model, prepared):
 def test_acdc_is_asked_for_what_the_settings_say(toy_model, prepared, monkeypatch):
     asked = []
 
-    def stand_in(model, activations, senders, tolerance, mode, ledger, memory, watcher):
+    def stand_in(model, activations, senders, tolerance, mode, ledger, memory, watcher, notes):
         asked.append((model, activations, senders, tolerance, mode, memory))
         return SearchResult(Circuit((), (), model.n_layers, model.n_heads), (), True), Screening(3, 2, 0.1)
 

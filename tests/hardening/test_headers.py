@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import urllib.request
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from benchmarks.app_server import running_app
 from engine.errors import HeadlightError
 from pages.shared.headers import SecurityHeaders, headers
+from tests.loops import in_a_loop
 
 EXPECTED = {
     "x-content-type-options": "nosniff", "referrer-policy": "same-origin",
@@ -38,7 +38,7 @@ def test_an_answer_keeps_what_it_says_itself() -> None:
     async def send(message) -> None:
         sent.append(message)
 
-    asyncio.run(SecurityHeaders(answer)({"type": "http"}, None, send))
+    in_a_loop(SecurityHeaders(answer)({"type": "http"}, None, send))
     assert dict(sent[0]["headers"])[b"referrer-policy"] == b"no-referrer"
     assert dict(sent[0]["headers"])[b"x-content-type-options"] == b"nosniff"
 

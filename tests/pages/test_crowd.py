@@ -18,6 +18,7 @@ from engine.job import JobState
 from engine.settings import Method, Settings
 from pages.shared import background, health, runs, search_jobs, server_log, verification_jobs, visitors
 from pages.shared.background import submit_all
+from tests.loops import in_a_loop
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 from tests.pages.test_jobs_panel import Gate, listed
 
@@ -243,13 +244,12 @@ def test_health_says_what_there_is(open_app: OpenApp, monkeypatch: pytest.Monkey
 
 
 def test_the_route_answers_in_one_line_and_503_when_unwell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import asyncio
 
     monkeypatch.setattr(health, "latest", lambda: None)
     monkeypatch.setenv("HEADLIGHT_HOME", str(tmp_path))
-    well = asyncio.run(health.answer(None))  # type: ignore[arg-type]
+    well = in_a_loop(health.answer(None))  # type: ignore[arg-type]
     monkeypatch.setenv("HEADLIGHT_HOME", "/proc/nothing")
-    unwell = asyncio.run(health.answer(None))  # type: ignore[arg-type]
+    unwell = in_a_loop(health.answer(None))  # type: ignore[arg-type]
     assert (well.status_code, unwell.status_code) == (200, 503)
     assert json.loads(bytes(well.body))["status"] == "ok" and b"\n" not in bytes(well.body)
 

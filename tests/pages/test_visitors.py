@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from pages.shared.visitors import COOKIE, BrowserCookie, Visitors
+from tests.loops import in_a_loop
 
 
 class Sessions(set):
@@ -72,7 +71,7 @@ def responded(kind: str, cookie: str = "") -> list[bytes]:
         return {}
 
     headers = [(b"cookie", cookie.encode())] if cookie else []
-    asyncio.run(BrowserCookie(app)({"type": "http", "headers": headers}, receive, send))
+    in_a_loop(BrowserCookie(app)({"type": "http", "headers": headers}, receive, send))
     return [value for name, value in sent[0]["headers"] if name == b"set-cookie"]
 
 

@@ -55,8 +55,8 @@ def test_header_tells_architecture_parameters_and_size(tiny_gguf, tiny_model):
     assert header.bytes == tiny_gguf.stat().st_size
 
 
-def test_unpacked_model_computes_what_the_original_does(tiny_gguf, tiny_model):
-    original, unpacked = tiny_model("llama"), load_model(str(tiny_gguf))
+def test_unpacked_model_computes_what_the_original_does(tiny_gguf, tiny_model_folder):
+    original, unpacked = load_model(str(tiny_model_folder("llama"))), load_model(str(tiny_gguf))
     tokens = torch.randint(300, (3, 9), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(unpacked.hf_model(tokens).logits, original.hf_model(tokens).logits, rtol=0, atol=1e-6)
     assert unpacked.name == "tiny"
