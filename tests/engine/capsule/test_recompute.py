@@ -153,7 +153,7 @@ def test_other_prompts_are_found_and_the_numbers_are_of_the_kept_ones(toy_model)
 
 
 def test_another_model_is_noticed(toy_model, toy_record):
-    other = Model("toy-induction", copy.deepcopy(toy_model.hf_model), toy_model.tokenizer)
+    other = load_model("toy-induction")
     with torch.no_grad():
         next(other.hf_model.parameters()).mul_(1.01)
     done = again(other, toy_record, sample=1)
