@@ -15,6 +15,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.files_made import held
+
 STYLES = Path(__file__).with_name("look.css")
 MARK = Path(__file__).with_name("mark.svg")  # a file: Streamlit would fetch an icon by name from the internet
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:])")
@@ -114,4 +116,6 @@ def count(number: int, noun: str) -> str:
 
 def download(label: str, make: Callable[[], str | bytes], file_name: str, mime: str) -> None:
     """A button for a file that is made only when it is asked for."""
-    st.download_button(label, make, file_name, mime, icon=":material/download:", on_click="ignore")
+    st.download_button(
+        label, held(make, file_name, mime), file_name, mime, icon=":material/download:", on_click="ignore"
+    )  # fmt: skip
