@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import _differing, errors_in, growth, requests, spread, steady
+from benchmarks.load.lone import _differing
+from benchmarks.load.report import errors_in, growth, spread
+from benchmarks.load.tally import requests, steady
 from benchmarks.models import TOY
 
 
