@@ -13,7 +13,8 @@ from engine.figures.export import rows_csv
 from engine.figures.node_look import ROLE_MARKS
 from engine.figures.tables import Row
 from engine.heads import Head
-from engine.job import Job, JobState, Snapshot
+from engine.job import Job
+from engine.job_snapshot import JobState, Snapshot
 from engine.roles import Behaviour, Finding, Role, findings
 from engine.settings import Settings
 from pages.circuit.shown import Shown

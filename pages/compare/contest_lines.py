@@ -7,7 +7,7 @@ from html import escape
 
 from engine.contest_table import ContestRow, Nearness
 from engine.duration import duration
-from engine.job import JobState, Snapshot
+from engine.job_snapshot import JobState, Snapshot
 from engine.settings import Algorithm, Method
 from pages.compare.contest_costs import Ahead
 from pages.compare.entries import Line

@@ -12,7 +12,8 @@ from engine.candidates import keep_of, likely_keep
 from engine.discovery import Discovery
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
-from engine.job import Job, JobState, Snapshot
+from engine.job import Job
+from engine.job_snapshot import JobState, Snapshot
 from engine.pilot import is_worthwhile
 from engine.prepare import Prepared
 from engine.settings import Method, Settings

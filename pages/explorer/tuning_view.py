@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.tuning import settings_words, tuning_figure, tuning_rows
-from engine.job import JobState, Snapshot
+from engine.job_snapshot import JobState, Snapshot
 from engine.limits import limits
 from engine.prepare import Prepared
 from engine.settings import Settings

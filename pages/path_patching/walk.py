@@ -9,7 +9,8 @@ import streamlit as st
 from engine.circuit import Circuit
 from engine.discovery import Discovery
 from engine.grid import thresholds_of
-from engine.job import Job, Snapshot
+from engine.job import Job
+from engine.job_snapshot import Snapshot
 from engine.prepare import Prepared
 from engine.search import SearchStep, Thresholds
 from engine.settings import Settings

@@ -8,7 +8,7 @@ from engine.enough import COVERAGE, ENOUGH_OVERLAP, ENOUGH_WIDTH, Enough
 from engine.figures.enough import enough_rows, metric_figure, scores_figure
 from engine.figures.export import figure_html, rows_csv
 from engine.heads import Head
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import background, job_panel, look, state

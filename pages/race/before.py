@@ -7,7 +7,7 @@ import streamlit as st
 from engine.candidates import likely_keep
 from engine.duration import duration
 from engine.estimate import Estimate, estimate_run
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.prepare import Prepared
 from engine.settings import Method
 from pages.race.contestants import Lane

@@ -11,7 +11,7 @@ import streamlit as st
 from engine.circuit import Circuit
 from engine.duration import duration
 from engine.figures.graph import graph_figure
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.prepare import Prepared
 from pages.race.contestants import Contestant, Lane
 from pages.shared import background, job_panel, look, search_run

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.limits import limits
 from engine.store.stored_run import StoredRun
 from pages.runs import actions, bring, going_on, opened, reading, take_away

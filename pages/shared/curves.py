@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.job import Job, JobState
+from engine.job import Job
+from engine.job_snapshot import JobState
 from engine.scores.kinds import TITLES, Score
 from engine.settings import Settings
 from engine.sparsity_sweep import BAND_STAGE, PAPER_SCORES, Pruning, RandomBand, Sweep

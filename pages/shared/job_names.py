@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.job import JobState, Snapshot
+from engine.job_snapshot import JobState, Snapshot
 from engine.jobs import kind_of
 from engine.models.registry import find_card
 from engine.settings import Algorithm, Mode, Settings

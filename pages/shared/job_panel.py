@@ -8,7 +8,8 @@ from html import escape
 import streamlit as st
 
 from engine.duration import duration
-from engine.job import Job, JobState, Snapshot, StageProgress
+from engine.job import Job
+from engine.job_snapshot import JobState, Snapshot, StageProgress
 from pages.shared import background, look
 
 POLL_SECONDS = 1.0

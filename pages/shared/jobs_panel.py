@@ -18,7 +18,8 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from engine.duration import duration
-from engine.job import Job, JobState, Snapshot
+from engine.job import Job
+from engine.job_snapshot import JobState, Snapshot
 from pages.shared import job_names, look, privacy, rooms
 from pages.shared.background import background, cancel
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.job import Job, JobState
+from engine.job import Job
+from engine.job_snapshot import JobState
 from engine.limits import limits
 from engine.settings import Settings
 from pages.shared import kept_runs, work

@@ -14,7 +14,8 @@ from engine.circuit import Circuit
 from engine.discovery import Discovery
 from engine.duration import duration
 from engine.figures.graph import graph_figure
-from engine.job import Job, JobState, Snapshot
+from engine.job import Job
+from engine.job_snapshot import JobState, Snapshot
 from engine.limits import limits
 from engine.merge import union_words
 from engine.patching.screening import Screening

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.discovery import Discovery
-from engine.job import Job, JobState, Snapshot
+from engine.job import Job
+from engine.job_snapshot import JobState, Snapshot
 from engine.settings import Settings
 from pages.shared import search_jobs
 

@@ -14,7 +14,7 @@ from engine.figures.correlations import correlation_rows, correlations_figure
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.recall import recall_figure, recall_rows, roc_figure, roc_rows, score_rows
 from engine.heads import Head
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.prepare import Prepared
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import LAZY, TITLES, Score, Source

@@ -10,7 +10,7 @@ from engine.circuit import Circuit
 from engine.cost import CostRow
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head
-from engine.job import JobState, StageProgress
+from engine.job_snapshot import JobState, StageProgress
 from engine.jobs import JobManager
 from engine.progress import Watcher
 

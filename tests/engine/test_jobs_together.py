@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.jobs import JobManager
 from tests.engine.test_jobs import PATIENCE, Gate
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.jobs import JobManager
 from engine.pipeline import discover
 from engine.prepare import prepare

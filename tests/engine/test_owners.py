@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.job import Job, JobState
+from engine.job import Job
+from engine.job_snapshot import JobState
 from engine.jobs import JobManager, QueueLimits
 from tests.engine.test_jobs import PATIENCE, Gate
 

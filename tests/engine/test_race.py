@@ -12,7 +12,8 @@ import torch
 from engine.circuit import Circuit
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
-from engine.job import Job, JobState
+from engine.job import Job
+from engine.job_snapshot import JobState
 from engine.jobs import JobManager
 from engine.memory import ROWS, MemoryPlan, kept_bytes, plan_memory, plan_of_each
 from engine.models.loading import load_model

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine import record
 from engine.errors import HeadlightError
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.settings import Method, Settings
 from pages.shared import background, runs, search_jobs, work
 from pages.shared.work import result_of

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import HeadlightError
 from engine.figures.tables import edge_rows
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.journal import Chunk, Journal
 from engine.settings import Settings
 from engine.store.open_run import OpenRun

@@ -20,7 +20,7 @@ from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.figures.export import rows_csv
 from engine.heads import Head
-from engine.job import JobState
+from engine.job_snapshot import JobState
 from engine.pipeline import discover
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Settings
