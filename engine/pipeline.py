@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 
@@ -32,14 +32,14 @@ from engine.errors import Cancelled
 from engine.estimate import estimate_run
 from engine.executor.executor import Executor
 from engine.executor.split import SplitMeasuring
-from engine.fresh import fresh_activations
+from engine.fresh import verify_on_fresh
 from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
-from engine.heads import Head, heads_of, mask_of
+from engine.heads import heads_of
 from engine.journal import Journal
 from engine.measuring import patching_of
 from engine.metrics import performance
 from engine.models.model import Model
-from engine.nodes import Mlp, Node, node_mask, nodes_of
+from engine.nodes import Node, node_mask, nodes_of
 from engine.noted_metrics import NotedMetrics
 from engine.noted_pruning import noted_pruning
 from engine.noted_search import NotedPatching
@@ -60,7 +60,7 @@ from engine.settings import Algorithm, Method, Settings
 from engine.sparsity_sweep import Pruning
 from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
-from engine.verification import Verification, verify
+from engine.verification import Verification
 
 
 def discover(
@@ -100,22 +100,6 @@ def discover(
     except Cancelled:
         return run.discovery(complete=False)
     return run.discovery(complete=True)
-
-
-def verify_on_fresh(
-    prepared: Prepared, heads: Iterable[Head], seed: int, ledger: Ledger, mlps: Iterable[Mlp] | None = None
-) -> Verification:
-    """The heads alone, on prompts of another ``seed``; a custom task has no others, so on its own.
-
-    ``mlps``: those that stay live, of a run in which they are nodes; all of them if None.
-    """
-    model = prepared.model
-    activations, seed = fresh_activations(prepared, seed, ledger)
-    if mlps is not None:
-        keep = node_mask((*heads, *mlps), model.n_layers, model.n_heads)
-    else:
-        keep = mask_of(heads, model.n_layers, model.n_heads)
-    return verify(activations, Ablator(model, activations, ledger), keep, seed)
 
 
 def find_again(prepared: Prepared, settings: Settings, watcher: Watcher) -> tuple[Circuit, tuple[CostRow, ...]]:

@@ -33,7 +33,8 @@ from engine.sweep.spec import read_spec, spec_json, spec_of
 from engine.tasks.custom import check_table
 from engine.tasks.own import own_task
 from engine.tasks.table import read_table, table_of
-from pages.shared.link import READERS, read_view, write_view
+from pages.shared.link import read_view, write_view
+from pages.shared.link_readers import READERS
 
 Draw = Callable[[Random], Any]
 

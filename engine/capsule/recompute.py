@@ -28,13 +28,13 @@ from engine.circuit import Input
 from engine.cost import Ledger, pass_flops
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
+from engine.fresh import verify_on_fresh
 from engine.heads import heads_of
 from engine.measuring import patching_of
 from engine.models.model import Model
 from engine.nodes import with_mlps
 from engine.patching.mlp_nodes import depths_of
 from engine.patching.receiver import LOGITS, Receiver
-from engine.pipeline import verify_on_fresh
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
 from engine.scores.kinds import Score, Source

@@ -11,7 +11,7 @@ from engine.roles import Role
 from pages.circuit.shown import Shown, parse_or_none, written
 from pages.shared import edges, look, state
 from pages.shared.background import background
-from pages.shared.link import MAX_NAME, MAX_NAMES, MAX_PINS
+from pages.shared.link_readers import MAX_NAME, MAX_NAMES, MAX_PINS
 from pages.shared.view import View
 
 

@@ -17,7 +17,7 @@ from engine.tuning.results import ENOUGH_FAITHFULNESS, Trial, Tuning
 from pages.shared import job_panel, look, search_jobs, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term
-from pages.shared.link import most_trials
+from pages.shared.link_readers import most_trials
 from pages.shared.view import View, search_fields
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from engine.prepare import Prepared
 from engine.pruning import KEEPERS
 from engine.settings import Score
 from pages.shared import head_card, look, state
-from pages.shared.link import MAX_SEARCH
+from pages.shared.link_readers import MAX_SEARCH
 from pages.shared.view import ORDERS, View
 
 LEAD = (

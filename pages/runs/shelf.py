@@ -14,7 +14,7 @@ from pages.runs.rows import STATES, chosen, row_of, size_words, tags_in
 from pages.shared import look, rooms, state
 from pages.shared.background import background
 from pages.shared.job_names import model_title, task_title
-from pages.shared.link import MAX_PICKED, MAX_SEARCH
+from pages.shared.link_readers import MAX_PICKED, MAX_SEARCH
 from pages.shared.view import RUN_ORDERS, RUN_STATES, View
 
 ORDER_TITLES = {

@@ -217,7 +217,7 @@ def verify(
     behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
 ) -> Verification:
     from engine.cost import Ledger, pass_flops
-    from engine.pipeline import verify_on_fresh
+    from engine.fresh import verify_on_fresh
     from engine.verification import STAGE
 
     prepared = ready(behind, settings, watcher)

@@ -15,7 +15,7 @@ from engine.settings import Mode, Score, Settings
 from engine.tuning.results import Tuning
 from engine.tuning.tune import MOST_TRIALS
 from pages.shared import job_names, search_jobs, work
-from pages.shared.link import MAX_TRIALS
+from pages.shared.link_readers import MAX_TRIALS
 from pages.shared.view import View, run_fields, search_fields
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
 from tests.pages.test_explorer import ready, searched
