@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import pytest
 
 from engine import record
+from engine.capsule.writing import capsule_bytes
 from engine.discovery import Discovery
 from engine.json_values import Json, dumps
 from engine.pipeline import discover
@@ -24,3 +27,14 @@ def toy_found(toy_model) -> Discovery:
 def toy_record(toy_model, toy_found) -> Json:
     """Its record, as read from a file: never change it."""
     return json.loads(dumps(record.discovery_json(toy_model, toy_found)))
+
+
+@pytest.fixture(scope="module")
+def good(toy_record):
+    return capsule_bytes(toy_record, {"evaluation": {"main": {"value": 1}}}, {"name": "x"}, created=0)
+
+
+@pytest.fixture
+def members(good):
+    with zipfile.ZipFile(io.BytesIO(good)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
