@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.allocator import give_back_freed_memory
 from engine.job import Job, Owner, Work
 from engine.lane import Entry, Lane
 from engine.turns import SLICE_SECONDS, Turn
@@ -267,6 +268,7 @@ class JobManager:
     def _work_on(self, job: Job, turn: Turn) -> None:
         self._tell("started", job)
         log = job._run(turn)
+        give_back_freed_memory()
         self._tell("over", job)
         if log is not None and self._on_failure is not None:
             self._on_failure(job.key, log)
