@@ -8,8 +8,8 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from engine import log
-from engine.limits import limits
+from engine.serving import log
+from engine.serving.limits import limits
 from pages.shared import headers, health, visitors
 from pages.shared.failure import told
 

@@ -19,10 +19,10 @@ from benchmarks.models import BUNDLED, QUICK_TASK, TOY, bundled, toy
 from benchmarks.search import PAIRS, TASKS, LeftOut
 from engine.ablation import Ablation, Ablator
 from engine.activations import Activations
-from engine.contest_table import compare_algorithms
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.discovery import Discovery
-from engine.edge_run import EdgeAblator
+from engine.edges.run import EdgeAblator
+from engine.edges.wiring import receiver_of
 from engine.errors import HeadlightError
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.faithfulness import measure_faithfulness
@@ -35,7 +35,7 @@ from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
 from engine.scores.kinds import TITLES, Score
 from engine.settings import Algorithm, Method, Settings
-from engine.wiring import receiver_of
+from engine.views.contest_table import compare_algorithms
 
 SPARSITY, SCORE = 0.7, Score.INTEGRATED_ATTRIBUTION
 MASK = f"top {100 * (1 - SPARSITY):.0f} % by {TITLES[SCORE].lower()}"

@@ -20,17 +20,17 @@ from benchmarks.reference import SAMPLE, evenly, pass_two_seconds, senders_below
 from benchmarks.timing import square_rate, timed
 from engine.activations import Activations, capture
 from engine.circuit import Input
-from engine.cost import Ledger, forward_flops
+from engine.cost.ledger import Ledger, forward_flops
+from engine.cost.speed import flops_per_second
 from engine.heads import Head
-from engine.memory import ROWS, MemoryPlan
+from engine.machine.memory import ROWS, MemoryPlan
 from engine.models.model import Model
 from engine.patching.effects import PathPatching
 from engine.patching.gradients import z_gradients
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import ScreenedPatching, Screening
-from engine.search import Thresholds, deciding_senders
+from engine.search.path_patching import Thresholds, deciding_senders
 from engine.settings import Settings
-from engine.speed import flops_per_second
 from engine.tasks.prompts import Prompts
 
 PAIRS = 16

@@ -20,16 +20,16 @@ from torch import Tensor
 
 from benchmarks.models import BUNDLED, QUICK_TASK, TOY, bundled, toy, warm
 from benchmarks.search import PAIRS, TASKS, LeftOut
-from engine.attribution import with_score
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.errors import HeadlightError
 from engine.heads import mask_of
 from engine.models.model import Model
 from engine.pipeline import discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
-from engine.score_recall import ScoreRecall, write_recall
 from engine.scores.kinds import Score, Source
+from engine.scoring.attribution import with_score
+from engine.scoring.score_recall import ScoreRecall, write_recall
 from engine.settings import Method, Settings
 
 SHARES = (0.10, 0.15, 0.20, 0.30, 0.40)  # of all heads

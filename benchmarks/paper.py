@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from engine.activations import Activations, BatchActivations, run
-from engine.cost import forward_flops
+from engine.cost.ledger import forward_flops
 from engine.metrics import Readout
 from engine.models.model import Model
 from engine.tasks.prompts import Metric, PromptPair, Prompts

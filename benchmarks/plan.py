@@ -19,16 +19,16 @@ from torch import Tensor
 from benchmarks.paper import FIRST_DIFFERENCE, TOKENS, Paper, on_paper, paper_model, qwen_config
 from benchmarks.tables import table
 from engine.ablation import masked_flops
-from engine.cost import Ledger, hooked_flops
-from engine.estimate import LIKELY_MOST, LIKELY_SHARE, likely_recomputed
+from engine.cost.estimate import LIKELY_MOST, LIKELY_SHARE, likely_recomputed
+from engine.cost.ledger import Ledger, hooked_flops
 from engine.heads import Head
-from engine.memory import ROWS, gradient_row_bytes, kept_bytes, row_bytes
+from engine.machine.memory import ROWS, gradient_row_bytes, kept_bytes, row_bytes
 from engine.models.model import Model
 from engine.models.preflight import parameter_count
 from engine.patching.flops import hooked_passes, path_patching_flops
 from engine.patching.gradients import z_gradients
 from engine.patching.sweep import Window, stream_bytes
-from engine.pruning import SWEEP_SPARSITIES
+from engine.pruning.masks import SWEEP_SPARSITIES
 from engine.settings import Mode, Settings
 
 README = Path(__file__).parent / "README.md"

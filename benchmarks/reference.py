@@ -25,7 +25,7 @@ from engine.models.hooks import recorder, replacing
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects, reference_passes
-from engine.search import SearchStep
+from engine.search.path_patching import SearchStep
 from engine.tasks.prompts import Prompts
 
 SAMPLE = 4  # senders

@@ -15,7 +15,7 @@ from benchmarks.models import TOKENS, gpt2_like, random_prompts
 from benchmarks.reference import senders_below
 from engine.activations import Activations, capture
 from engine.circuit import Input
-from engine.cost import CostRow, Ledger, pass_flops, together
+from engine.cost.ledger import CostRow, Ledger, pass_flops, together
 from engine.heads import Head
 from engine.models.model import Model
 from engine.patching.effects import PathPatching

@@ -17,19 +17,19 @@ from dataclasses import dataclass, replace
 
 from benchmarks.models import BUNDLED, QUICK_TASK, TOY, bundled, toy, warm
 from benchmarks.reference import hooked_pass_seconds, passes_of_search
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.models.model import Model
-from engine.overlap import overlap
 from engine.pipeline import discover
 from engine.prepare import Prepared, prepare
 from engine.progress import Watcher
-from engine.search import search_cost
-from engine.self_check import self_check
+from engine.pruning.sparsity_sweep import prune
+from engine.search.path_patching import search_cost
 from engine.settings import Method, Mode, Score, Settings
-from engine.sparsity_sweep import prune
+from engine.trust.overlap import overlap
+from engine.trust.self_check import self_check
 
 PAIRS = 8
 DENSE, AUTO, FIXED, EXACT, GRID = "dense", "APP, automatic", "APP at .8", "APP at .8, exact", "APP at .8, grid"

@@ -5,8 +5,11 @@ heavy, because importing torch and transformer_lens takes seconds.
 
 Data flows one way::
 
-    Task + Model -> activations -> scores -> keep mask -> path patching -> search
-                 -> circuit -> verification -> figures, page, file
+    tasks/ + models/ -> activations -> scores/, scoring/ -> pruning/ -> patching/ -> search/
+                     -> circuit -> verification, evaluation/, edges/, trust/ -> views/, figures/
+
+``pipeline.discover`` chains the stages. What a run is kept as: record/, capsule/, store/, interchange/. What carries
+it: cost/, notes/, jobs/, machine/, serving/, executor/, sweep/.
 """
 
 import os

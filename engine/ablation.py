@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from engine.activations import UNEMBEDDED_TOGETHER, Activations, BatchActivations, read_metric
-from engine.chunks import halved
-from engine.cost import Ledger, hooked_flops, mlp_flops, output_flops, unembed_flops, z_flops
+from engine.cost.ledger import Ledger, hooked_flops, mlp_flops, output_flops, unembed_flops, z_flops
 from engine.hooked import ablated_logits
+from engine.machine.chunks import halved
 from engine.models.model import Model
 from engine.models.parts import Parts
 from engine.nodes import has_mlps, with_mlps

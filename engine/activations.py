@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.chunks import chunked
 from engine.errors import HeadlightError
 from engine.hooked import recorded_z
+from engine.machine.chunks import chunked
 from engine.metrics import Readout, end_probabilities
 from engine.models.model import Model
 from engine.models.parts import Layer, Parts

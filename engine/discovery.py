@@ -8,17 +8,17 @@ from torch import Tensor
 
 from engine.baseline import Baseline
 from engine.circuit import Circuit
-from engine.cost import CostRow
-from engine.grid import Grid, thresholds_of
-from engine.mlp_scores import MlpScores
+from engine.cost.ledger import CostRow
 from engine.patching.screening import Screening
+from engine.pruning.sparsity_sweep import Pruning
 from engine.scores.head_scores import HeadScores
-from engine.search import SearchStep, Thresholds
-from engine.self_check import SelfCheck
-from engine.self_tests import SelfTests
+from engine.scoring.mlp_scores import MlpScores
+from engine.search.grid import Grid, thresholds_of
+from engine.search.path_patching import SearchStep, Thresholds
 from engine.settings import Settings
-from engine.sparsity_sweep import Pruning
 from engine.tasks.prompts import Prompts
+from engine.trust.self_check import SelfCheck
+from engine.trust.self_tests import SelfTests
 from engine.tuning.results import Tuning
 from engine.verification import Verification
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from engine.ablation import Ablator
 from engine.activations import Activations, capture
-from engine.cost import Ledger, pass_flops
+from engine.cost.ledger import Ledger, pass_flops
 from engine.heads import Head, mask_of
 from engine.nodes import Mlp, node_mask
 from engine.prepare import Prepared, task_prompts

@@ -2,13 +2,13 @@
 
 1. prepare: prompt pairs, clean and corrupted runs, baseline, head scores; by backward passes if the mask asks for it
 2. keep mask: at the given sparsity, or the union chosen by the sparsity sweep or by name; all heads if dense; MLPs
-   too where they are nodes (engine/candidates.py)
+   too where they are nodes (engine/pruning/candidates.py)
 3. look ahead on three pairs: what the run will take
 4. self-check of the fast path against the reference, on a model not seen before; a model whose parts
    are not known has the reference alone
 5. self-tests: what must hold whatever is found; a failure is part of the result
 6. search: path patching inside the mask, from the logits back; with the grid, 16 searches at once;
-   or another algorithm in its place (engine/algorithms.py)
+   or another algorithm in its place (engine/search/algorithms.py)
 7. verification: the circuit's heads alone, on fresh prompts; where MLPs are nodes, other MLPs are ablated too
 """
 
@@ -21,43 +21,51 @@ from functools import cache
 import torch
 
 from engine.ablation import Ablator
-from engine.ahead import AHEAD, Ahead, read_ahead
-from engine.algorithms import check_algorithm, search_by
-from engine.attribution import cost_of, with_score
-from engine.candidates import keep_of
 from engine.circuit import Circuit
-from engine.cost import CostRow, Ledger, pass_flops
+from engine.cost.estimate import estimate_run
+from engine.cost.ledger import CostRow, Ledger, pass_flops
+from engine.cost.pilot import Pilot, is_worthwhile, look_ahead
 from engine.discovery import Discovery
 from engine.errors import Cancelled
-from engine.estimate import estimate_run
 from engine.executor.executor import Executor
 from engine.executor.split import SplitMeasuring
 from engine.fresh import verify_on_fresh
-from engine.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
 from engine.heads import heads_of
-from engine.journal import Journal
-from engine.measuring import patching_of
 from engine.metrics import performance
 from engine.models.model import Model
 from engine.nodes import Node, node_mask, nodes_of
-from engine.noted_metrics import NotedMetrics
-from engine.noted_pruning import noted_pruning
-from engine.noted_search import NotedPatching
-from engine.notes import Notes, begun
+from engine.notes.ahead import AHEAD, Ahead, read_ahead
+from engine.notes.journal import Journal
+from engine.notes.noted_metrics import NotedMetrics
+from engine.notes.noted_pruning import noted_pruning
+from engine.notes.noted_search import NotedPatching
+from engine.notes.notes import Notes, begun
 from engine.patching.mlp_nodes import depths_of
 from engine.patching.screening import Screening
-from engine.pilot import Pilot, is_worthwhile, look_ahead
 from engine.prepare import Prepared, prepare, prepare_mlps
 from engine.progress import Preliminary, Watcher
+from engine.pruning.candidates import keep_of
+from engine.pruning.sparsity_sweep import Pruning
 from engine.scores.kinds import Source
-from engine.search import GRID_STAGE, Measure, SearchResult, SearchStep, Thresholds, search_all, search_cost
-from engine.search import STAGE as SEARCH
-from engine.self_check import STAGE as SELF_CHECK
-from engine.self_check import SelfCheck, known_check, read_self_check, self_check
-from engine.self_tests import STAGE as SELF_TESTS
-from engine.self_tests import SelfTests, self_tests
+from engine.scoring.attribution import cost_of, with_score
+from engine.search.algorithms import check_algorithm, search_by
+from engine.search.grid import GRID, Evaluate, Grid, grid_of, thresholds_of, with_exact
+from engine.search.measuring import patching_of
+from engine.search.path_patching import (
+    GRID_STAGE,
+    Measure,
+    SearchResult,
+    SearchStep,
+    Thresholds,
+    search_all,
+    search_cost,
+)
+from engine.search.path_patching import STAGE as SEARCH
 from engine.settings import Algorithm, Method, Settings
-from engine.sparsity_sweep import Pruning
+from engine.trust.self_check import STAGE as SELF_CHECK
+from engine.trust.self_check import SelfCheck, known_check, read_self_check, self_check
+from engine.trust.self_tests import STAGE as SELF_TESTS
+from engine.trust.self_tests import SelfTests, self_tests
 from engine.tuning.results import Tuning
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import Verification
@@ -79,7 +87,7 @@ def discover(
     Their cost is booked either way, and that of the ``tuning`` that the settings were taken from. Stopped in any
     stage after the prompts have run, what was found by then comes back, marked not complete; stopped before that,
     raises Cancelled. What ``journal`` has of the same run is not done again: the result is the same to the last bit
-    (engine/notes.py). ``executor``: who measures the receivers of path patching (engine/executor/split.py); the
+    (engine/notes/notes.py). ``executor``: who measures the receivers of path patching (engine/executor/split.py); the
     numbers are the same. Raises HeadlightError for an algorithm that cannot search this model.
     """
     check_algorithm(model, settings.algorithm)

@@ -10,17 +10,17 @@ from torch import Tensor
 
 from engine.activations import Activations, capture, check_mlps, pair_probabilities, run
 from engine.baseline import Baseline, measure_baseline
-from engine.cost import CostRow, Ledger, pass_flops, together
+from engine.cost.ledger import CostRow, Ledger, pass_flops, together
+from engine.cost.speed import flops_per_second
 from engine.hooked import end_logits
-from engine.memory import MemoryPlan, plan_memory
-from engine.mlp_scores import MlpScores, score_mlps
+from engine.machine.memory import MemoryPlan, plan_memory
 from engine.models.model import Model
 from engine.progress import Watcher
 from engine.scores import contrastive_flap_scores, flap_scores, output_difference_scores
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import Score, Source
+from engine.scoring.mlp_scores import MlpScores, score_mlps
 from engine.settings import Settings
-from engine.speed import flops_per_second
 from engine.tasks.build import build_prompts
 from engine.tasks.own import find_own, is_own, own_prompts
 from engine.tasks.prompts import Prompts

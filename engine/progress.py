@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # a command line that only prints its help need not load torc
     from collections.abc import Sequence
 
     from engine.circuit import Circuit
-    from engine.cost import CostRow
-    from engine.search import SearchStep
+    from engine.cost.ledger import CostRow
+    from engine.search.path_patching import SearchStep
 
 
 class Watcher:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.errors import HeadlightError
-from engine.merge import check_union
-from engine.pruning import check_sparsity
+from engine.pruning.masks import check_sparsity
+from engine.pruning.merge import check_union
 from engine.scores.kinds import Score, Source
 from engine.tasks.prompts import Metric
 
@@ -23,9 +23,9 @@ class Method(StrEnum):
 class Algorithm(StrEnum):
     """How edges are chosen among the candidates.
 
-    path_patching  those whose effect on their receiver stands out, from the logits back (engine/search.py)
-    acdc           all but those that can be taken out, one by one, without a loss above the tolerance (engine/acdc.py)
-    eap            the strongest by a first-order score of every edge at once (engine/eap.py)
+    path_patching  those whose effect on their receiver stands out, from the logits back (engine/search/)
+    acdc           all but those that can be taken out, one by one, without a loss above the tolerance (acdc.py there)
+    eap            the strongest by a first-order score of every edge at once (eap.py there)
     eap_ig         the same with gradients averaged on the way from the corrupted to the clean embeddings
     """
 
@@ -54,7 +54,7 @@ class Settings:
     """One run. Raises HeadlightError for values outside their range.
 
     ``sparsity`` None means automatic: cliff points of both scores, nine unions, the chosen one, or the one that
-    ``union`` names (engine/merge.py). ``flap_sparsity`` is FLAP's own for merged masks, where it differs from
+    ``union`` names (engine/pruning/merge.py). ``flap_sparsity`` is FLAP's own for merged masks, where it differs from
     ``sparsity``, which then is Contrastive-FLAP's alone.
     ``grid`` tries the 16 pairs of METHOD section 2.8 instead of the one of ``threshold_scale`` and
     ``min_effect``; all three belong to path patching, and so do ``mlps``, MLPs as nodes too

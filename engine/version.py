@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import version
 
 VERSION = "0.6.0"
-SCHEMA = "headlight/1"  # of a run's record (engine/record.py)
+SCHEMA = "headlight/1"  # of a run's record (engine/record/writing.py)
 NAMED = ("torch", "transformers", "transformer_lens")
 
 

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.fuzz import inputs
-from engine import own_keys
-from engine.answer_key_file import AnswerKey
 from engine.capsule.reading import read_capsule
 from engine.capsule.writing import capsule_bytes, write_capsule
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.settings import Settings
 from engine.store.store import RunStore
 from engine.tasks import own
 from engine.tasks.own import own_task
 from engine.tasks.table import Row
+from engine.trust import own_keys
+from engine.trust.answer_key_file import AnswerKey
 from engine.tuning.results import Outcome, Trial
 from engine.tuning.space import Space
 from engine.tuning.study import kept_trials, opened

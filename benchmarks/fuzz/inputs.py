@@ -14,21 +14,21 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from engine.answer_key_file import AnswerKey, key_record
 from engine.capsule.writing import capsule_bytes
-from engine.circuit_file import circuit_record, read_circuit
 from engine.heads import Head
 from engine.interchange.graphml import write_graphml
 from engine.interchange.mib import write_mib
 from engine.interchange.node_link import write_node_link
-from engine.json_values import dumps
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.models.sources import TOY_FOLDER
 from engine.pipeline import discover
 from engine.progress import Watcher
-from engine.record import discovery_json
+from engine.record.circuit_file import circuit_record, read_circuit
+from engine.record.json_values import dumps
+from engine.record.writing import discovery_json
 from engine.settings import Settings
+from engine.trust.answer_key_file import AnswerKey, key_record
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=4)
 GGUF_TEXT, GGUF_COUNT = 8, 4  # types of metadata

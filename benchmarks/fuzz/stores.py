@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 from benchmarks.fuzz import inputs, mutations
 from engine.errors import HeadlightError
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store.store import RunStore
 
 RUNS = 3

@@ -16,23 +16,23 @@ from benchmarks.fuzz import inputs, mutations
 from benchmarks.fuzz.command_line import command_line, run_command_line
 from benchmarks.fuzz.loop import Target
 from benchmarks.fuzz.stores import damage, run_store
-from engine.answer_key_file import key_record, read_key
 from engine.capsule.reading import read_capsule
-from engine.circuit_file import circuit_record, read_circuit
 from engine.errors import HeadlightError
 from engine.interchange.reading import read_any
 from engine.models.gguf_header import read_header
 from engine.models.integrity import check_safetensors, is_intact
 from engine.models.preflight import check_tokenizer, check_weights, read_config
 from engine.models.sources import TOY_FOLDER, resolve
-from engine.record import discovery_json
-from engine.record_reading import discovery_of, origin_of
-from engine.run_file import read_run
-from engine.saved_run import read_saved_circuit, settings_of
+from engine.record.circuit_file import circuit_record, read_circuit
+from engine.record.reading import discovery_of, origin_of
+from engine.record.run_file import read_run
+from engine.record.saved_run import read_saved_circuit, settings_of
+from engine.record.writing import discovery_json
 from engine.sweep.spec import read_spec, spec_json, spec_of
 from engine.tasks.custom import check_table
 from engine.tasks.own import own_task
 from engine.tasks.table import read_table, table_of
+from engine.trust.answer_key_file import key_record, read_key
 from pages.shared.link import read_view, write_view
 from pages.shared.link_readers import READERS
 

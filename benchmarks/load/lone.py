@@ -22,7 +22,7 @@ def lone_run(query: Mapping[str, str]) -> Any:
     from engine.models.loading import load_model
     from engine.pipeline import discover
     from engine.progress import Watcher
-    from engine.record import discovery_json
+    from engine.record.writing import discovery_json
     from pages.shared.link import read_view
 
     view, problems = read_view(query, {})

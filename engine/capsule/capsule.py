@@ -2,7 +2,7 @@
 
 1. A ``.headlight`` file is a zip, members stored or deflated:
      manifest.json                    schema, when and with what it was made, size and sha256 of every other member
-     run.json                         the record (engine/record.py) without its matrices
+     run.json                         the record (engine/record/writing.py) without its matrices
      arrays.safetensors               the matrices (engine/store/arrays.py)
      attachments/<kind>/<name>.json   what was measured of the run later, as records hold it
      labels.json                      what people said of it: names and roles of heads, a name and tags of the run
@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.discovery import Discovery
-from engine.json_values import Json
-from engine.run_summary import RunSummary
+from engine.record.json_values import Json
+from engine.record.run_summary import RunSummary
 
 SUFFIX = ".headlight"
 SCHEMA_NAME, SCHEMA_VERSION = "headlight-capsule", 1

@@ -2,7 +2,7 @@
 
 1. Results: parts of the records that hold numbers found, equal to the last digit or not. Times never count.
 2. What they were asked and made with: settings, versions, the model's fingerprint.
-3. Circuits: nodes and edges of both, and of one alone (engine/overlap.py).
+3. Circuits: nodes and edges of both, and of one alone (engine/trust/overlap.py).
 4. How far the numbers are apart: rank correlation of each score both have, the largest difference of an effect.
 """
 
@@ -16,12 +16,12 @@ from typing import Any
 from torch import Tensor
 
 from engine.capsule.capsule import Capsule
-from engine.compare import settings_side_by_side
-from engine.json_values import Json, dumps, number
 from engine.nodes import Node
-from engine.overlap import EdgeName, Overlap, edge_overlap, edges_by_name, node_overlap
-from engine.ranking import spearman
-from engine.run_summary import Plain, RunSummary
+from engine.record.json_values import Json, dumps, number
+from engine.record.run_summary import Plain, RunSummary
+from engine.scores.ranking import spearman
+from engine.trust.overlap import EdgeName, Overlap, edge_overlap, edges_by_name, node_overlap
+from engine.views.compare import settings_side_by_side
 
 # What a run found. What it took differs from machine to machine, and a self-check is made once for each process.
 RESULTS = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import HeadlightError
-from engine.json_values import Json
 from engine.nodes import parse_node
+from engine.record.json_values import Json
 
 TEXTS, LISTS, BY_NODE = ("name",), ("tags",), ("names", "roles")
 MOST_TEXT = 200

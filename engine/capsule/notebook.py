@@ -7,8 +7,8 @@ comes from the record stands in cells of code, as data.
 from __future__ import annotations
 
 from engine.capsule.script import COMPARE, definitions_of, imports_of, run_of
-from engine.json_values import Json
-from engine.record_reading import discovery_of
+from engine.record.json_values import Json
+from engine.record.reading import discovery_of
 
 FORMAT, MINOR = 4, 5
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.capsule.capsule import Capsule
 from engine.capsule.labels import BY_NODE
 from engine.capsule.reading import capsule_of, read_capsule
-from engine.circuit_file import read_record
+from engine.record.circuit_file import read_record
 
 ZIP = b"PK"
 

@@ -4,7 +4,7 @@
    a later Headlight is refused by that name, whatever else it holds.
 2. Every member is in the manifest with its size and hash, and no other.
 3. JSON and matrices are bounded and checked; each matrix stands in the record once, so that they cannot multiply.
-4. The record is read like any run's (engine/record_reading.py): every value for its kind, range and shape.
+4. The record is read like any run's (engine/record/reading.py): every value for its kind, range and shape.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from engine.capsule.capsule import (
 from engine.capsule.json_text import MAX_VALUES, most_values, read_json
 from engine.capsule.labels import check_labels
 from engine.errors import HeadlightError
-from engine.json_values import Json
-from engine.record import SCHEMA as RECORD_SCHEMA
-from engine.record_reading import discovery_of
-from engine.run_file import run_in
+from engine.record.json_values import Json
+from engine.record.reading import discovery_of
+from engine.record.run_file import run_in
+from engine.record.writing import SCHEMA as RECORD_SCHEMA
 from engine.store.arrays import MARK, Arrays, put_together
 
 CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

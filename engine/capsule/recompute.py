@@ -19,26 +19,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.algorithms import search_by
-from engine.attribution import with_score
-from engine.candidates import keep_of
 from engine.capsule.digits import Agreement, agreement
 from engine.capsule.verdict import Recomputation
 from engine.circuit import Input
-from engine.cost import Ledger, pass_flops
+from engine.cost.ledger import Ledger, pass_flops
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.fresh import verify_on_fresh
 from engine.heads import heads_of
-from engine.measuring import patching_of
 from engine.models.model import Model
 from engine.nodes import with_mlps
 from engine.patching.mlp_nodes import depths_of
 from engine.patching.receiver import LOGITS, Receiver
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
+from engine.pruning.candidates import keep_of
 from engine.scores.kinds import Score, Source
-from engine.search import (
+from engine.scoring.attribution import with_score
+from engine.search.algorithms import search_by
+from engine.search.measuring import patching_of
+from engine.search.path_patching import (
     LOGITS_THRESHOLD_SCALE,
     SearchStep,
     Thresholds,

@@ -16,8 +16,8 @@ from typing import Any
 
 from engine.circuit import LOGITS_NODE
 from engine.discovery import Discovery
-from engine.json_values import Json, number
-from engine.record_reading import discovery_of
+from engine.record.json_values import Json, number
+from engine.record.reading import discovery_of
 from engine.settings import Settings
 from engine.tasks.custom import CUSTOM
 from engine.tasks.own import is_own
@@ -45,7 +45,7 @@ from engine.models.loading import load_model
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.record import discovery_json, write_json
+from engine.record.writing import discovery_json, write_json
 '''
 
 RUN = '''\

@@ -9,7 +9,7 @@ from typing import Any
 from engine.capsule.capsule import KINDS, Capsule
 from engine.capsule.labels import BY_NODE, MOST_TEXT
 from engine.capsule.reading import capsule_of
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.store.store import RunStore
 
 LONGEST = 64  # letters of an attachment's name in a capsule

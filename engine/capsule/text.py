@@ -12,10 +12,10 @@ from typing import Any
 
 from engine.capsule.capsule import Capsule
 from engine.capsule.difference import Difference, Row, edge_text
-from engine.duration import duration
-from engine.overlap import Overlap, name_of
-from engine.run_summary import RunSummary
+from engine.cost.duration import duration
+from engine.record.run_summary import RunSummary
 from engine.settings import Settings
+from engine.trust.overlap import Overlap, name_of
 
 STRONGEST = 20
 TEXT = 300  # characters of one value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.capsule.digits import Agreement
-from engine.json_values import Json, number
+from engine.record.json_values import Json, number
 
 ENOUGH, LEAST = 6, 3  # digits
 

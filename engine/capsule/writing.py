@@ -10,11 +10,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.atomic import write_bytes
 from engine.capsule.arrays_file import arrays_bytes
 from engine.capsule.capsule import ARRAYS, LABELS, MANIFEST, RUN, SCHEMA, Attachments, attachment_name
 from engine.capsule.reading import read_capsule
-from engine.json_values import Json, dumps
+from engine.machine.atomic import write_bytes
+from engine.record.json_values import Json, dumps
 from engine.store.arrays import taken_apart
 from engine.version import made_with
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.circuit_file import CircuitFile
 from engine.cli.common import load
 from engine.cli.console import Console
 from engine.errors import HeadlightError
 from engine.interchange.plain_graph import UnknownShape
 from engine.interchange.reading import heads_alone, read_any
 from engine.models.registry import find_card
-from engine.saved_run import SavedCircuit
+from engine.record.circuit_file import CircuitFile
+from engine.record.saved_run import SavedCircuit
 from engine.settings import Settings
 from engine.tasks.custom import CUSTOM
 

@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from engine.atomic import write_bytes
 from engine.capsule.capsule import Capsule
 from engine.capsule.difference import difference, difference_json
 from engine.capsule.notebook import notebook_of
@@ -21,7 +20,8 @@ from engine.capsule.writing import capsule_bytes
 from engine.cli.common import load
 from engine.cli.console import Console
 from engine.errors import HeadlightError
-from engine.json_values import dumps
+from engine.machine.atomic import write_bytes
+from engine.record.json_values import dumps
 from engine.store.folder import ID
 from engine.store.store import RunStore
 

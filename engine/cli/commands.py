@@ -9,21 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine import record
-from engine.algorithms import check_algorithm
-from engine.attribution import with_score
-from engine.candidates import keep_of
 from engine.circuit import Input
 from engine.cli.common import load, names_in, output, prepared_for, rows_of, run_json, settings_from, write
 from engine.cli.console import Console
 from engine.cli.keeping import Keeping, keeping
 from engine.cli.tuning import tuned, tuning_json
 from engine.cli.workers import workers
-from engine.cost import Ledger, pass_flops
+from engine.cost.duration import duration
+from engine.cost.ledger import Ledger, pass_flops
 from engine.discovery import Discovery
-from engine.duration import duration
 from engine.errors import HeadlightError
-from engine.json_values import matrix
 from engine.models.model import Model
 from engine.nodes import Node, depth_of, heads_among, mlps_among, nodes_of
 from engine.patching.effects import PathPatching, Tick
@@ -33,11 +28,16 @@ from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
 from engine.pipeline import discover as find_circuit
 from engine.prepare import Prepared, prepare
-from engine.saved_run import parse_nodes
-from engine.self_check import self_check
-from engine.self_tests import SelfTests
+from engine.pruning.candidates import keep_of
+from engine.pruning.sparsity_sweep import prune
+from engine.record import writing as record
+from engine.record.json_values import matrix
+from engine.record.saved_run import parse_nodes
+from engine.scoring.attribution import with_score
+from engine.search.algorithms import check_algorithm
 from engine.settings import Settings
-from engine.sparsity_sweep import prune
+from engine.trust.self_check import self_check
+from engine.trust.self_tests import SelfTests
 from engine.tuning.tune import check_tuned
 
 EFFECTS = "effects"

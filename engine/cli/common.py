@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine import record
-from engine.atomic import write_text
 from engine.cli.console import Console
 from engine.errors import HeadlightError
-from engine.json_values import Json, dumps
+from engine.machine.atomic import write_text
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.prepare import Prepared, prepare
-from engine.saved_run import SavedCircuit
+from engine.record import writing as record
+from engine.record.json_values import Json, dumps
+from engine.record.saved_run import SavedCircuit
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric, Prompts

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.progress import Watcher
 
 if TYPE_CHECKING:
     from engine.circuit import Circuit
-    from engine.cost import CostRow
+    from engine.cost.ledger import CostRow
 
 # Seconds between two lines of one stage: short on a terminal that overwrites, long in a log.
 REFRESH = 0.2
@@ -44,7 +44,7 @@ class Console(Watcher):
 
     def predicted(self, rows: Sequence[CostRow]) -> None:
         """The estimate, before the search."""
-        from engine.search import search_cost  # brings torch, which is there by now
+        from engine.search.path_patching import search_cost  # brings torch, which is there by now
 
         seconds, passes = sum(row.seconds for row in rows), sum(row.forward_passes for row in rows)
         self.announce(

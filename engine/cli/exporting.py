@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.capsule.opening import ZIP, open_run
-from engine.circuit_file import CircuitFile, circuit_in, file_record
 from engine.cli.bringing import as_asked, content_of
 from engine.cli.common import output, write_all
 from engine.cli.console import Console
@@ -16,8 +15,9 @@ from engine.interchange.graphml import write_graphml
 from engine.interchange.mib import write_mib
 from engine.interchange.node_link import write_node_link
 from engine.interchange.reading import read_any
-from engine.json_values import Json, dumps
 from engine.models.registry import find_card
+from engine.record.circuit_file import CircuitFile, circuit_in, file_record
+from engine.record.json_values import Json, dumps
 from engine.store.store import RunStore
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager, nullcontext
 
 from engine.cli.console import Console
 from engine.errors import HeadlightError
-from engine.journal import Journal
-from engine.json_values import Json
 from engine.models.model import Model
+from engine.notes.journal import Journal
+from engine.record.json_values import Json
 from engine.settings import Settings
 from engine.store.open_run import OpenRun
 from engine.store.store import RunStore

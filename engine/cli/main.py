@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from engine.cli.arguments import build_parser
 from engine.cli.console import Console, interruptible
 from engine.errors import Cancelled, HeadlightError
-from engine.out_of_memory import told_when_memory_runs_out
+from engine.machine.out_of_memory import told_when_memory_runs_out
 
 INTERRUPTED = 130
 

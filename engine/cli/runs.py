@@ -11,7 +11,7 @@ from datetime import datetime
 from engine.cli.console import Console
 from engine.cli.tables import print_table
 from engine.errors import HeadlightError
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 from engine.store.store import RunStore
 from engine.store.stored_run import StoredRun
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.cli.console import Console
 from engine.cli.tables import print_table
 from engine.cli.workers import workers
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.errors import HeadlightError
 from engine.executor.choice import executor_for
 from engine.sweep.place import TABLE_FILE, SweepPlace

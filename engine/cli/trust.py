@@ -7,31 +7,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine import own_keys, record, trust_record
 from engine.ablation import Ablation
-from engine.agreement import rank_correlations, score_agreements, with_circuit, with_key
-from engine.answer_key_file import AnswerKey, check_key, read_key
-from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
-from engine.circuit_file import read_circuit
-from engine.claim import Target
 from engine.cli.bringing import content_of
 from engine.cli.common import load, output, rows_of, write
 from engine.cli.console import Console
 from engine.cli.workers import workers
-from engine.cost import CostRow
-from engine.draws import Plan
+from engine.cost.ledger import CostRow
 from engine.errors import HeadlightError
 from engine.heads import Head, check_head
-from engine.json_values import Json
 from engine.patching.receiver import Receiver
 from engine.prepare import Prepared, prepare
-from engine.receipt import receipts
-from engine.run_file import read_run
-from engine.run_summary import RunSummary
-from engine.saved_run import read_saved_circuit, settings_of
-from engine.stability import stability as find_again
+from engine.record import trust_record
+from engine.record import writing as record
+from engine.record.circuit_file import read_circuit
+from engine.record.json_values import Json
+from engine.record.run_file import read_run
+from engine.record.run_summary import RunSummary
+from engine.record.saved_run import read_saved_circuit, settings_of
 from engine.tasks.custom import CUSTOM
+from engine.trust import own_keys
+from engine.trust.agreement import rank_correlations, score_agreements, with_circuit, with_key
+from engine.trust.answer_key_file import AnswerKey, check_key, read_key
+from engine.trust.answer_keys import answer_keys
+from engine.trust.claim import Target
+from engine.trust.draws import Plan
+from engine.trust.receipt import receipts
+from engine.trust.stability import stability as find_again
 
 
 def agreement(options: argparse.Namespace, console: Console) -> None:

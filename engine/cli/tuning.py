@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from engine import record
 from engine.cli.common import output, prepared_for, run_json, settings_from, write
 from engine.cli.console import Console
-from engine.json_values import Json
 from engine.prepare import Prepared
+from engine.record import writing as record
+from engine.record.json_values import Json
 from engine.settings import Score
 from engine.tuning.results import Tuning
 from engine.tuning.space import Space

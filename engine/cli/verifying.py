@@ -5,23 +5,23 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from engine import record
 from engine.ablation import Ablation, Ablator
 from engine.circuit import Circuit
 from engine.cli.bringing import brought_circuit, saved_circuit
 from engine.cli.common import fill_from_file, load, names_in, output, rows_of, run_json, settings_from, write
 from engine.cli.console import Console
-from engine.cost import Ledger, pass_flops, together
-from engine.edge_evaluation import evaluate_edges
+from engine.cost.ledger import Ledger, pass_flops, together
+from engine.edges.evaluation import evaluate_edges
 from engine.errors import HeadlightError
 from engine.evaluation.evaluate import check_shape
 from engine.evaluation.evaluate import evaluate as evaluate_circuit
 from engine.evaluation.plan import Plan
 from engine.evaluation.words import summary
-from engine.evaluation_file import edges_json, evaluation_json
 from engine.nodes import heads_among, mlps_among, node_mask
 from engine.prepare import prepare
-from engine.saved_run import parse_nodes
+from engine.record import writing as record
+from engine.record.evaluation_file import edges_json, evaluation_json
+from engine.record.saved_run import parse_nodes
 from engine.verification import STAGE as VERIFICATION
 from engine.verification import verify as verify_heads
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.ablation import Ablation, Ablator
 from engine.circuit import Circuit, check_heads_alone
-from engine.cost import CostRow, Ledger, pass_flops
+from engine.cost.ledger import CostRow, Ledger, pass_flops
 from engine.errors import HeadlightError
 from engine.evaluation.accuracy import Accuracy, measure_accuracy
 from engine.evaluation.bootstrap import Interval
@@ -62,7 +62,7 @@ class Evaluation:
 
     ``faithfulness`` and ``performance`` have one entry an ablation kind; everything below them is under
     ``plan.ablation``. ``random`` lacks a sort of which there is no other set; ``held_out`` is None where there is one
-    prompt set alone. ``notes`` are sentences to show first. Edges are evaluated by engine/edge_evaluation.py.
+    prompt set alone. ``notes`` are sentences to show first. Edges are evaluated by engine/edges/evaluation.py.
     """
 
     circuit: Circuit

@@ -9,7 +9,7 @@
    and the differences of the metric stand alone.
 
 Members go from the last layer down: each mask then agrees with the one before it below the layer of its own head, and
-an Ablator resumes there; engine/edge_run.py takes edges out. Members that stand in for each other can each look
+an Ablator resumes there; engine/edges/run.py takes edges out. Members that stand in for each other can each look
 needless alone: knocked out together they may not be (completeness).
 """
 

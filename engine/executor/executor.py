@@ -14,9 +14,9 @@ from typing import Protocol
 
 from engine.errors import Cancelled, HeadlightError
 from engine.executor.units import Unit
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.progress import Preliminary, Watcher
-from engine.search_stops import STAGE as SEARCH
+from engine.search.stops import STAGE as SEARCH
 
 STAGE = "units"
 MOST_OF_A_UNIT = 0.95  # what a unit's own progress may come to before its result is there

@@ -15,16 +15,14 @@ from functools import cache
 
 import torch
 
-from engine.cost import CostRow, Ledger, pass_flops
-from engine.draws import draw_again
+from engine.cost.ledger import CostRow, Ledger, pass_flops
 from engine.errors import Cancelled, HeadlightError
 from engine.executor.split import cost_list, screening_list
 from engine.executor.units import DrawUnit, ModelUnit, ReceiversUnit, SearchUnit, Unit
-from engine.journal import Chunk
-from engine.measuring import Patching, patching_of
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.nodes import node_mask
+from engine.notes.journal import Chunk
 from engine.patching.effects import Effects, Tick
 from engine.patching.receiver import Receiver
 from engine.patching.reference import ReferencePatching
@@ -32,12 +30,14 @@ from engine.patching.screening import ScreenedPatching
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.record import discovery_json
-from engine.refind import STAGE, DrawBench
-from engine.refind_runs import refind_json
-from engine.saved_run import parse_nodes
-from engine.search import Deciding, Thresholds
-from engine.self_check import forget_check
+from engine.record.saved_run import parse_nodes
+from engine.record.writing import discovery_json
+from engine.search.measuring import Patching, patching_of
+from engine.search.path_patching import Deciding, Thresholds
+from engine.trust.draws import draw_again
+from engine.trust.refind import STAGE, DrawBench
+from engine.trust.refind_runs import refind_json
+from engine.trust.self_check import forget_check
 
 Load = Callable[[str, str, str], Model]
 

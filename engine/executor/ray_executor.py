@@ -23,9 +23,9 @@ from engine.executor.address import AUTO, check_address
 from engine.executor.executor import STAGE, Outcome, attempt
 from engine.executor.units import Unit, plain, unit_of
 from engine.executor.wire import from_bytes, to_bytes
-from engine.journal import Chunk
-from engine.json_values import dumps
+from engine.notes.journal import Chunk
 from engine.progress import Watcher
+from engine.record.json_values import dumps
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 RETRIES = 3

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import torch
 
-from engine.cost import CostRow, Ledger
+from engine.cost.ledger import CostRow, Ledger
 from engine.errors import HeadlightError
 from engine.executor.executor import Executor, Outcome
 from engine.executor.units import Asked, ReceiversUnit
@@ -25,7 +25,7 @@ from engine.patching.receiver import Receiver
 from engine.patching.screening import Screening
 from engine.prepare import Prepared
 from engine.progress import Watcher
-from engine.search import Deciding
+from engine.search.path_patching import Deciding
 from engine.settings import Settings
 
 

@@ -2,8 +2,8 @@
 
 1. model      which model a name means there: its fingerprint and shape
 2. search     a whole run: model x task x settings, the seed among them
-3. draw       a run's circuit found again on one draw of its prompts (engine/draws.py)
-4. receivers  effects on some receivers of one stop of a search (engine/search_stops.py)
+3. draw       a run's circuit found again on one draw of its prompts (engine/trust/draws.py)
+4. receivers  effects on some receivers of one stop of a search (engine/search/stops.py)
 
 Units hold plain values only, so that they can be sent as JSON; no object of ours is ever pickled. How work is cut into
 units follows from settings alone, never from how many workers there are, and a worker computes with as many
@@ -17,14 +17,14 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from engine.draws import Kind
 from engine.errors import HeadlightError
-from engine.json_values import Json
-from engine.memory import MemoryPlan
-from engine.record_reader import Reader
+from engine.machine.memory import MemoryPlan
+from engine.record.json_values import Json
+from engine.record.reader import Reader
+from engine.record.settings_reading import read_settings
 from engine.settings import Settings
-from engine.settings_reading import read_settings
 from engine.tasks.prompts import Metric, PromptPair, Prompts
+from engine.trust.draws import Kind
 
 ID_DIGITS = 16
 
@@ -55,7 +55,7 @@ class SearchUnit(Unit):
 
 @dataclass(frozen=True)
 class DrawUnit(Unit):
-    """``seed``, ``left_out``: see engine/draws.py. ``memory``: how the work is cut, as the settings plan it if None."""
+    """``seed``, ``left_out``: see engine/trust/draws.py. ``memory``: how work is cut; None as the settings plan it."""
 
     kind = "draw"
     draw: Kind = Kind.RESAMPLE

@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from engine.errors import HeadlightError
-from engine.journal import Chunk
-from engine.json_values import dumps
+from engine.notes.journal import Chunk
+from engine.record.json_values import dumps
 
 VALUES = "values"
 LENGTH_BYTES = 8  # of the header, little endian, before it (the format of safetensors)

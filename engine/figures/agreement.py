@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from engine.figures import theme
 from engine.heads import Head
-from engine.pruning import KEEPERS, kept_by
-from engine.ranking import ranks
+from engine.pruning.masks import KEEPERS, kept_by
+from engine.scores.ranking import ranks
 
 if TYPE_CHECKING:
     from torch import Tensor

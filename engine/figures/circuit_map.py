@@ -3,7 +3,7 @@
 * Rows are layers, upward, with the logits on top; sizes and gaps follow the widest row (``Scale``).
 * A head's shape is its first role, its fill that role or the summed effect of its outgoing edges.
 * Where MLPs are nodes, each is a square with its name, in a row of its own above the heads of its layer.
-* A bundle (engine/circuit_layers.py) is a square with the number of its heads; flows between bundles bow to the
+* A bundle (engine/views/circuit_layers.py) is a square with the number of its heads; flows between bundles bow to the
   left into q and k, to the right into v and the logits.
 * Once it is known how often each head and edge is found again, their opacity says so, in five steps.
 * With an answer key, heads of the key have a thick rim, and those that were not found are hollow.
@@ -20,7 +20,6 @@ from typing import Any
 import plotly.graph_objects as go
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
-from engine.circuit_layers import Bundle, Flow, Overview, row_of, strength
 from engine.figures import theme
 from engine.figures.circuit_nodes import add_node_legend, add_nodes, found_again
 from engine.figures.edges import (
@@ -39,7 +38,8 @@ from engine.figures.layout import place
 from engine.figures.node_look import Look, Scale
 from engine.heads import Head
 from engine.nodes import Mlp
-from engine.overlap import name_of
+from engine.trust.overlap import name_of
+from engine.views.circuit_layers import Bundle, Flow, Overview, row_of, strength
 
 MOST_FLOWS = 120  # drawn between layers, strongest first
 

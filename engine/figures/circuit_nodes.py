@@ -9,16 +9,16 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from engine.behaviour.roles import Role
 from engine.circuit import Circuit
-from engine.circuit_filter import neighbours
-from engine.circuit_layers import Bundle, Overview
 from engine.figures import theme
 from engine.figures.edges import Place, shade_of
 from engine.figures.graph import add_mlps, kind_of, sent_effects
 from engine.figures.node_look import PLAIN, ROLE_MARKS, Look, Mark, Scale
 from engine.heads import Head
 from engine.nodes import Mlp, Node
-from engine.roles import Role
+from engine.views.circuit_filter import neighbours
+from engine.views.circuit_layers import Bundle, Overview
 
 EFFECT_NAME = "summed effect of outgoing edges"
 

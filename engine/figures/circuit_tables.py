@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from engine.behaviour.roles import RULES, Finding, Role
 from engine.circuit import Circuit
 from engine.figures.graph import sent_effects
 from engine.figures.tables import Row
 from engine.heads import Head
-from engine.roles import RULES, Finding, Role
 
 LOOKS = {  # column of the heads' table: the role whose finding holds the number
     "looks one back": Role.PREVIOUS,

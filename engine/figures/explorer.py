@@ -17,7 +17,7 @@ from engine.figures import heatmap, theme
 from engine.figures.results import BandLike, SweepLike
 from engine.figures.sparsity import add_curves, performance_axis, sparsity_axis
 from engine.heads import Head
-from engine.pruning import SWEEP_SPARSITIES
+from engine.pruning.masks import SWEEP_SPARSITIES
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,9 @@ from engine.circuit import LOGITS_NODE, Input
 from engine.figures import theme
 from engine.figures.heatmap import TOP, add_click_targets, add_rings, add_selection, map_height
 from engine.figures.tables import Row, rounded
-from engine.frequency import Frequency
 from engine.heads import Head, mask_of
-from engine.overlap import EdgeName
+from engine.trust.frequency import Frequency
+from engine.trust.overlap import EdgeName
 
 MOST = 20
 ROW, AROUND = 22, 110  # pixels: of one bar, and of axes and legend

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from engine.behaviour.roles import Role
 from engine.figures.edges import Place
-from engine.frequency import CircuitFrequency
 from engine.heads import Head
-from engine.roles import Role
+from engine.trust.frequency import CircuitFrequency
 
 NAME_ROOM = 14  # pixels a row is higher where heads have names under them
 COMFORTABLE_HEIGHT = 640  # pixels that rows share while they are few

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from engine.figures import front, theme
-from engine.merge import union_words
-from engine.pareto import ENOUGH_PERFORMANCE, pareto_front
+from engine.pruning.merge import union_words
+from engine.pruning.pareto import ENOUGH_PERFORMANCE, pareto_front
 
 if TYPE_CHECKING:
     from engine.figures.results import UnionLike

@@ -13,7 +13,7 @@ from engine.figures.sparsity import DASHES, sparsity_axis
 from engine.figures.tables import Row, rounded
 
 if TYPE_CHECKING:
-    from engine.agreement import ScoreAgreement
+    from engine.trust.agreement import ScoreAgreement
 
 PLOT, LEGEND_ROW = 290, 20  # pixels
 SHARE_OF_HEADS = 0.3  # of all heads, where recalls are told side by side

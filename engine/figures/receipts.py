@@ -13,7 +13,7 @@ from engine.figures.tables import Row, rounded
 
 if TYPE_CHECKING:
     from engine.evaluation.bootstrap import Interval
-    from engine.receipt import Receipt, Receipts
+    from engine.trust.receipt import Receipt, Receipts
 
 ROW, AROUND = 46, 120  # pixels: of one receipt, and of axes and legend
 APART = 0.17  # of a row, effect and control

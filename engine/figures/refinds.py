@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from engine.draws import Kind
 from engine.figures import theme
 from engine.figures.tables import Row, rounded
+from engine.trust.draws import Kind
 
 if TYPE_CHECKING:
-    from engine.refind import Refind
+    from engine.trust.refind import Refind
 
 ROW, AROUND = 40, 110  # pixels: of one template, and of axes and legend
 LOOKS = {  # colour, symbol: told apart without colour, too

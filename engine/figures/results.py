@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from engine.circuit import Input
-from engine.cliffs import Cliff, Cliffs
 from engine.heads import Head
 from engine.nodes import Node
+from engine.pruning.cliffs import Cliff, Cliffs
 from engine.scores.kinds import TITLES
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class NearnessLike(Protocol):
 
 
 class ContestLike(Protocol):
-    """One search of a contest: see engine/contest_table.py."""
+    """One search of a contest: see engine/views/contest_table.py."""
 
     @property
     def algorithm(self) -> str: ...

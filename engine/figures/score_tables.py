@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from engine.figures.results import SCORE_NAMES, SweepLike, UnionLike
 from engine.figures.tables import Row
 from engine.heads import Head
-from engine.pareto import good_enough, pareto_front
-from engine.pruning import drop_sparsity, kept_by
-from engine.ranking import ranks
+from engine.pruning.masks import drop_sparsity, kept_by
+from engine.pruning.pareto import good_enough, pareto_front
+from engine.scores.ranking import ranks
 
 if TYPE_CHECKING:
     from torch import Tensor

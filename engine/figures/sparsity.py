@@ -7,9 +7,9 @@ from itertools import groupby
 
 import plotly.graph_objects as go
 
-from engine.cliffs import Cliffs
 from engine.figures import theme
 from engine.figures.results import SCORE_NAMES, BandLike, SweepLike
+from engine.pruning.cliffs import Cliffs
 
 CLIFF_SYMBOLS = {"first": "triangle-down", "biggest": "diamond", "fixed": "square"}
 

@@ -10,7 +10,7 @@ from engine.circuit import LOGITS_NODE, Circuit, Input
 from engine.figures.results import KINDS, SCORE_NAMES, BandLike, CostLike, GridLike, StepLike, SweepLike
 from engine.heads import Head
 from engine.nodes import Node, nodes_of
-from engine.pruning import drop_sparsity
+from engine.pruning.masks import drop_sparsity
 
 if TYPE_CHECKING:
     from torch import Tensor

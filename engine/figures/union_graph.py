@@ -16,7 +16,7 @@ from engine.figures import theme
 from engine.figures.edges import FADED, Place, add_edge_targets, curves, edge_data, into_text, width_of, with_gaps
 from engine.figures.graph import kind_of, node_size, places_of, row_title, rows_of
 from engine.heads import Head
-from engine.overlap import EdgeName, edges_by_name, name_of
+from engine.trust.overlap import EdgeName, edges_by_name, name_of
 
 BOTH, LEFT, RIGHT = "both", "left only", "right only"
 SIDES = (BOTH, LEFT, RIGHT)

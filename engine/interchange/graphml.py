@@ -16,9 +16,9 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from engine.circuit_file import WAY_ON, CircuitFile, read_text, short
 from engine.errors import HeadlightError
 from engine.interchange.plain_graph import Attributes, GraphEdge, GraphNode, PlainGraph, file_of, graph_of
+from engine.record.circuit_file import WAY_ON, CircuitFile, read_text, short
 
 NAMESPACE = "http://graphml.graphdrawing.org/xmlns"
 MAX_ELEMENTS = 1_000_000

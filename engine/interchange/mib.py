@@ -24,12 +24,12 @@ import json
 from collections.abc import Iterator
 
 from engine.circuit import LOGITS_NODE, Circuit, Edge, Input
-from engine.circuit_file import CircuitFile, Json, printable
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.interchange.plain_graph import INPUT_NODE
 from engine.nodes import Mlp, Node
-from engine.record import SCHEMA
+from engine.record.circuit_file import CircuitFile, Json, printable
+from engine.record.writing import SCHEMA
 
 OURS, ALWAYS, SHARED = "headlight", "always", "shared"
 LETTERS = (Input.Q, Input.K, Input.V)

@@ -21,7 +21,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.circuit import LOGITS_NODE, Input
-from engine.circuit_file import (
+from engine.errors import HeadlightError
+from engine.interchange.mib import ALWAYS, OURS, SHARED
+from engine.interchange.mib_choice import Link, Mark, chosen_links, chosen_nodes
+from engine.interchange.plain_graph import INPUT_NODE, circuit_among, embedding_note, no_effect_note, node_name
+from engine.record.circuit_file import (
     WAY_ON,
     CircuitFile,
     Json,
@@ -35,10 +39,6 @@ from engine.circuit_file import (
     text_of,
     width_of,
 )
-from engine.errors import HeadlightError
-from engine.interchange.mib import ALWAYS, OURS, SHARED
-from engine.interchange.mib_choice import Link, Mark, chosen_links, chosen_nodes
-from engine.interchange.plain_graph import INPUT_NODE, circuit_among, embedding_note, no_effect_note, node_name
 
 STRONGEST = 100
 NODE = r"(input|logits|m\d{1,4}|a\d{1,4}\.h\d{1,4})"

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from engine.circuit_file import WAY_ON, CircuitFile, Json, read_json, short
 from engine.errors import HeadlightError
 from engine.interchange.plain_graph import GraphEdge, GraphNode, PlainGraph, file_of, graph_of
+from engine.record.circuit_file import WAY_ON, CircuitFile, Json, read_json, short
 
 EDGE_LISTS = ("edges", "links")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from engine.circuit import Circuit
-from engine.circuit_file import CircuitFile
 from engine.heads import Head
 from engine.models.model import Model
+from engine.record.circuit_file import CircuitFile
 from engine.settings import Settings
 
 NO_TEXTS: Mapping[Head, str] = {}

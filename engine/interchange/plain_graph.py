@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.circuit import LOGITS_NODE, Circuit, Input
-from engine.circuit_file import (
+from engine.errors import HeadlightError
+from engine.heads import Head
+from engine.record.circuit_file import (
     WAY_ON,
     CircuitFile,
     Json,
@@ -38,9 +40,7 @@ from engine.circuit_file import (
     text_of,
     width_of,
 )
-from engine.errors import HeadlightError
-from engine.heads import Head
-from engine.record import SCHEMA
+from engine.record.writing import SCHEMA
 
 INPUT_NODE = "input"
 HEAD = re.compile(r"(?:a(\d{1,4})\.h|(\d{1,4})\.)(\d{1,4})", re.ASCII)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from dataclasses import replace
 
-from engine.circuit_file import CircuitFile, checked_record, circuit_in, each_once, read_json
 from engine.errors import HeadlightError
 from engine.interchange.graphml import read_graphml
 from engine.interchange.mib_reading import STRONGEST, is_mib, mib_in
 from engine.interchange.node_link import is_node_link, node_link_in
+from engine.record.circuit_file import CircuitFile, checked_record, circuit_in, each_once, read_json
 
 
 def read_any(

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from engine.allocator import keep_freed_memory
 from engine.errors import HeadlightError
+from engine.machine.allocator import keep_freed_memory
 from engine.models.devices import check_device, check_dtype
 from engine.models.gguf import prepared_folder
 from engine.models.imports import importing

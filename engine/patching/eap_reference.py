@@ -1,4 +1,4 @@
-"""One edge's attribution score the plain way: hooked forwards and finite differences. The oracle of engine/eap.py.
+"""One edge's attribution score the plain way: hooked forwards and finite differences: the oracle of search/eap.py.
 
 1. Pass 1, as in ``reference.py``: a clean run with every z frozen, the sender's at its corrupted value. What changes
    in the stream into the receiver's layer is the delta.

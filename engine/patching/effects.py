@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations, BatchActivations, read_metric
-from engine.chunks import halved_grid
-from engine.cost import Ledger, unembed_flops
+from engine.cost.ledger import Ledger, unembed_flops
 from engine.errors import HeadlightError
-from engine.memory import MemoryPlan, plan_memory
+from engine.machine.chunks import halved_grid
+from engine.machine.memory import MemoryPlan, plan_memory
 from engine.metrics import effect, is_nothing
 from engine.models.model import Model
 from engine.models.parts import Parts
@@ -33,7 +33,7 @@ from engine.patching.sweep import Streams, Window, plan_sweeps
 LOGITS_STAGE = "logits stage"
 SENDER_SWEEP = "sender sweep"
 PASS_TWO = "pass 2"
-ATTRIBUTION = "attribution"  # of engine/eap.py: gradients, and their products with the sweep's streams
+ATTRIBUTION = "attribution"  # of engine/search/eap.py: gradients, and their products with the sweep's streams
 PATCHING_STAGES = (LOGITS_STAGE, SENDER_SWEEP, PASS_TWO, ATTRIBUTION)
 
 # Receivers of one layer whose patched streams are resumed together: enough to fill a matmul where few senders of each

@@ -4,10 +4,10 @@
 2. Sender sweep: every sender carried up to the highest receiver, at all positions that can change.
 3. Pass 2: a receiver takes its senders' q, k or v and the attention they touch; and, measured
    exactly, the live model from its layer upwards.
-4. Attribution instead (engine/eap.py): every sender carried through all layers once, the gradients of each run, and
-   one product of every sender's stream with every receiver's gradient.
-5. ACDC (engine/acdc.py), roughly: a decision carries the receiver's stream from the sender up to it, and the streams of
-   the receivers above that hear of it; its estimates take one run forwards and back through these.
+4. Attribution instead (engine/search/eap.py): every sender carried through all layers once, the gradients of each run,
+   and one product of every sender's stream with every receiver's gradient.
+5. ACDC (engine/search/acdc.py), roughly: a decision carries the receiver's stream from the sender up to it, and the
+   streams of the receivers above that hear of it; its estimates take one run forwards and back through these.
 
 Where MLPs are nodes (``node_patching_flops``) no sender is carried: what it writes is added to the clean stream.
 """
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from engine.activations import BatchActivations
 from engine.circuit import Input
-from engine.cost import attention_flops, gradient_flops, head_flops, mlp_flops, output_flops, unembed_flops
+from engine.cost.ledger import attention_flops, gradient_flops, head_flops, mlp_flops, output_flops, unembed_flops
 from engine.heads import Head
 from engine.models.model import Model
 from engine.nodes import Mlp, Node, depth_of, heads_among

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
-from engine.chunks import chunked
-from engine.cost import Ledger, gradient_flops
+from engine.cost.ledger import Ledger, gradient_flops
+from engine.machine.chunks import chunked
 from engine.models.parts import Parts
 
 

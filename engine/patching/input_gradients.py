@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
-from engine.chunks import chunked, halved
 from engine.circuit import Input
-from engine.cost import Ledger, gradient_flops, head_flops
+from engine.cost.ledger import Ledger, gradient_flops, head_flops
 from engine.heads import Head
+from engine.machine.chunks import chunked, halved
 from engine.models.parts import Layer, Parts
 from engine.patching.receiver import Receiver
 from engine.patching.sweep import Window

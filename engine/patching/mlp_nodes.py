@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.chunks import halved_grid
-from engine.cost import Ledger, mlp_flops, output_flops
-from engine.memory import MemoryPlan
+from engine.cost.ledger import Ledger, mlp_flops, output_flops
+from engine.machine.chunks import halved_grid
+from engine.machine.memory import MemoryPlan
 from engine.models.parts import Parts
 from engine.nodes import Mlp, Node, depth_of, mlp_depths
 from engine.patching.effects import PathPatching, Tick, add_change

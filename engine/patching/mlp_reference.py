@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations, check_mlps
-from engine.cost import Ledger, hooked_flops
+from engine.cost.ledger import Ledger, hooked_flops
 from engine.heads import Head
 from engine.hooked import end_logits
 from engine.metrics import Readout, effect

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.activations import BatchActivations, read_metric
 from engine.circuit import Input
-from engine.cost import Ledger, attention_flops, block_flops, head_flops, output_flops, unembed_flops
+from engine.cost.ledger import Ledger, attention_flops, block_flops, head_flops, output_flops, unembed_flops
 from engine.heads import Head
 from engine.models.attention import mix
 from engine.models.parts import Parts

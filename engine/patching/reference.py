@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from engine.activations import Activations
-from engine.chunks import halved
-from engine.cost import Ledger, hooked_flops
+from engine.cost.ledger import Ledger, hooked_flops
 from engine.heads import Head
 from engine.hooked import end_logits, recorded_z
+from engine.machine.chunks import halved
 from engine.metrics import Readout, effect
 from engine.models.bridge import hook_name
 from engine.models.hooks import Hook, recorder, replacing

@@ -3,7 +3,7 @@
 1. Pass 1 and the receiver's softmax stay exact: the change of the receiver's z is the true one.
 2. What that change does downstream is estimated: change times d metric / d z, for all senders at once.
 3. Every sender whose effect decides who is important - above the threshold or near it, see
-   ``deciding_senders`` in engine/search.py - is recomputed exactly, until the threshold made of the
+   ``deciding_senders`` in engine/search/path_patching.py - is recomputed exactly, until the threshold made of the
    mended effects asks for no more.
 4. How many were recomputed, and the largest disagreement seen, is kept.
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.chunks import halved_grid
+from engine.machine.chunks import halved_grid
 from engine.patching.effects import PASS_TWO, Decides, Effects, PathPatching, Tick, layer_of
 from engine.patching.gradients import z_gradients
 from engine.patching.receiver import LOGITS, Receiver

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from engine.activations import BatchActivations
-from engine.chunks import halved_grid
-from engine.cost import Ledger, block_flops, output_flops
-from engine.memory import MemoryPlan
+from engine.cost.ledger import Ledger, block_flops, output_flops
+from engine.machine.chunks import halved_grid
+from engine.machine.memory import MemoryPlan
 from engine.models.parts import Layer, Parts
 from engine.nodes import Node, mlps_among
 

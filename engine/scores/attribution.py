@@ -8,8 +8,8 @@ With dz = z_clean - z_corrupted and g = d metric / d z, both of one prompt n and
 
 In units of the metric. g is taken at the clean prompts, or averaged over the way from the corrupted to the clean
 embeddings (integrated gradients), which sees past an activation that is saturated at the clean end:
-engine/attribution.py. Sources: Nanda 2023, attribution patching; Hanna et al. 2024, arXiv 2403.17806 (EAP-IG); the
-form by position is ours, METHOD section 5.
+engine/scoring/attribution.py. Sources: Nanda 2023, attribution patching; Hanna et al. 2024, arXiv 2403.17806
+(EAP-IG); the form by position is ours, METHOD section 5.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.ranking import ranks
+from engine.scores.ranking import ranks
 
 
 def rank_sum(scores: Sequence[Tensor]) -> Tensor:

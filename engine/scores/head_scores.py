@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import HeadlightError
-from engine.pruning import drop_sparsity, keep_mask
+from engine.pruning.masks import drop_sparsity, keep_mask
 from engine.scores.combined import equal_union, rank_sum
 from engine.scores.kinds import EQUAL_UNIONS, MEASURED, TITLES, Score
 
@@ -49,7 +49,7 @@ class HeadScores:
         if not self.has(score):
             raise HeadlightError(
                 f"{TITLES[score]} has not been measured on these prompts: only {self._names()} are there. "
-                "Measure it first (engine.attribution.with_score)."
+                "Measure it first (engine.scoring.attribution.with_score)."
             )
         parts = [self.measured[part] for part in score.parts]
         if score is Score.MERGED:

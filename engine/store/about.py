@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.errors import HeadlightError
-from engine.json_values import Json, dumps
+from engine.record.json_values import Json, dumps
 from engine.store.stored_run import RunState, StoredRun
 
 NAME, VERSION = "headlight-run", 1

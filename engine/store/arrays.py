@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import HeadlightError
-from engine.json_values import Json, number
+from engine.record.json_values import Json, number
 
 MARK = "array"
 WHOLE = 2**53  # beyond it, a whole number is not exactly a float

@@ -7,9 +7,9 @@ import logging
 from collections import defaultdict
 from typing import Any
 
-from engine.atomic import write_bytes
 from engine.errors import HeadlightError
-from engine.json_values import Json, dumps
+from engine.machine.atomic import write_bytes
+from engine.record.json_values import Json, dumps
 from engine.store.file_names import file_name
 from engine.store.files import own_folder, read_file
 from engine.store.folder import ATTACHMENTS, RunFolder

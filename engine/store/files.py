@@ -1,6 +1,6 @@
 """Files of the store: read without following links, their troubles told in a sentence.
 
-1. They are written by engine/atomic.py: whole and for good, or not at all.
+1. They are written by engine/machine/atomic.py: whole and for good, or not at all.
 2. A link inside the store is not followed: what a run's folder holds cannot reach out of it.
 """
 

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine.atomic import TEMPORARY, write_bytes
 from engine.errors import HeadlightError
+from engine.machine.atomic import TEMPORARY, write_bytes
 from engine.store.about import LATEST, RECORD, About, about_bytes, about_of
 from engine.store.files import bytes_in, read_file
 from engine.store.stored_run import RunState, StoredRun

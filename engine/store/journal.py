@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.atomic import write_bytes
 from engine.errors import HeadlightError
-from engine.journal import Chunk, Journal
+from engine.machine.atomic import write_bytes
+from engine.notes.journal import Chunk, Journal
 from engine.store.file_names import file_name
 from engine.store.files import own_folder, read_file
 from engine.store.tensors import packed, unpacked

@@ -16,7 +16,7 @@ from typing import Self
 from filelock import FileLock
 
 from engine.errors import Cancelled, HeadlightError
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.store.about import About
 from engine.store.folder import CHUNKS, RunFolder
 from engine.store.journal import FolderJournal

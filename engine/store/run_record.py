@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from engine.atomic import write_bytes
 from engine.errors import HeadlightError
-from engine.json_values import Json, dumps
+from engine.machine.atomic import write_bytes
+from engine.record.json_values import Json, dumps
 from engine.store.about import ARRAYS, RECORD, FileMark
 from engine.store.arrays import put_together, taken_apart
 from engine.store.files import read_file

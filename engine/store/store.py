@@ -20,9 +20,9 @@ from typing import Any
 
 from filelock import Timeout
 
-from engine.atomic import sync_folder
 from engine.errors import HeadlightError
-from engine.json_values import Json
+from engine.machine.atomic import sync_folder
+from engine.record.json_values import Json
 from engine.settings import Settings
 from engine.store.about import About
 from engine.store.attachments import read_attachments, write_attachment

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.settings import Settings
 from engine.tasks.task import TASKS
 

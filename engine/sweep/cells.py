@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.draws import Kind
 from engine.executor.units import DrawUnit, ModelUnit, SearchUnit, Unit
 from engine.settings import Settings
 from engine.sweep.spec import SweepSpec
+from engine.trust.draws import Kind
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def model_units(spec: SweepSpec) -> list[ModelUnit]:
 
 
 def _resamples(settings: Settings, spec: SweepSpec) -> Iterator[DrawUnit]:
-    """As engine/draws.py draws them."""
+    """As engine/trust/draws.py draws them."""
     for index in range(spec.resamples):
         label = f"{Kind.RESAMPLE.value} {index + 1}"
         yield DrawUnit(settings, spec.threads, draw=Kind.RESAMPLE, label=label, seed=settings.seed + index)

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine.atomic import write_bytes
 from engine.errors import HeadlightError
 from engine.executor.units import SearchUnit, Unit, plain, unit_id
-from engine.json_values import Json, dumps, number
+from engine.machine.atomic import write_bytes
+from engine.record.json_values import Json, dumps, number
 from engine.store.files import read_file
 from engine.store.store import RunStore
 from engine.store.stored_run import summary_of

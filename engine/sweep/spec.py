@@ -32,7 +32,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from engine.errors import HeadlightError
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.settings import Settings
 from engine.store.words import line
 from engine.tasks.build import MAX_PAIRS

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from engine.errors import HeadlightError
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.store.files import read_file
 from engine.store.home import home
 from engine.sweep.spec import SweepSpec, spec_of

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.atomic import write_text
 from engine.errors import HeadlightError
-from engine.limits import check_keeping, limits
+from engine.machine.atomic import write_text
 from engine.models.cache import cache_root, unwritable, writable_cache
+from engine.serving.limits import check_keeping, limits
 from engine.tasks.custom import custom_prompts
 from engine.tasks.prompts import Metric, Prompts
 from engine.tasks.table import COLUMNS, OPTIONAL_COLUMN, Row, Table, table_of

@@ -1,9 +1,9 @@
-"""Automatic settings as part of a run's record (engine/record.py): every trial, the front and the choice."""
+"""Automatic settings as part of a run's record (engine/record/writing.py): every trial, the front and the choice."""
 
 from __future__ import annotations
 
-from engine.cost_json import cost_json
-from engine.json_values import Json, number
+from engine.cost.ledger_json import cost_json
+from engine.record.json_values import Json, number
 from engine.tuning.results import Trial, Tuning
 
 

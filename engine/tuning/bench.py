@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.ablation import Ablator
 from engine.activations import Activations, capture
-from engine.cost import CostRow, Ledger, pass_flops, together
+from engine.cost.ledger import CostRow, Ledger, pass_flops, together
 from engine.heads import Head, heads_of, mask_of
 from engine.metrics import faithfulness, performance
 from engine.patching.effects import Decides, Effects, PathPatching, Tick, check_effect_unit
@@ -29,7 +29,7 @@ from engine.patching.reference import ReferencePatching
 from engine.patching.screening import ScreenedPatching
 from engine.prepare import Prepared, task_prompts
 from engine.progress import Watcher
-from engine.search import (
+from engine.search.path_patching import (
     LOGITS_THRESHOLD_SCALE,
     Measure,
     Thresholds,
@@ -37,8 +37,8 @@ from engine.search import (
     layer_thresholds,
     search,
 )
-from engine.self_check import known_check, self_check
 from engine.settings import Mode, Settings
+from engine.trust.self_check import known_check, self_check
 from engine.tuning.results import Outcome, Seeds
 
 STAGE = "tuning"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.ablation import Ablation
-from engine.cost import CostRow
-from engine.cost_json import cost_in
+from engine.cost.ledger import CostRow
+from engine.cost.ledger_json import cost_in
 from engine.nodes import heads_among
-from engine.record_reader import Reader
+from engine.record.reader import Reader
 from engine.settings import Score, Settings
 from engine.tuning.bench import STAGE
 from engine.tuning.results import Outcome, Seeds, Trial, Tuning

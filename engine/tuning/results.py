@@ -1,7 +1,7 @@
 """What automatic settings come to: every trial, the front of size against faithfulness, and the choice.
 
 1. The front: trials that no other beats, being as small and more faithful on held-out prompts.
-2. The smallest on it with faithfulness >= .75 is taken; else the knee of the front (engine/pareto.py), and
+2. The smallest on it with faithfulness >= .75 is taken; else the knee of the front (engine/pruning/pareto.py), and
    where it has none its most faithful.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.ablation import Ablation
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.pareto import knee, pareto_front
+from engine.pruning.pareto import knee, pareto_front
 from engine.settings import Settings
 
 ENOUGH_FAITHFULNESS = 0.75

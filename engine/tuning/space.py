@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from engine.cliffs import FIXED_SPARSITY
 from engine.errors import HeadlightError
-from engine.pruning import check_sparsity
+from engine.pruning.cliffs import FIXED_SPARSITY
+from engine.pruning.masks import check_sparsity
 from engine.scores.head_scores import HeadScores
 from engine.settings import Method, Score, Settings
 

@@ -23,14 +23,14 @@ from dataclasses import replace
 from torch import Tensor
 
 from engine.ablation import Ablation
-from engine.attribution import with_score
-from engine.cost import CostRow, pass_flops
+from engine.cost.ledger import CostRow, pass_flops
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import heads_of
-from engine.limits import limits
 from engine.prepare import Prepared
 from engine.progress import Preliminary, Watcher
 from engine.scores.kinds import Source
+from engine.scoring.attribution import with_score
+from engine.serving.limits import limits
 from engine.settings import Algorithm, Method, Settings
 from engine.tuning.bench import STAGE, Bench, seeds_of
 from engine.tuning.place import study_name

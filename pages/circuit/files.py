@@ -10,8 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine.answer_keys import AnswerKey
-from engine.circuit_file import CircuitFile, file_record
+from engine.behaviour.roles import Finding, Role
 from engine.figures.circuit_tables import circuit_head_rows
 from engine.figures.export import circuit_mermaid, figure_html, rows_csv
 from engine.figures.tables import edge_rows
@@ -20,11 +19,12 @@ from engine.interchange.graphml import write_graphml
 from engine.interchange.mib import write_mib
 from engine.interchange.node_link import write_node_link
 from engine.interchange.of_run import file_of_run
-from engine.json_values import dumps
 from engine.prepare import Prepared
-from engine.record import discovery_json
-from engine.roles import Finding, Role
+from engine.record.circuit_file import CircuitFile, file_record
+from engine.record.json_values import dumps
+from engine.record.writing import discovery_json
 from engine.settings import Settings
+from engine.trust.answer_keys import AnswerKey
 from pages.circuit import picture
 from pages.circuit.shown import SOURCE, SOURCES, Shown
 from pages.shared import brought, circuit_facts, job_panel, look, verification_jobs

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.answer_keys import AnswerKey
 from engine.circuit import Circuit, Input
-from engine.circuit_filter import Filter, Sign
-from engine.circuit_layers import CROWDED_EDGES, CROWDED_HEADS, is_crowded
-from engine.frequency import CircuitFrequency
 from engine.heads import Head
+from engine.trust.answer_keys import AnswerKey
+from engine.trust.frequency import CircuitFrequency
+from engine.views.circuit_filter import Filter, Sign
+from engine.views.circuit_layers import CROWDED_EDGES, CROWDED_HEADS, is_crowded
 from pages.shared import edges, state
 from pages.shared.view import DEFAULT, View
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from engine.answer_keys import AnswerKey, against_key, answer_keys, models_with_keys
 from engine.circuit import Circuit
 from engine.heads import Head
-from engine.overlap import Overlap
+from engine.trust.answer_keys import AnswerKey, against_key, answer_keys, models_with_keys
+from engine.trust.overlap import Overlap
 from pages.circuit.shown import Shown
 from pages.shared import look
 from pages.shared.view import View

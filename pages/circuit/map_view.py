@@ -6,15 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from engine.answer_keys import AnswerKey, against_key
+from engine.behaviour.roles import Role
 from engine.circuit import Circuit
-from engine.circuit_filter import filtered
-from engine.circuit_layers import Flow, Overview, by_layer, every_head
 from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links
 from engine.figures.node_look import Look
-from engine.frequency import CircuitFrequency
 from engine.heads import Head
-from engine.roles import Role
+from engine.trust.answer_keys import AnswerKey, against_key
+from engine.trust.frequency import CircuitFrequency
+from engine.views.circuit_filter import filtered
+from engine.views.circuit_layers import Flow, Overview, by_layer, every_head
 from pages.circuit import filters
 from pages.circuit.shown import Shown, parse_or_none
 from pages.shared import edges, found_again, look, state

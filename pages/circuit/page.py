@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.behaviour.roles import roles_of
 from engine.figures.circuit_map import circuit_map
 from engine.heads import Head
 from engine.prepare import Prepared
-from engine.roles import roles_of
 from engine.settings import Settings
 from pages.circuit import files, filters, key_view, map_view, roles_view, selection, tables_view
 from pages.circuit.shown import Shown, choose

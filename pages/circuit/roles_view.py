@@ -7,15 +7,15 @@ from html import escape
 
 import streamlit as st
 
+from engine.behaviour.roles import Behaviour, Finding, Role, findings
 from engine.circuit import Circuit
 from engine.figures.circuit_tables import rule_rows
 from engine.figures.export import rows_csv
 from engine.figures.node_look import ROLE_MARKS
 from engine.figures.tables import Row
 from engine.heads import Head
-from engine.job import Job
-from engine.job_snapshot import JobState, Snapshot
-from engine.roles import Behaviour, Finding, Role, findings
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.settings import Settings
 from pages.circuit.shown import Shown
 from pages.shared import background, job_panel, look

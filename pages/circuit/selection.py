@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.behaviour.roles import Role
 from engine.circuit import Circuit
-from engine.circuit_filter import neighbours
 from engine.heads import Head
-from engine.roles import Role
+from engine.views.circuit_filter import neighbours
 from pages.circuit.shown import Shown, parse_or_none, written
 from pages.shared import edges, look, state
 from pages.shared.background import background

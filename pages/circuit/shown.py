@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.circuit_file import CircuitFile
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.prepare import Prepared
+from engine.record.circuit_file import CircuitFile
 from engine.settings import Settings
 from pages.shared import look, search_run
 from pages.shared.brought import has_heads, imported, misfit, source

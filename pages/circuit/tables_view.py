@@ -7,13 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from engine.answer_keys import AnswerKey
+from engine.behaviour.roles import Finding, Role
 from engine.circuit import Circuit
 from engine.figures.circuit_tables import LOOKS, circuit_head_rows
 from engine.figures.tables import Row, edge_rows
 from engine.heads import Head
-from engine.roles import Finding, Role
 from engine.settings import Settings
+from engine.trust.answer_keys import AnswerKey
 from pages.shared import algorithm_words, edges, look, state
 
 LEAD = "Sort by a column; choose a row to select its head or edge."

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from engine.job import Job
-from engine.json_values import dumps
+from engine.jobs.job import Job
+from engine.record.json_values import dumps
 from pages.compare.choice import Pair
 from pages.shared import glances, look
 from pages.shared.background import look_at

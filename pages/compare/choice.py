@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.circuit_file import MAX_BYTES
 from engine.errors import HeadlightError
+from engine.record.circuit_file import MAX_BYTES
 from engine.settings import Method, Settings
 from pages.shared import glances, job_panel, look, rooms, runs, search_jobs, search_run, state
 from pages.shared.runs import Run

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.algorithms import serves
-from engine.contest_table import ContestRow, compare_algorithms
+from engine.cost.duration import duration
 from engine.discovery import Discovery
-from engine.duration import duration
+from engine.edges.wiring import receiver_of
 from engine.prepare import Prepared
-from engine.wiring import receiver_of
+from engine.search.algorithms import serves
+from engine.views.contest_table import ContestRow, compare_algorithms
 from pages.compare import contest_best, contest_costs, contest_lines, contest_pictures
 from pages.compare.entries import Entry, Line, entries_of, lines_of, names_of, standard_of
 from pages.shared import background, frame, look, rooms, runs, search_jobs, state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from engine.contest_table import ContestRow
+from engine.views.contest_table import ContestRow
 from pages.compare.contest_lines import few_digits
 from pages.shared import look
 

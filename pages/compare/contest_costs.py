@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.algorithms import serves
-from engine.candidates import likely_keep
-from engine.estimate import estimate_run
+from engine.cost.estimate import estimate_run
 from engine.prepare import CALIBRATION, Prepared
+from engine.pruning.candidates import likely_keep
+from engine.pruning.sparsity_sweep import STAGE as SPARSITY_SWEEP
+from engine.search.algorithms import serves
 from engine.settings import Method, Settings
-from engine.sparsity_sweep import STAGE as SPARSITY_SWEEP
 from pages.compare.entries import Line
 from pages.shared import background, search_jobs
 from pages.shared.work import result_of

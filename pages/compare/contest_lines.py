@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from html import escape
 
-from engine.contest_table import ContestRow, Nearness
-from engine.duration import duration
-from engine.job_snapshot import JobState, Snapshot
+from engine.cost.duration import duration
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.settings import Algorithm, Method
+from engine.views.contest_table import ContestRow, Nearness
 from pages.compare.contest_costs import Ahead
 from pages.compare.entries import Line
 from pages.shared import algorithm_words, look

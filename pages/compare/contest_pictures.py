@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from engine.contest_table import ContestRow
 from engine.figures.contest import contest_figure, contest_rows, cost_figure
 from engine.figures.export import figure_html, rows_csv
 from engine.prepare import Prepared
+from engine.views.contest_table import ContestRow
 from pages.shared import background, look
 from pages.shared.chart import chart, drawn, is_dark
 

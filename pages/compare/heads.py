@@ -12,7 +12,7 @@ from engine.figures.export import figure_html, rows_csv
 from engine.figures.tables import Row
 from engine.figures.union_graph import union_figure
 from engine.heads import Head
-from engine.overlap import Overlap, edge_overlap, edges_by_name, head_overlap
+from engine.trust.overlap import Overlap, edge_overlap, edges_by_name, head_overlap
 from pages.compare.choice import Pair
 from pages.shared import look, state
 from pages.shared.chart import chart, drawn, is_dark

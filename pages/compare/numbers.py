@@ -9,11 +9,11 @@ from html import escape
 
 import streamlit as st
 
-from engine.compare import settings_side_by_side
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.figures.export import rows_csv
 from engine.figures.tables import Row
-from engine.run_summary import RunSummary
+from engine.record.run_summary import RunSummary
+from engine.views.compare import settings_side_by_side
 from pages.compare.choice import Pair
 from pages.shared import look
 from pages.shared.glossary import term

@@ -8,7 +8,6 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from engine.compare import rank_moves, ranks_of
 from engine.figures.export import rows_csv
 from engine.figures.heatmap import heatmap_figure
 from engine.figures.ranks import rank_figure
@@ -16,6 +15,7 @@ from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import Row
 from engine.heads import Head, mask_of
 from engine.scores.kinds import MEASURED, TITLES, Score
+from engine.views.compare import rank_moves, ranks_of
 from pages.compare.choice import Pair
 from pages.compare.heads import pick
 from pages.shared import look, state

@@ -14,9 +14,9 @@ from engine.figures.tables import edge_rows
 from engine.heads import Head
 from engine.interchange.graphml import write_graphml
 from engine.interchange.of_run import file_of_run
-from engine.json_values import dumps
 from engine.prepare import Prepared
-from engine.record import discovery_json
+from engine.record.json_values import dumps
+from engine.record.writing import discovery_json
 from pages.explorer import grid_view
 from pages.shared import algorithm_words, circuit_facts, edges, look, rooms, search_run, state
 from pages.shared.chart import chart, drawn, is_dark

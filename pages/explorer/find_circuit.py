@@ -7,17 +7,17 @@ from dataclasses import replace
 import streamlit as st
 from torch import Tensor
 
-from engine.algorithms import serves
-from engine.candidates import keep_of, likely_keep
+from engine.cost.duration import duration
+from engine.cost.estimate import Estimate, estimate_run
+from engine.cost.pilot import is_worthwhile
 from engine.discovery import Discovery
-from engine.duration import duration
-from engine.estimate import Estimate, estimate_run
-from engine.job import Job
-from engine.job_snapshot import JobState, Snapshot
-from engine.pilot import is_worthwhile
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.prepare import Prepared
+from engine.pruning.candidates import keep_of, likely_keep
+from engine.pruning.sparsity_sweep import Pruning
+from engine.search.algorithms import serves
 from engine.settings import Method, Settings
-from engine.sparsity_sweep import Pruning
 from pages.explorer import search_choices, tuning_view
 from pages.shared import interrupted, look, search_jobs, search_run, stage_costs
 from pages.shared.glossary import term

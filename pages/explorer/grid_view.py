@@ -9,7 +9,7 @@ import streamlit as st
 from engine.discovery import Discovery
 from engine.figures.export import rows_csv
 from engine.figures.tables import grid_rows
-from engine.grid import Grid, GridPoint
+from engine.search.grid import Grid, GridPoint
 from pages.shared import look
 from pages.shared.glossary import term
 

@@ -12,10 +12,10 @@ from engine.figures.results import SCORE_NAMES
 from engine.figures.tables import score_rows, sweep_rows
 from engine.heads import Head
 from engine.prepare import Prepared
+from engine.pruning.sparsity_sweep import RandomBand, Sweep
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import Score
 from engine.settings import Settings
-from engine.sparsity_sweep import RandomBand, Sweep
 from pages.shared import background, curves, further_scores, look, score_recall, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves

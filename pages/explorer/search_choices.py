@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.algorithms import serves
-from engine.merge import union_words
 from engine.prepare import Prepared
+from engine.pruning.merge import union_words
+from engine.pruning.sparsity_sweep import Pruning
+from engine.search.algorithms import serves
 from engine.settings import ATTRIBUTING, Algorithm
-from engine.sparsity_sweep import Pruning
 from pages.shared import look, rooms, state
 from pages.shared.algorithm_words import CHOICE_WORDS, TITLES, UNSERVED_WORDS
 from pages.shared.view import ALGORITHMS, AMONG, MAX_EDGES, MODES, View

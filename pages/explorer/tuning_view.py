@@ -9,9 +9,9 @@ import streamlit as st
 
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.tuning import settings_words, tuning_figure, tuning_rows
-from engine.job_snapshot import JobState, Snapshot
-from engine.limits import limits
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.prepare import Prepared
+from engine.serving.limits import limits
 from engine.settings import Settings
 from engine.tuning.results import ENOUGH_FAITHFULNESS, Trial, Tuning
 from pages.shared import job_panel, look, search_jobs, state

@@ -9,8 +9,8 @@ import streamlit as st
 from engine.figures.agreement import Placed, agreement_figure
 from engine.figures.export import figure_html
 from engine.prepare import Prepared
-from engine.ranking import spearman
 from engine.scores.head_scores import HeadScores
+from engine.scores.ranking import spearman
 from engine.settings import Score
 from pages.head_scores.maps import clicked
 from pages.shared import background, look, state

@@ -12,7 +12,7 @@ from engine.figures.score_tables import ranked_rows
 from engine.figures.tables import Row
 from engine.heads import Head
 from engine.prepare import Prepared
-from engine.pruning import KEEPERS
+from engine.pruning.masks import KEEPERS
 from engine.settings import Score
 from pages.shared import head_card, look, state
 from pages.shared.link_readers import MAX_SEARCH

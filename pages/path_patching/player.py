@@ -16,7 +16,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine.heads import Head
-from engine.trail import searched_at
+from engine.search.trail import searched_at
 from pages.path_patching import step_view, words
 from pages.path_patching.walk import Walk
 from pages.shared import look, state

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.figures.effects import effects_figure
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.step import step_graph, step_map
 from engine.heads import Head
-from engine.trail import Outcome, Station
+from engine.search.trail import Outcome, Station
 from pages.path_patching import words
 from pages.path_patching.walk import Walk
 from pages.shared import algorithm_words, look, state

@@ -8,13 +8,13 @@ import streamlit as st
 
 from engine.circuit import Circuit
 from engine.discovery import Discovery
-from engine.grid import thresholds_of
-from engine.job import Job
-from engine.job_snapshot import Snapshot
+from engine.jobs.job import Job
+from engine.jobs.snapshot import Snapshot
 from engine.prepare import Prepared
-from engine.search import SearchStep, Thresholds
+from engine.search.grid import thresholds_of
+from engine.search.path_patching import SearchStep, Thresholds
+from engine.search.trail import Station, circuit_until, trail_of
 from engine.settings import Settings
-from engine.trail import Station, circuit_until, trail_of
 from pages.shared import algorithm_words, job_panel, look, search_jobs, search_run
 
 

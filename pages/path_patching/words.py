@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from engine.circuit import Input
 from engine.nodes import Node, mlps_among, nodes_of
-from engine.search import Thresholds
+from engine.search.path_patching import Thresholds
+from engine.search.trail import Outcome, Station
 from engine.settings import ATTRIBUTING, Algorithm, Settings
-from engine.trail import Outcome, Station
 from pages.shared import look
 
 PARTS = {"q": "query", "k": "key", "v": "value"}

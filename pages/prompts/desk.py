@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from engine.figures.export import rows_csv
-from engine.limits import limits
 from engine.models.model import Model
 from engine.prepare import Prepared
+from engine.serving.limits import limits
 from engine.tasks import own
 from engine.tasks.own import OwnTask, own_task
 from engine.tasks.prompts import Metric

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.enough import COVERAGE, ENOUGH_OVERLAP, ENOUGH_WIDTH, Enough
 from engine.figures.enough import enough_rows, metric_figure, scores_figure
 from engine.figures.export import figure_html, rows_csv
 from engine.heads import Head
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
 from engine.settings import Settings
+from engine.trust.enough import COVERAGE, ENOUGH_OVERLAP, ENOUGH_WIDTH, Enough
 from pages.shared import background, job_panel, look, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term

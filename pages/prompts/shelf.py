@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.limits import limits
+from engine.serving.limits import limits
 from engine.tasks import own
 from engine.tasks.own import OwnTask
 from pages.prompts import draft

@@ -13,8 +13,8 @@ from engine.figures.score_tables import cliff_rows
 from engine.figures.sparsity import sparsity_figure
 from engine.figures.tables import Row, sweep_rows
 from engine.prepare import Prepared
+from engine.pruning.sparsity_sweep import Pruning
 from engine.settings import Settings
-from engine.sparsity_sweep import Pruning
 from pages.shared import background, curves, look, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.curves import Curves

@@ -8,10 +8,10 @@ from engine.figures.export import rows_csv
 from engine.figures.heatmap import heatmap_figure
 from engine.figures.score_tables import ranked_rows
 from engine.heads import Head
-from engine.merge import union_words
 from engine.prepare import Prepared
-from engine.pruning import keep_mask
-from engine.sparsity_sweep import Pruning
+from engine.pruning.masks import keep_mask
+from engine.pruning.merge import union_words
+from engine.pruning.sparsity_sweep import Pruning
 from pages.shared import background, look, score_views, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.view import View

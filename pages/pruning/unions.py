@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from engine.cliffs import CliffKind
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.pareto import pareto_figure
 from engine.figures.score_tables import union_rows
-from engine.merge import UNION_NAMES, Merge, largest_union, meets_rule, union_words
 from engine.metrics import faithfulness
 from engine.prepare import Prepared
-from engine.sparsity_sweep import Pruning
+from engine.pruning.cliffs import CliffKind
+from engine.pruning.merge import UNION_NAMES, Merge, largest_union, meets_rule, union_words
+from engine.pruning.sparsity_sweep import Pruning
 from pages.shared import background, look, rooms, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term

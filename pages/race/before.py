@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.candidates import likely_keep
-from engine.duration import duration
-from engine.estimate import Estimate, estimate_run
-from engine.job_snapshot import JobState
+from engine.cost.duration import duration
+from engine.cost.estimate import Estimate, estimate_run
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
+from engine.pruning.candidates import likely_keep
 from engine.settings import Method
 from pages.race.contestants import Lane
 from pages.race.lane import heading

@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.figures.graph import graph_figure
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
 from pages.race.contestants import Contestant, Lane
 from pages.shared import background, job_panel, look, search_run

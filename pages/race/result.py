@@ -6,15 +6,15 @@ from typing import Any
 
 import streamlit as st
 
+from engine.cost.duration import duration
 from engine.discovery import Discovery
-from engine.duration import duration
 from engine.figures.export import rows_csv
 from engine.heads import Head
-from engine.overlap import head_overlap
 from engine.prepare import Prepared
-from engine.search import search_cost
-from engine.self_check import STAGE as SELF_CHECK
+from engine.search.path_patching import search_cost
 from engine.settings import Mode
+from engine.trust.overlap import head_overlap
+from engine.trust.self_check import STAGE as SELF_CHECK
 from pages.race import lane as one
 from pages.race import result_tables as tables
 from pages.race import score

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from engine.circuit import Circuit, union
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.prepare import Prepared
 from pages.race import lane as one
 from pages.race.before import estimate

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.circuit import Circuit, Edge
-from engine.cost import CostRow, together
+from engine.cost.ledger import CostRow, together
 from engine.discovery import Discovery
 from engine.figures.tables import WHOLE_RUN, Row
-from engine.overlap import Overlap, edge_overlap, head_overlap, name_of
-from engine.search import search_cost
-from engine.self_check import STAGE as SELF_CHECK
+from engine.search.path_patching import search_cost
+from engine.trust.overlap import Overlap, edge_overlap, head_overlap, name_of
+from engine.trust.self_check import STAGE as SELF_CHECK
 
 SEARCH_ALONE = "search alone"
 NAMES = ("APP", "dense")

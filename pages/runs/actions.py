@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.limits import limits
+from engine.serving.limits import limits
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState, StoredRun
 from pages.runs import going_on

@@ -14,7 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.limits import limits
+from engine.serving.limits import limits
 from engine.store.files import read_file
 from engine.store.home import home
 from pages.runs import actions, reading

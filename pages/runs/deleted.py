@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.store.stored_run import StoredRun
 from pages.runs import actions
 from pages.runs.rows import size_words, when

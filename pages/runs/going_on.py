@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.errors import HeadlightError
-from engine.record_reader import Reader
+from engine.record.reader import Reader
+from engine.record.settings_reading import read_settings
 from engine.settings import Settings
-from engine.settings_reading import read_settings
 from engine.store.stored_run import RunState, StoredRun
 from pages.runs.rows import when
 from pages.shared import look, rooms, search_jobs

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine.job_snapshot import JobState
-from engine.limits import limits
+from engine.jobs.snapshot import JobState
+from engine.serving.limits import limits
 from engine.store.stored_run import StoredRun
 from pages.runs import actions, bring, going_on, opened, reading, take_away
 from pages.runs.reading import Opened

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from engine.cost.duration import duration
 from engine.discovery import Discovery
-from engine.duration import duration
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.settings import Settings
 from engine.tasks.own import is_own
 from pages.runs import opened_circuit, opened_maps, opened_tables

@@ -8,13 +8,13 @@ from typing import Any
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.circuit_file import circuit_in
 from engine.discovery import Discovery
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import edge_rows
 from engine.heads import Head
 from engine.interchange.graphml import write_graphml
+from engine.record.circuit_file import circuit_in
 from pages.runs.reading import Opened
 from pages.shared import algorithm_words, edges, look, search_run, state
 from pages.shared.chart import chart, drawn, is_dark

@@ -10,8 +10,8 @@ import streamlit as st
 from engine.discovery import Discovery
 from engine.figures.export import rows_csv
 from engine.figures.tables import Row
-from engine.json_values import Json, dumps
-from engine.trail import trail_of
+from engine.record.json_values import Json, dumps
+from engine.search.trail import trail_of
 from pages.runs.reading import Opened
 from pages.shared import look
 from pages.shared.kept import ATTACHED

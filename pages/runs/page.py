@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.limits import limits
+from engine.serving.limits import limits
 from pages.runs import bring, deleted, one_run, shelf, sweeps
 from pages.shared import frame, state
 

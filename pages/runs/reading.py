@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.settings import Settings
 from pages.shared.kept import LABELS
 
@@ -40,7 +40,7 @@ class Opened:
 
 def opened(store: RunStore, run_id: str) -> Opened:
     """Raises HeadlightError for a run that has nothing to read, or was damaged."""
-    from engine.record_reading import discovery_of
+    from engine.record.reading import discovery_of
 
     record, attachments = store.read(run_id), store.attachments(run_id)
     labels = attachments.get(LABELS, {}).get(LABELS, {})
@@ -52,8 +52,8 @@ def opened(store: RunStore, run_id: str) -> Opened:
 def brought(content: bytes) -> Opened:
     """A capsule, or a whole run as JSON; raises HeadlightError for anything else."""
     from engine.capsule.reading import read_capsule
-    from engine.circuit_file import read_record
-    from engine.record_reading import discovery_of
+    from engine.record.circuit_file import read_record
+    from engine.record.reading import discovery_of
 
     if not content.startswith(ZIP):
         record = read_record(content)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.limits import limits
+from engine.serving.limits import limits
 from engine.store.stored_run import StoredRun
 from pages.runs import actions
 from pages.runs.rows import STATES, chosen, row_of, size_words, tags_in

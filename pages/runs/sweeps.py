@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.duration import duration
+from engine.cost.duration import duration
 from engine.errors import HeadlightError
 from engine.sweep.state import SweepState, UnitState, list_sweeps, sweeps_folder
 from pages.runs import sweep_units

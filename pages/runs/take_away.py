@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 from pages.runs import reading
 from pages.runs.reading import Opened
 from pages.shared import look

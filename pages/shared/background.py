@@ -2,7 +2,8 @@
 
 Jobs are found by their settings, so a reload, a second tab or a link shows the same run, and whoever asks for it is one
 of its owners (visitors.py). A page that turns to other settings withdraws what it had started by itself (``follow``),
-unless someone else follows it. Every request passes ``submit_all``, which refuses what is too much (engine/limits.py).
+unless someone else follows it. Every request passes ``submit_all``, which refuses what is too much
+(engine/serving/limits.py).
 
 Here are the requests about a model and its prompts; search_jobs.py has searches, verification_jobs.py what judges them.
 """
@@ -18,9 +19,9 @@ from weakref import WeakSet
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.job import Job, Owner, Work
-from engine.jobs import DEFAULT_LANE, JobManager, QueueLimits
-from engine.limits import check_request, limits
+from engine.jobs.job import Job, Owner, Work
+from engine.jobs.manager import DEFAULT_LANE, JobManager, QueueLimits
+from engine.serving.limits import check_request, limits
 from engine.settings import Settings
 from engine.store.store import RunStore
 from pages.shared import made, server_log, visitors, work

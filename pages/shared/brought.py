@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.circuit_file import MAX_BYTES, CircuitFile
 from engine.errors import HeadlightError
 from engine.interchange.reading import read_any
 from engine.prepare import Prepared
+from engine.record.circuit_file import MAX_BYTES, CircuitFile
 from pages.shared import look
 
 IMPORTED = "headlight_imported_circuit"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from engine.answer_keys import answer_keys
+from engine.cost.duration import duration
+from engine.cost.estimate import dense_flops
 from engine.discovery import Discovery
-from engine.duration import duration
-from engine.estimate import dense_flops
 from engine.heads import Head
-from engine.overlap import overlap
 from engine.prepare import Prepared
-from engine.search import search_cost
+from engine.search.path_patching import search_cost
 from engine.settings import ATTRIBUTING, Algorithm, Method
+from engine.trust.answer_keys import answer_keys
+from engine.trust.overlap import overlap
 from engine.verification import Verification
 from pages.shared import algorithm_words, look, search_jobs, self_tests
 from pages.shared.work import result_of

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.job import Job
-from engine.job_snapshot import JobState
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState
+from engine.pruning.sparsity_sweep import BAND_STAGE, PAPER_SCORES, Pruning, RandomBand, Sweep
 from engine.scores.kinds import TITLES, Score
 from engine.settings import Settings
-from engine.sparsity_sweep import BAND_STAGE, PAPER_SCORES, Pruning, RandomBand, Sweep
 from pages.shared import background, job_panel, search_jobs
 from pages.shared.work import result_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.circuit import Circuit
-from engine.draws import Plan
-from engine.frequency import CircuitFrequency
-from engine.overlap import name_of
 from engine.settings import Settings
-from engine.stability import Stability, frequency_of
+from engine.trust.draws import Plan
+from engine.trust.frequency import CircuitFrequency
+from engine.trust.overlap import name_of
+from engine.trust.stability import Stability, frequency_of
 from pages.shared import verification_jobs
 from pages.shared.view import View
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import background, job_panel, look, state

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.attribution import added
 from engine.prepare import Prepared
 from engine.scores.kinds import Score
+from engine.scoring.attribution import added
 from engine.settings import Settings
 from pages.shared import background, job_panel, score_views
 from pages.shared.glances import PATIENCE

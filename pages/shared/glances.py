@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from engine.job import Job
-from engine.job_snapshot import JobState
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
 from pages.shared import background, look
 

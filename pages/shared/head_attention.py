@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 from torch import Tensor
 
+from engine.behaviour.head_card import attention_pattern
 from engine.figures.attention import attention_figure, attention_panels
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.tables import attention_rows
-from engine.head_card import attention_pattern
 from engine.heads import Head
 from engine.prepare import Prepared
 from engine.tasks.vocabulary import Vocabulary

@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 import streamlit as st
 from torch import Tensor
 
-from engine.answer_keys import answer_keys
-from engine.cliffs import FIXED_SPARSITY, Cliff
 from engine.discovery import Discovery
 from engine.heads import Head
 from engine.prepare import Prepared
-from engine.pruning import kept_count
+from engine.pruning.cliffs import FIXED_SPARSITY, Cliff
+from engine.pruning.masks import kept_count
+from engine.pruning.sparsity_sweep import Pruning
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import Score
-from engine.sparsity_sweep import Pruning
+from engine.trust.answer_keys import answer_keys
 from pages.shared import background, edges, head_attention, head_effects, head_output, look, rooms, score_views, state
 from pages.shared.link import write_view
 from pages.shared.view import View

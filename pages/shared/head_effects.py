@@ -9,7 +9,7 @@ from engine.figures.effects import effects_figure
 from engine.figures.export import rows_csv
 from engine.figures.tables import Row, effect_rows, head_rows
 from engine.heads import Head
-from engine.search import SearchStep
+from engine.search.path_patching import SearchStep
 from pages.shared import algorithm_words, look, state
 from pages.shared.chart import chart, is_dark
 from pages.shared.glossary import term

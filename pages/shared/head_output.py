@@ -6,9 +6,9 @@ from html import escape
 
 import streamlit as st
 
+from engine.behaviour.head_card import WrittenToken, head_writes
 from engine.figures.export import rows_csv
 from engine.figures.tables import Row
-from engine.head_card import WrittenToken, head_writes
 from engine.heads import Head
 from engine.prepare import Prepared
 from pages.shared import glances, look, tokens

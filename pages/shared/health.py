@@ -17,8 +17,8 @@ import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from engine.limits import limits
-from engine.log import event
+from engine.serving.limits import limits
+from engine.serving.log import event
 from engine.store.home import home
 from engine.version import VERSION
 from pages.shared.made import latest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import HeadlightError
-from engine.limits import limits
+from engine.serving.limits import limits
 from engine.settings import Settings
 from engine.store.stored_run import StoredRun
 from pages.shared import look, rooms, search_jobs

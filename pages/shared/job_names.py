@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.job_snapshot import JobState, Snapshot
-from engine.jobs import kind_of
+from engine.jobs.manager import kind_of
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.models.registry import find_card
 from engine.settings import Algorithm, Mode, Settings
 from engine.tasks.task import TASKS

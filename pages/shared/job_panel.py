@@ -7,9 +7,9 @@ from html import escape
 
 import streamlit as st
 
-from engine.duration import duration
-from engine.job import Job
-from engine.job_snapshot import JobState, Snapshot, StageProgress
+from engine.cost.duration import duration
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState, Snapshot, StageProgress
 from pages.shared import background, look
 
 POLL_SECONDS = 1.0

@@ -17,9 +17,9 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-from engine.duration import duration
-from engine.job import Job
-from engine.job_snapshot import JobState, Snapshot
+from engine.cost.duration import duration
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState, Snapshot
 from pages.shared import job_names, look, privacy, rooms
 from pages.shared.background import background, cancel
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import HeadlightError
-from engine.journal import Chunk, Journal
-from engine.json_values import Json
+from engine.notes.journal import Chunk, Journal
+from engine.record.json_values import Json
 from engine.settings import Settings
 from engine.store.folder import CHUNKS
 from engine.store.journal import FolderJournal
@@ -190,7 +190,7 @@ class Kept:
         self.changed()
 
     def _finish(self, model: Model, settings: Settings, run: OpenRun, found: Discovery) -> None:
-        from engine.record import discovery_json
+        from engine.record.writing import discovery_json
 
         state = RunState.DONE if found.complete else RunState.CANCELLED
         record = discovery_json(model, found)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.job import Job
-from engine.jobs import kind_of
+from engine.jobs.job import Job
+from engine.jobs.manager import kind_of
 from engine.settings import Settings
 from pages.shared import work
 from pages.shared.background import background, look_at

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from engine.errors import HeadlightError
-from engine.limits import limits
+from engine.serving.limits import limits
 from pages.shared.link_readers import READERS, check_known
 from pages.shared.view import DEFAULT, View
 

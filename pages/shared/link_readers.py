@@ -9,10 +9,10 @@ from typing import Any
 
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.limits import check_model, limits
-from engine.merge import UNION_NAMES
 from engine.nodes import Mlp
-from engine.pruning import KEEPERS
+from engine.pruning.masks import KEEPERS
+from engine.pruning.merge import UNION_NAMES
+from engine.serving.limits import check_model, limits
 from engine.tasks.own import is_own
 from pages.shared.view import (
     ABLATIONS,

@@ -17,8 +17,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from engine.errors import NotEnoughMemory
-from engine.limits import check_model, check_size, limits
 from engine.progress import Watcher
+from engine.serving.limits import check_model, check_size, limits
 
 if TYPE_CHECKING:
     from engine.models.model import Model

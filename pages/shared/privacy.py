@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from engine.job import Job
-from engine.limits import limits
+from engine.jobs.job import Job
+from engine.serving.limits import limits
 from engine.settings import Settings
 from pages.shared import visitors
 from pages.shared.background import background, is_of_others

@@ -15,12 +15,12 @@ import streamlit as st
 
 from engine.capsule.opening import ZIP
 from engine.capsule.reading import read_capsule
-from engine.circuit_file import read_record
 from engine.discovery import Discovery
-from engine.job import Job
-from engine.json_values import Json
-from engine.run_file import read_run
-from engine.run_summary import Plain, RunSummary, summary_of
+from engine.jobs.job import Job
+from engine.record.circuit_file import read_record
+from engine.record.json_values import Json
+from engine.record.run_file import read_run
+from engine.record.run_summary import Plain, RunSummary, summary_of
 from engine.settings import Algorithm, Settings
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState, StoredRun
@@ -70,7 +70,7 @@ def read_kept(run_id: str) -> Job:
 
 
 def _of_store(store: RunStore, run_id: str) -> Run:
-    from engine.record_reading import discovery_of
+    from engine.record.reading import discovery_of
 
     stored = store.get(run_id)
     found = discovery_of(store.read(run_id))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.models.registry import find_card
-from engine.score_recall import ScoreRecall, known_recall
 from engine.scores.kinds import TITLES, Score, Source
+from engine.scoring.score_recall import ScoreRecall, known_recall
 from pages.shared import look
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.job import Job
-from engine.job_snapshot import JobState
-from engine.limits import limits
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState
+from engine.serving.limits import limits
 from engine.settings import Settings
 from pages.shared import kept_runs, work
 from pages.shared.background import background, join, postpone_band, submit, submit_all

@@ -11,14 +11,14 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.cost.duration import duration
 from engine.discovery import Discovery
-from engine.duration import duration
 from engine.figures.graph import graph_figure
-from engine.job import Job
-from engine.job_snapshot import JobState, Snapshot
-from engine.limits import limits
-from engine.merge import union_words
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.patching.screening import Screening
+from engine.pruning.merge import union_words
+from engine.serving.limits import limits
 from engine.settings import ATTRIBUTING, Algorithm, Method, Settings
 from pages.shared import (
     algorithm_words,

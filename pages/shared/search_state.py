@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.discovery import Discovery
-from engine.job import Job
-from engine.job_snapshot import JobState, Snapshot
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState, Snapshot
 from engine.settings import Settings
 from pages.shared import search_jobs
 

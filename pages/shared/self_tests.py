@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from engine.self_tests import SelfTest, SelfTests
+from engine.trust.self_tests import SelfTest, SelfTests
 from pages.shared import look
 
 LEAD = (

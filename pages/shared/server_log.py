@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable
 
-from engine.job import Job
-from engine.jobs import kind_of
-from engine.log import digest, event
+from engine.jobs.job import Job
+from engine.jobs.manager import kind_of
 from engine.models.registry import find_card
+from engine.serving.log import digest, event
 
 
 def told_of(what: str, job: Job) -> None:

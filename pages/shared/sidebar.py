@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.limits import limits
 from engine.models.registry import MODELS, find_card
+from engine.serving.limits import limits
 from engine.tasks.own import OwnTask, is_own
 from engine.tasks.task import TASKS
 from pages.shared import background, glossary, introduction, look, own_tasks, rooms, state

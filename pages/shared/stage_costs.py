@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.figures.export import rows_csv
 from engine.figures.tables import WHOLE_RUN, Row, cost_rows
 from pages.shared import look

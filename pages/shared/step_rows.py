@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.figures.tables import Row, effect_rows
-from engine.trail import Station
+from engine.search.trail import Station
 
 
 def step_rows(trail: Sequence[Station]) -> list[Row]:

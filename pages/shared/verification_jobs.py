@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.job import Job
+from engine.jobs.job import Job
 from engine.settings import Settings
 from pages.shared import work
 from pages.shared.background import background, begun_with, submit
@@ -14,10 +14,10 @@ from pages.shared.work import data_of
 if TYPE_CHECKING:
     from engine.ablation import Ablation
     from engine.circuit import Circuit
-    from engine.claim import Target
-    from engine.draws import Plan as DrawPlan
     from engine.evaluation.plan import Plan
     from engine.heads import Head
+    from engine.trust.claim import Target
+    from engine.trust.draws import Plan as DrawPlan
 
 
 def verify_job(settings: Settings, heads: tuple[Head, ...], seed: int) -> Job | None:

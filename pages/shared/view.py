@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.ablation import Ablation
-from engine.circuit_filter import Sign
-from engine.cliffs import FIXED_SPARSITY
-from engine.draws import MOST, Kind
-from engine.pruning import KEEPERS
+from engine.pruning.cliffs import FIXED_SPARSITY
+from engine.pruning.masks import KEEPERS
 from engine.settings import ATTRIBUTING, Algorithm, Method, Mode, Score, Settings
 from engine.tasks.own import is_own
+from engine.trust.draws import MOST, Kind
+from engine.views.circuit_filter import Sign
 
 SCORES = (*(score.value for score in Score), "difference")
 AMONG = ("auto", "ringed", "all")

@@ -10,34 +10,34 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.heads import Head
-from engine.job import Job
-from engine.jobs import JobManager, kind_of
-from engine.journal import Journal
-from engine.limits import check_prompts, check_trials, limits
+from engine.jobs.job import Job
+from engine.jobs.manager import JobManager, kind_of
+from engine.notes.journal import Journal
 from engine.progress import Watcher
+from engine.serving.limits import check_prompts, check_trials, limits
 from engine.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.ablation import Ablation
-    from engine.attribution import Measured
+    from engine.behaviour.roles import Behaviour
     from engine.circuit import Circuit
-    from engine.claim import Target
+    from engine.cost.pilot import Pilot
     from engine.discovery import Discovery
-    from engine.draws import Plan as DrawPlan
-    from engine.edge_evaluation import EdgeEvaluation
-    from engine.enough import Enough
+    from engine.edges.evaluation import EdgeEvaluation
     from engine.evaluation.evaluate import Evaluation
     from engine.evaluation.plan import Plan
-    from engine.pilot import Pilot
     from engine.prepare import Prepared
-    from engine.receipt import Receipts
-    from engine.roles import Behaviour
+    from engine.pruning.sparsity_sweep import Pruning, RandomBand, Sweep
     from engine.scores.kinds import Score, Source
-    from engine.sparsity_sweep import Pruning, RandomBand, Sweep
-    from engine.stability import Stability
+    from engine.scoring.attribution import Measured
     from engine.tasks.prompts import Prompts
+    from engine.trust.claim import Target
+    from engine.trust.draws import Plan as DrawPlan
+    from engine.trust.enough import Enough
+    from engine.trust.receipt import Receipts
+    from engine.trust.stability import Stability
     from engine.tuning.results import Tuning
     from engine.verification import Verification
     from pages.shared.background import Background
@@ -89,13 +89,13 @@ def ready(behind: Background, settings: Settings, watcher: Watcher) -> Prepared:
 
 
 def curve(behind: Background, settings: Settings, watcher: Watcher) -> Pruning:
-    from engine.sparsity_sweep import prune
+    from engine.pruning.sparsity_sweep import prune
 
     return prune(ready(behind, settings, watcher), watcher)
 
 
 def band(behind: Background, settings: Settings, watcher: Watcher) -> RandomBand:
-    from engine.sparsity_sweep import random_band
+    from engine.pruning.sparsity_sweep import random_band
 
     return random_band(ready(behind, settings, watcher), watcher)
 
@@ -108,7 +108,7 @@ class Common:
         self._prepared: Prepared | None = None
 
     def prepared(self, settings: Settings, watcher: Watcher) -> Prepared:
-        from engine.memory import plan_of_each
+        from engine.machine.memory import plan_of_each
 
         with watcher.alone():  # nobody else may do the same work meanwhile
             if self._prepared is None:
@@ -123,7 +123,7 @@ def contest(common: Common, settings: Settings, watcher: Watcher) -> Discovery:
 
 
 def enough(behind: Background, settings: Settings, watcher: Watcher) -> Enough | None:
-    from engine.enough import how_many_are_enough
+    from engine.trust.enough import how_many_are_enough
 
     return how_many_are_enough(ready(behind, settings, watcher), watcher)
 
@@ -152,7 +152,7 @@ def discovered(behind: Background, prepared: Prepared, settings: Settings, watch
 
 def restore(behind: Background, settings: Settings, run_id: str, watcher: Watcher) -> Discovery:
     """A run that was kept, as if the search had just ended; what is learnt about its circuit belongs to it."""
-    from engine.record_reading import discovery_of
+    from engine.record.reading import discovery_of
 
     stored = behind.kept.store().get(run_id)
     found = discovery_of(behind.kept.store().read(run_id))
@@ -180,35 +180,35 @@ def tuning_of(behind: Background, settings: Settings) -> Tuning | None:
 
 
 def score(behind: Background, settings: Settings, source: Source, watcher: Watcher) -> Measured:
-    from engine.attribution import measure
+    from engine.scoring.attribution import measure
 
     return measure(ready(behind, settings, watcher), source, watcher)
 
 
 def scored(behind: Background, prepared: Prepared, source: Source) -> Prepared:
     """With what somebody had measured of the scores of that source."""
-    from engine.attribution import added
+    from engine.scoring.attribution import added
 
     known = result_of(behind.glances.find(("score", data_of(prepared.settings), source)))
     return prepared if known is None else added(prepared, known)
 
 
 def sweep(behind: Background, settings: Settings, score: Score, watcher: Watcher) -> Sweep:
-    from engine.attribution import with_score
-    from engine.sparsity_sweep import sweep_of
+    from engine.pruning.sparsity_sweep import sweep_of
+    from engine.scoring.attribution import with_score
 
     prepared = scored(behind, ready(behind, settings, watcher), score.source)
     return sweep_of(with_score(prepared, score, watcher), score, watcher)
 
 
 def pilot(behind: Background, settings: Settings, keep: Tensor, watcher: Watcher) -> Pilot:
-    from engine.pilot import look_ahead
+    from engine.cost.pilot import look_ahead
 
     return look_ahead(ready(behind, settings, watcher), keep, settings, watcher)
 
 
 def roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour:
-    from engine.behaviour import measure_behaviour
+    from engine.behaviour.measured import measure_behaviour
 
     return measure_behaviour(ready(behind, settings, watcher), watcher)
 
@@ -216,7 +216,7 @@ def roles(behind: Background, settings: Settings, watcher: Watcher) -> Behaviour
 def verify(
     behind: Background, settings: Settings, heads: tuple[Head, ...], seed: int, watcher: Watcher
 ) -> Verification:
-    from engine.cost import Ledger, pass_flops
+    from engine.cost.ledger import Ledger, pass_flops
     from engine.fresh import verify_on_fresh
     from engine.verification import STAGE
 
@@ -231,7 +231,7 @@ def evaluate(
     behind: Background, settings: Settings, circuit: Circuit, seed: int, plan: Plan, watcher: Watcher
 ) -> Evaluation:
     from engine.evaluation import evaluate as evaluation
-    from engine.evaluation_file import evaluation_json
+    from engine.record.evaluation_file import evaluation_json
 
     found = evaluation.evaluate(ready(behind, settings, watcher), circuit, seed, watcher, plan)
     behind.kept.attach(settings, circuit, "evaluation", f"{plan.ablation}-seed{seed}", lambda: evaluation_json(found))
@@ -241,8 +241,8 @@ def evaluate(
 def edges(
     behind: Background, settings: Settings, circuit: Circuit, seed: int, ablation: Ablation, watcher: Watcher
 ) -> EdgeEvaluation:
-    from engine.edge_evaluation import evaluate_edges
-    from engine.evaluation_file import edges_json
+    from engine.edges.evaluation import evaluate_edges
+    from engine.record.evaluation_file import edges_json
 
     found = evaluate_edges(ready(behind, settings, watcher), circuit, seed, watcher, ablation)
     behind.kept.attach(settings, circuit, "edges", f"{ablation}-seed{seed}", lambda: edges_json(found))
@@ -250,8 +250,8 @@ def edges(
 
 
 def stability(behind: Background, settings: Settings, plan: DrawPlan, watcher: Watcher) -> Stability:
-    from engine import stability as again
-    from engine.trust_record import stability_json
+    from engine.record.trust_record import stability_json
+    from engine.trust import stability as again
 
     prepared = replace(ready(behind, settings, watcher), settings=settings)
     found = again.stability(prepared, settings, plan, watcher)
@@ -266,8 +266,8 @@ def receipt(
     behind: Background, settings: Settings, circuit: Circuit, target: Target, ablation: Ablation, seed: int,
     watcher: Watcher,
 ) -> Receipts:  # fmt: skip
-    from engine.receipt import receipts
-    from engine.trust_record import receipts_json
+    from engine.record.trust_record import receipts_json
+    from engine.trust.receipt import receipts
 
     prepared = replace(ready(behind, settings, watcher), settings=settings)  # for the smallest effect that counts
     found = receipts(prepared, circuit, [target], watcher, ablation, seed)

@@ -13,11 +13,11 @@ from engine.discovery import Discovery
 from engine.figures.export import rows_csv
 from engine.figures.frequency import edge_name
 from engine.figures.tables import Row, rounded
-from engine.json_values import dumps
-from engine.overlap import Overlap
 from engine.prepare import Prepared
+from engine.record.json_values import dumps
+from engine.record.trust_record import agreement_json
 from engine.settings import Settings
-from engine.trust_record import agreement_json
+from engine.trust.overlap import Overlap
 from pages.shared import look, rooms, search_jobs, state
 from pages.shared.glossary import term
 from pages.shared.view import View, run_fields

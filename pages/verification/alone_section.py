@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.cost.evaluation_estimate import evaluation_seconds
 from engine.evaluation.bootstrap import Interval
 from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.plan import Plan
 from engine.evaluation.table import evaluation_rows
-from engine.evaluation_estimate import evaluation_seconds
-from engine.evaluation_file import evaluation_json
 from engine.figures.export import rows_csv
-from engine.json_values import dumps
 from engine.prepare import Prepared
+from engine.record.evaluation_file import evaluation_json
+from engine.record.json_values import dumps
 from engine.settings import Settings
 from pages.shared import background, look, verification_jobs
 from pages.shared.glossary import term

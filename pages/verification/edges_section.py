@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.edge_evaluation import EdgeEvaluation, Gap, edges_seconds
+from engine.edges.evaluation import EdgeEvaluation, Gap, edges_seconds
 from engine.prepare import Prepared
 from engine.settings import Settings
 from pages.shared import background, look, verification_jobs

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine import own_keys
-from engine.answer_key_file import EXAMPLE, MAX_BYTES, AnswerKey, check_key, key_of, read_key
-from engine.answer_keys import answer_keys
 from engine.errors import HeadlightError
 from engine.prepare import Prepared
 from engine.settings import Settings
+from engine.trust import own_keys
+from engine.trust.answer_key_file import EXAMPLE, MAX_BYTES, AnswerKey, check_key, key_of, read_key
+from engine.trust.answer_keys import answer_keys
 from pages.shared import look, state
 from pages.shared.job_names import model_title, task_title
 from pages.shared.view import KEYS

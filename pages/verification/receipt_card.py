@@ -7,10 +7,10 @@ from html import escape
 
 import streamlit as st
 
-from engine.claim import Verdict
 from engine.evaluation.bootstrap import Interval
 from engine.heads import Head
-from engine.receipt import Receipt, Receipts
+from engine.trust.claim import Verdict
+from engine.trust.receipt import Receipt, Receipts
 from pages.shared import look
 
 KINDS = {Verdict.CONFIRMED: "yes", Verdict.INSIDE_NOISE: "wait", Verdict.CONTRADICTS: "no"}

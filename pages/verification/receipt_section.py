@@ -5,18 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.claim import Target
 from engine.discovery import Discovery
 from engine.evaluation.bootstrap import DRAWS
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.receipts import receipt_rows, receipts_figure
 from engine.heads import Head
-from engine.json_values import dumps
-from engine.overlap import EdgeName, name_of
 from engine.prepare import Prepared
-from engine.receipt import Receipts
+from engine.record.json_values import dumps
+from engine.record.trust_record import receipts_json
 from engine.settings import Settings
-from engine.trust_record import receipts_json
+from engine.trust.claim import Target
+from engine.trust.overlap import EdgeName, name_of
+from engine.trust.receipt import Receipts
 from pages.shared import brought, edges, job_panel, look, state, verification_jobs
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term

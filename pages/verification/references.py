@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.agreement import Agreement, with_circuit, with_key
-from engine.answer_key_file import check_key
-from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.prepare import Prepared
 from engine.settings import Settings
+from engine.trust.agreement import Agreement, with_circuit, with_key
+from engine.trust.answer_key_file import check_key
+from engine.trust.answer_keys import answer_keys
 from pages.shared import search_jobs
 from pages.shared.view import KEYS, View
 from pages.shared.work import result_of

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from torch import Tensor
 
-from engine.agreement import ENOUGH_RECALL, ScoreAgreement, rank_correlations, score_agreements
-from engine.attribution import Measured
 from engine.figures.correlations import correlation_rows, correlations_figure
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.recall import recall_figure, recall_rows, roc_figure, roc_rows, score_rows
 from engine.heads import Head
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
 from engine.scores.head_scores import HeadScores
 from engine.scores.kinds import LAZY, TITLES, Score, Source
+from engine.scoring.attribution import Measured
 from engine.settings import Settings
+from engine.trust.agreement import ENOUGH_RECALL, ScoreAgreement, rank_correlations, score_agreements
 from pages.shared import background, job_panel, look
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from engine.circuit import Circuit
-from engine.draws import Kind
 from engine.figures.export import figure_html, rows_csv
 from engine.figures.frequency import (
     edge_frequency_figure,
@@ -17,13 +16,14 @@ from engine.figures.frequency import (
     head_frequency_rows,
 )
 from engine.figures.refinds import NAMES, left_out_figure, refind_rows, refinds_figure
-from engine.frequency import Frequency
 from engine.heads import Head
-from engine.json_values import dumps
-from engine.overlap import EdgeName, name_of
 from engine.prepare import Prepared
-from engine.stability import Stability
-from engine.trust_record import stability_json
+from engine.record.json_values import dumps
+from engine.record.trust_record import stability_json
+from engine.trust.draws import Kind
+from engine.trust.frequency import Frequency
+from engine.trust.overlap import EdgeName, name_of
+from engine.trust.stability import Stability
 from pages.shared import edges, look, state
 from pages.shared.chart import chart, drawn, is_dark
 from pages.shared.glossary import term

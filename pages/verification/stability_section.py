@@ -7,16 +7,16 @@ import statistics
 import streamlit as st
 
 from engine.circuit import Circuit
+from engine.cost.duration import duration
+from engine.cost.stability_estimate import stability_seconds
 from engine.discovery import Discovery
-from engine.draws import Plan
-from engine.duration import duration
 from engine.errors import HeadlightError
-from engine.frequency import frequency_in
-from engine.job import Job
+from engine.jobs.job import Job
 from engine.prepare import Prepared
 from engine.settings import Settings
-from engine.stability import Stability
-from engine.stability_estimate import stability_seconds
+from engine.trust.draws import Plan
+from engine.trust.frequency import frequency_in
+from engine.trust.stability import Stability
 from pages.shared import found_again, job_panel, look, rooms, search_run, state, verification_jobs
 from pages.shared.glossary import term
 from pages.shared.view import MOST_DRAWS, View

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 
 import streamlit as st
 
-from engine.duration import duration
-from engine.job import Job
+from engine.cost.duration import duration
+from engine.jobs.job import Job
 from pages.shared import job_panel, look
 
 AT_ONCE = 10.0  # seconds that nobody needs to be asked for

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.answer_key_file import AnswerKey, check_key
-from engine.answer_keys import answer_keys
 from engine.circuit import Circuit
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.interchange.reading import heads_alone
 from engine.prepare import Prepared
 from engine.settings import Settings
+from engine.trust.answer_key_file import AnswerKey, check_key
+from engine.trust.answer_keys import answer_keys
 from pages.shared import brought, look, rooms, search_run, state
 from pages.shared.brought import Imported
 from pages.shared.view import ABLATIONS, View

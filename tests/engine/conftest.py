@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from engine.jobs import JobManager
+from engine.jobs.manager import JobManager
 from engine.models.model import Model
 from tests.tiny import random_model, tiny_config
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from engine.journal import Chunk, Journal
+from engine.notes.journal import Chunk, Journal
 
 
 class Kept(Journal):

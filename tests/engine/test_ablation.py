@@ -5,7 +5,7 @@ import torch
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.heads import Head, mask_of
 from engine.models.bridge import hook_name
 from engine.verification import verify

@@ -10,13 +10,12 @@ import torch
 from engine import hooked as hooked_runs
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
+from engine.behaviour.head_card import attention_pattern, head_writes
 from engine.circuit import Input
-from engine.cost import Ledger, hooked_flops, pass_flops
+from engine.cost.estimate import dense_flops, estimate_run
+from engine.cost.ledger import Ledger, hooked_flops, pass_flops
 from engine.errors import HeadlightError
-from engine.estimate import dense_flops, estimate_run
-from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head
-from engine.json_values import dumps
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.patching.receiver import LOGITS, Receiver
@@ -24,13 +23,14 @@ from engine.patching.reference import ReferencePatching
 from engine.pipeline import discover
 from engine.prepare import prepare, score_heads
 from engine.progress import Watcher
-from engine.record import discovery_json
-from engine.search import search_cost
+from engine.record.json_values import dumps
+from engine.record.writing import discovery_json
+from engine.search.path_patching import search_cost
 from engine.settings import Method, Mode, Settings
 from engine.tasks.prompts import Metric
+from tests.engine.cost.test_ledger import check_run
 from tests.engine.patching.test_effects import all_heads, fast_effects
 from tests.engine.random_prompts import random_prompts
-from tests.engine.test_cost import check_run
 from tests.tiny_hooked import HOOKED_KINDS, save_hooked_model
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4, "check_dtype": False, "equal_nan": True}
@@ -43,7 +43,7 @@ SETTINGS = Settings(
 @pytest.fixture(autouse=True)
 def many_receivers(monkeypatch):
     """Eight heads at random hold nothing that stands out: let more of them into the circuit."""
-    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", -0.7)
+    monkeypatch.setattr("engine.search.path_patching.LOGITS_THRESHOLD_SCALE", -0.7)
 
 
 @pytest.fixture(scope="module")

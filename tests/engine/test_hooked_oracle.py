@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from engine.activations import capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.heads import Head
 from engine.metrics import effect
 from engine.models.loading import load_model

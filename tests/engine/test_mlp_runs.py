@@ -8,11 +8,9 @@ import torch
 
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
-from engine.candidates import keep_of
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_file import circuit_in, parse_circuit
-from engine.cost import Ledger
-from engine.draws import Plan
+from engine.cost.ledger import Ledger
+from engine.edges.wiring import wiring_of
 from engine.errors import HeadlightError
 from engine.evaluation.evaluate import evaluate
 from engine.heads import Head
@@ -23,14 +21,16 @@ from engine.nodes import Mlp, node_mask
 from engine.pipeline import discover
 from engine.prepare import prepare, prepare_mlps
 from engine.progress import Watcher
-from engine.receipt import receipts
-from engine.record import discovery_json
-from engine.run_file import read_run
+from engine.pruning.candidates import keep_of
+from engine.record.circuit_file import circuit_in, parse_circuit
+from engine.record.run_file import read_run
+from engine.record.writing import discovery_json
+from engine.search.trail import trail_of
 from engine.settings import Algorithm, Method, Mode, Settings
-from engine.stability import stability
-from engine.trail import trail_of
+from engine.trust.draws import Plan
+from engine.trust.receipt import receipts
+from engine.trust.stability import stability
 from engine.tuning.tune import check_tuned
-from engine.wiring import wiring_of
 from tests.engine.random_prompts import random_prompts
 
 SETTINGS = Settings(
@@ -40,7 +40,7 @@ SETTINGS = Settings(
 
 @pytest.fixture
 def easy_logits(monkeypatch):
-    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.0)  # with so few nodes 2 finds none
+    monkeypatch.setattr("engine.search.path_patching.LOGITS_THRESHOLD_SCALE", 0.0)  # with so few nodes 2 finds none
 
 
 @pytest.fixture

@@ -6,24 +6,24 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine import record
 from engine.activations import read_metric
-from engine.candidates import keep_of, likely_keep
+from engine.behaviour.head_card import attention_pattern, head_writes
 from engine.circuit import Input
+from engine.cost.estimate import dense_flops, estimate_run
+from engine.cost.pilot import look_ahead
 from engine.errors import Cancelled, HeadlightError
-from engine.estimate import dense_flops, estimate_run
-from engine.head_card import attention_pattern, head_writes
 from engine.heads import Head, heads_of
-from engine.json_values import dumps
 from engine.models.sources import TOY_FOLDER
-from engine.pilot import look_ahead
 from engine.pipeline import SELF_CHECK, VERIFICATION, discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.search import STAGE, Thresholds, search_cost
-from engine.self_tests import STAGE as SELF_TESTS
+from engine.pruning.candidates import keep_of, likely_keep
+from engine.pruning.sparsity_sweep import prune, random_band
+from engine.record import writing as record
+from engine.record.json_values import dumps
+from engine.search.path_patching import STAGE, Thresholds, search_cost
 from engine.settings import Method, Mode, Score, Settings
-from engine.sparsity_sweep import prune, random_band
+from engine.trust.self_tests import STAGE as SELF_TESTS
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, seed=0)
 
@@ -66,7 +66,7 @@ def test_the_known_circuit_is_found_exactly(toy_model, known, settings):
 
 
 def test_the_cost_of_pruning_is_counted(toy_model, prepared, pruning, monkeypatch):
-    monkeypatch.setattr("engine.self_check._checked", {})  # a model not seen before
+    monkeypatch.setattr("engine.trust.self_check._checked", {})  # a model not seen before
     found = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
     stages = [row.stage for row in found.cost]
     assert stages == [
@@ -211,7 +211,7 @@ def test_cancelled_in_the_search_the_part_found_comes_back_marked(toy_model, pre
 
 @pytest.mark.parametrize("stage", ["sparsity sweep", SELF_CHECK, SELF_TESTS, STAGE, VERIFICATION])
 def test_cancelled_in_any_stage_what_came_before_is_kept(toy_model, prepared, pruning, stage, monkeypatch):
-    monkeypatch.setattr("engine.self_check._checked", {})
+    monkeypatch.setattr("engine.trust.self_check._checked", {})
     given = None if stage == "sparsity sweep" else pruning
     found = discover(toy_model, SETTINGS, CancelAtOnce(stage), prepared, given)
     assert not found.complete and found.verification is None
@@ -260,7 +260,7 @@ def test_every_run_tests_itself_and_a_failure_is_part_of_its_result(toy_model, p
     assert found.self_tests is not None and found.self_tests.passed and found.self_tests.pairs == 2
     saved = record.discovery_json(toy_model, found)["self_tests"]
     assert saved["passed"] and [test["passed"] for test in saved["tests"]] == [True] * 7 and saved["skipped"] == []
-    monkeypatch.setattr("engine.self_tests.read_metric", lambda *given: 1.1 * read_metric(*given))
+    monkeypatch.setattr("engine.trust.self_tests.read_metric", lambda *given: 1.1 * read_metric(*given))
     wrong = discover(toy_model, SETTINGS, Watcher(), prepared, pruning)
     assert wrong.complete and wrong.self_tests is not None and not wrong.self_tests.passed
     assert [test.name for test in wrong.self_tests.failed] == ["full patch"]

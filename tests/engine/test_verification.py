@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.ablation import Ablator
-from engine.cost import Ledger, pass_flops
+from engine.cost.ledger import Ledger, pass_flops
 from engine.evaluation.bootstrap import DRAWS
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.plan import Plan

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import answer_key_file, circuit_file
+from engine.record import circuit_file
 from engine.tasks import table
+from engine.trust import answer_key_file
 from pages.runs import bring
 
 ROOT = Path(__file__).parents[2]

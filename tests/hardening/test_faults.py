@@ -10,8 +10,8 @@ import pytest
 from benchmarks.faults.__main__ import injected
 from benchmarks.faults.injections import FAULTS, Outcome, full_disk
 from benchmarks.faults.subjects import STUDY, Subject, subjects
-from engine.atomic import write_text
 from engine.errors import HeadlightError
+from engine.machine.atomic import write_text
 from engine.settings import Settings
 from engine.tuning.place import study_path
 from engine.tuning.results import Trial

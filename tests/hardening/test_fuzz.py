@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz.loop import Target, fuzzed
 from benchmarks.fuzz.targets import targets
-from engine.circuit_file import MAX_BYTES, read_circuit, read_record
 from engine.errors import HeadlightError
 from engine.models.gguf_header import read_header
 from engine.models.integrity import check_safetensors, is_intact
 from engine.models.preflight import check_architecture, read_config, weight_files
-from engine.saved_run import read_saved_circuit
+from engine.record.circuit_file import MAX_BYTES, read_circuit, read_record
+from engine.record.saved_run import read_saved_circuit
 from engine.tasks.own import own_task
 from engine.tasks.table import COLUMNS, read_table, table_of
 from pages.shared.link import read_view, write_view

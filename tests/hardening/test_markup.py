@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import own_keys
-from engine.answer_key_file import AnswerKey
 from engine.heads import Head
 from engine.tasks import own
 from engine.tasks.own import own_task
 from engine.tasks.table import Row
+from engine.trust import own_keys
+from engine.trust.answer_key_file import AnswerKey
 from tests.pages.conftest import OpenApp, open_app  # noqa: F401 - a fixture
 
 PAYLOAD = "<img src=x onerror=alert(1)>![p](http://evil.example/x.png)$\\frac{1}{2}$:red[a]</script>"

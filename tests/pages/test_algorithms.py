@@ -86,7 +86,7 @@ def test_the_steps_of_a_search_by_scores_are_told_as_such(open_app: OpenApp) -> 
 
 
 def test_acdc_is_told_in_its_own_words(open_app: OpenApp) -> None:
-    pytest.importorskip("engine.acdc")
+    pytest.importorskip("engine.search.acdc")
     app = found(open_app, among="all", algorithm="acdc", tolerance="0.05")
     assert "ACDC’s tolerance" in texts(app) and "what taking it out changed" in texts(app) and not app.exception
     again = open_app("path_patching", among="all", algorithm="acdc", tolerance="0.05")

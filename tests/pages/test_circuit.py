@@ -12,11 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_file import circuit_record
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.progress import Watcher
+from engine.record.circuit_file import circuit_record
 from engine.settings import Settings
 from pages.circuit.selection import plain_name
 from pages.circuit.shown import SOURCES

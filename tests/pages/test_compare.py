@@ -8,9 +8,9 @@ import threading
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import record
 from engine.errors import HeadlightError
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
+from engine.record import writing as record
 from engine.settings import Method, Settings
 from pages.shared import background, runs, search_jobs, work
 from pages.shared.work import result_of

@@ -6,7 +6,7 @@ import json
 
 from engine.capsule.difference import difference, difference_json
 from engine.capsule.reading import capsule_of
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 from engine.store.store import RunStore
 from pages.shared import runs
 from pages.shared.background import background

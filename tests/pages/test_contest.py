@@ -10,10 +10,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.ablation import Ablation
-from engine.contest_table import ContestRow
 from engine.errors import HeadlightError
 from engine.evaluation.bootstrap import Interval
 from engine.settings import Algorithm, Method, Settings
+from engine.views.contest_table import ContestRow
 from pages.compare import contest_best, contest_costs, contest_lines
 from pages.compare.entries import Entry, Line, entries_of, names_of, standard_of
 from pages.shared import runs, search_jobs, work

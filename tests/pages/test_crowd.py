@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import log
 from engine.errors import HeadlightError
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
+from engine.serving import log
 from engine.settings import Method, Settings
 from pages.shared import background, health, runs, search_jobs, server_log, verification_jobs, visitors
 from pages.shared.background import submit_all

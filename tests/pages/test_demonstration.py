@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.job import Job
-from engine.job_snapshot import JobState
+from engine.jobs.job import Job
+from engine.jobs.snapshot import JobState
 from engine.settings import Settings
 from engine.store.store import RunStore
 from pages.shared import background, search_jobs, work

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit
 from engine.errors import HeadlightError
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.prepare import Prepared
 from engine.progress import Watcher
 from engine.settings import Settings

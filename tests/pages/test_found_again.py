@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.circuit import Circuit, Edge, Input
-from engine.draws import Plan
-from engine.frequency import CircuitFrequency
 from engine.heads import Head
-from engine.overlap import name_of
+from engine.trust.draws import Plan
+from engine.trust.frequency import CircuitFrequency
+from engine.trust.overlap import name_of
 from pages.shared.found_again import plan_of, present_part
 from pages.shared.view import View
 

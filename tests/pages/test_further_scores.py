@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.attribution import with_score
 from engine.errors import HeadlightError
 from engine.progress import Watcher
-from engine.score_recall import ScoreRecall
+from engine.pruning.sparsity_sweep import sweep_of
 from engine.scores.kinds import TITLES, Score
-from engine.sparsity_sweep import sweep_of
+from engine.scoring.attribution import with_score
+from engine.scoring.score_recall import ScoreRecall
 from pages.shared import further_scores, score_recall, work
 from pages.shared.background import background
 from pages.shared.score_views import TITLES as SHOWN

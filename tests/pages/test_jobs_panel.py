@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.errors import HeadlightError
-from engine.job_snapshot import Snapshot
+from engine.jobs.snapshot import Snapshot
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Score, Settings
 from pages.shared import background, job_names, jobs_panel, search_jobs
@@ -174,7 +174,7 @@ def test_time_left_of_those_that_take_turns_is_that_of_the_clock_on_the_wall() -
 
 
 def shot(seconds: float) -> Snapshot:
-    from engine.job_snapshot import JobState, StageProgress
+    from engine.jobs.snapshot import JobState, StageProgress
 
     stage = StageProgress("path patching", 1, 4, seconds)
     return Snapshot(

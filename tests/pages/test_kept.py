@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import HeadlightError
 from engine.figures.tables import edge_rows
-from engine.job_snapshot import JobState
-from engine.journal import Chunk, Journal
+from engine.jobs.snapshot import JobState
+from engine.notes.journal import Chunk, Journal
 from engine.settings import Settings
 from engine.store.open_run import OpenRun
 from engine.store.store import RunStore
@@ -103,8 +103,8 @@ def test_an_interrupted_run_can_be_left_and_started_anew(open_app: OpenApp) -> N
 
 def test_what_is_learnt_of_a_circuit_is_attached_to_its_run(open_app: OpenApp) -> None:
     from engine.ablation import Ablation
-    from engine.draws import Plan as DrawPlan
     from engine.evaluation.plan import Plan
+    from engine.trust.draws import Plan as DrawPlan
 
     [run] = ran(APP)
     found = search_jobs.search_job(APP).snapshot().result  # type: ignore[union-attr]

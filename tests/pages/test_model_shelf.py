@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.errors import Cancelled, HeadlightError, NotEnoughMemory
-from engine.jobs import JobManager
+from engine.jobs.manager import JobManager
 from engine.progress import Watcher
 from engine.settings import Settings
 from pages.shared import work

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from engine.circuit import Circuit
 from engine.errors import HeadlightError
 from engine.progress import Watcher
-from engine.search import SearchStep
+from engine.search.path_patching import SearchStep
 from pages.shared import work
 from tests.pages.conftest import PATIENCE, OpenApp, has_button, run_until, texts
 

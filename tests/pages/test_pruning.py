@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.merge import UNION_NAMES, union_words
-from engine.sparsity_sweep import Pruning
+from engine.pruning.merge import UNION_NAMES, union_words
+from engine.pruning.sparsity_sweep import Pruning
 from pages.pruning.unions import AUTOMATIC
 from pages.shared import background
 from pages.shared.search_run import describe

@@ -15,12 +15,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.figures.export import rows_csv
 from engine.heads import Head
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.pipeline import discover
 from engine.progress import Watcher
 from engine.settings import Method, Mode, Settings

@@ -8,11 +8,11 @@ import pytest
 
 from engine.ablation import Ablation
 from engine.circuit import Circuit
-from engine.draws import Kind
 from engine.heads import Head
 from engine.progress import Watcher
-from engine.receipt import receipts
 from engine.settings import Settings
+from engine.trust.draws import Kind
+from engine.trust.receipt import receipts
 from pages.shared import verification_jobs, work
 from pages.shared.view import View
 from pages.verification.receipt_card import MEANS, card

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.job_snapshot import JobState
+from engine.jobs.snapshot import JobState
 from engine.settings import Settings
 from engine.store.home import HOME_VARIABLE, home
 from engine.store.store import RunStore

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.capsule.reading import read_capsule
 from engine.errors import HeadlightError
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 from engine.settings import Settings
 from engine.store.home import home
 from engine.store.store import RunStore

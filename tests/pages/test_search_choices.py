@@ -9,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
-from engine.grid import GRID
 from engine.patching.screening import Screening
 from engine.progress import Watcher
+from engine.search.grid import GRID
 from pages.explorer.search_choices import GRID_WORDS, MODE_WORDS
 from pages.shared import search_jobs, work
 from pages.shared.search_run import describe, screened_words

@@ -13,14 +13,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_file import circuit_record
-from engine.draws import Plan
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.nodes import Mlp
 from engine.progress import Watcher
+from engine.record.circuit_file import circuit_record
 from engine.settings import Settings
-from engine.stability import Stability
+from engine.trust.draws import Plan
+from engine.trust.stability import Stability
 from pages.shared import search_jobs, verification_jobs, work
 from pages.shared.job_names import of
 from pages.shared.view import View

@@ -12,15 +12,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_file import circuit_record
 from engine.discovery import Discovery
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.nodes import Mlp
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.self_tests import SelfTest, SelfTests
+from engine.record.circuit_file import circuit_record
 from engine.settings import Settings
+from engine.trust.self_tests import SelfTest, SelfTests
 from pages.shared import self_tests, work
 from pages.verification import starting
 from tests.pages.conftest import OpenApp, has_button, run_until, texts
@@ -126,7 +126,7 @@ def test_a_subject_that_is_not_there_is_told(open_app: OpenApp, subject: str, wo
 
 
 def test_a_key_with_heads_the_model_lacks_is_refused(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.answer_key_file import AnswerKey
+    from engine.trust.answer_key_file import AnswerKey
     from pages.verification import subject
 
     wrong = AnswerKey("toy-induction", "induction-random", "Too high", "nowhere", {Head(7, 3): ""})

@@ -6,12 +6,12 @@ import zipfile
 
 import pytest
 
-from engine import record
 from engine.capsule.writing import capsule_bytes
 from engine.discovery import Discovery
-from engine.json_values import Json, dumps
 from engine.pipeline import discover
 from engine.progress import Watcher
+from engine.record import writing as record
+from engine.record.json_values import Json, dumps
 from engine.settings import Settings
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8)

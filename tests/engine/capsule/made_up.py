@@ -6,7 +6,7 @@ import random
 
 import torch
 
-from engine.json_values import Json, matrix
+from engine.record.json_values import Json, matrix
 
 
 def large_record(record: Json, n_layers: int, n_heads: int, steps: int, pairs: int) -> Json:

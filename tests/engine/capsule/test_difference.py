@@ -11,7 +11,7 @@ import pytest
 from engine.capsule.difference import difference, difference_json
 from engine.capsule.reading import capsule_of
 from engine.capsule.text import difference_text, run_text
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 
 
 def changed(record, *changes):

@@ -7,7 +7,7 @@ import torch
 
 from engine.capsule.digits import agreement
 from engine.capsule.verdict import Recomputation, Verdict, recomputation_json, recomputation_text
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 
 
 @pytest.mark.parametrize(

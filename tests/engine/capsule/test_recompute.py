@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine import record, search
 from engine.capsule import recompute as recompute_module
 from engine.capsule.reading import read_capsule
 from engine.capsule.recompute import circuit_follows, recompute
@@ -20,14 +19,16 @@ from engine.capsule.writing import capsule_bytes
 from engine.circuit import Circuit
 from engine.errors import Cancelled, HeadlightError
 from engine.heads import Head
-from engine.json_values import dumps
 from engine.models.loading import load_model
 from engine.models.model import Model
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.record_reading import discovery_of
-from engine.search import circuit_of
+from engine.record import writing as record
+from engine.record.json_values import dumps
+from engine.record.reading import discovery_of
+from engine.search import path_patching as search
+from engine.search.path_patching import circuit_of
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.tasks.custom import CUSTOM
 from tests.engine.capsule.conftest import SETTINGS

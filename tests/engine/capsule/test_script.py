@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from engine import record
 from engine.capsule.notebook import notebook_of
 from engine.capsule.script import script_of, settings_code
 from engine.errors import HeadlightError
-from engine.json_values import dumps
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
+from engine.record import writing as record
+from engine.record.json_values import dumps
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.tasks.custom import CUSTOM, custom_prompts
 from engine.tasks.prompts import Metric

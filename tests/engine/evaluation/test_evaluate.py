@@ -12,7 +12,7 @@ import torch
 from engine.ablation import Ablation, Ablator
 from engine.activations import capture
 from engine.circuit import Circuit, Edge, Input
-from engine.cost import Ledger, pass_flops
+from engine.cost.ledger import Ledger, pass_flops
 from engine.errors import Cancelled, HeadlightError
 from engine.evaluation import evaluate as stages
 from engine.evaluation.evaluate import evaluate
@@ -21,13 +21,13 @@ from engine.evaluation.minimality import Standing
 from engine.evaluation.plan import Plan
 from engine.evaluation.random_circuits import Draw
 from engine.evaluation.words import summary
-from engine.evaluation_file import evaluation_json
 from engine.heads import Head, mask_of
-from engine.json_values import dumps
 from engine.models.bridge import hook_name
 from engine.models.loading import load_model
 from engine.prepare import prepare, task_prompts
 from engine.progress import Watcher
+from engine.record.evaluation_file import evaluation_json
+from engine.record.json_values import dumps
 from engine.settings import Settings
 from tests.engine.random_prompts import random_prompts
 from tests.tiny_hooked import save_hooked_model

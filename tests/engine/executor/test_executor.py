@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.draws import Plan
 from engine.errors import Cancelled, HeadlightError
 from engine.executor.choice import executor_for
 from engine.executor.executor import STAGE, LocalExecutor, attempt
 from engine.executor.perform import Bench, threads
 from engine.executor.units import ModelUnit, SearchUnit
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.record import discovery_json
-from engine.self_check import forget_check, known_check
+from engine.record.writing import discovery_json
 from engine.settings import Settings
-from engine.stability import stability
+from engine.trust.draws import Plan
+from engine.trust.self_check import forget_check, known_check
+from engine.trust.stability import stability
 from tests.engine.executor.records import timeless
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, sparsity=0.5)

@@ -10,7 +10,6 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from engine.draws import Plan
 from engine.errors import Cancelled, HeadlightError
 from engine.executor.choice import executor_for
 from engine.executor.executor import LocalExecutor
@@ -20,9 +19,10 @@ from engine.models.loading import load_model
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.record import discovery_json
+from engine.record.writing import discovery_json
 from engine.settings import Method, Mode, Settings
-from engine.stability import stability
+from engine.trust.draws import Plan
+from engine.trust.stability import stability
 from tests.engine.executor.records import costless, timeless
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import random_model, save_tiny_tokenizer, tiny_config
@@ -138,7 +138,7 @@ def deep_folder(tmp_path_factory):
 
 def test_a_search_split_over_workers_is_the_search(ray, deep_folder, monkeypatch):
     """Its receivers' effects, and so its circuit, are the same bits; one worker is killed on the way."""
-    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.0)
+    monkeypatch.setattr("engine.search.path_patching.LOGITS_THRESHOLD_SCALE", 0.0)
     model, watcher = load_model(str(deep_folder)), Killing(1)
     for mode in Mode:
         settings = Settings(

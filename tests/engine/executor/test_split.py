@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.errors import Cancelled, HeadlightError
 from engine.executor.executor import LocalExecutor
 from engine.executor.perform import Bench
@@ -18,8 +18,8 @@ from engine.patching.screening import Screening
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
-from engine.record import discovery_json
-from engine.search import STAGE
+from engine.record.writing import discovery_json
+from engine.search.path_patching import STAGE
 from engine.settings import Method, Mode, Settings
 from tests.engine.executor.records import costless, timeless
 from tests.engine.random_prompts import random_prompts
@@ -33,7 +33,7 @@ DENSE = Settings(
 @pytest.fixture(autouse=True)
 def many_receivers(monkeypatch):
     """Random heads are all much alike: with the usual scale of the first step hardly any would be searched further."""
-    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.0)
+    monkeypatch.setattr("engine.search.path_patching.LOGITS_THRESHOLD_SCALE", 0.0)
 
 
 class Remembering(LocalExecutor):
@@ -148,10 +148,10 @@ def test_a_units_cost_is_what_came_since_the_last():
 def test_a_receivers_effects_do_not_depend_on_other_groups(tiny_deep_model):
     """Some of a layer's receivers, whole groups of them, measured alone: the same bits as among all."""
     from engine.circuit import Input
-    from engine.cost import Ledger
+    from engine.cost.ledger import Ledger
     from engine.heads import Head
-    from engine.measuring import patching_of
     from engine.patching.receiver import Receiver
+    from engine.search.measuring import patching_of
 
     prepared = prepared_for(tiny_deep_model, DENSE)
     keep = torch.ones(6, 4, dtype=torch.bool)

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.draws import Kind
 from engine.errors import HeadlightError
 from engine.executor.units import Asked, DrawUnit, ModelUnit, ReceiversUnit, SearchUnit, plain, unit_id, unit_of
 from engine.executor.wire import from_bytes, to_bytes
-from engine.journal import Chunk
-from engine.memory import MemoryPlan
+from engine.machine.memory import MemoryPlan
+from engine.notes.journal import Chunk
 from engine.settings import Algorithm, Method, Mode, Score, Settings
 from engine.tasks.prompts import Metric, PromptPair, Prompts
+from engine.trust.draws import Kind
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=8, sparsity=0.5)
 PAIR = PromptPair("a b", "a c", (1, 2), (1, 3), (4,), (5, 6), 7)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.circuit import Circuit, Edge, Input
-from engine.cliffs import Cliffs, find_cliffs
 from engine.heads import Head
-from engine.pruning import SWEEP_SPARSITIES, keep_mask
+from engine.pruning.cliffs import Cliffs, find_cliffs
+from engine.pruning.masks import SWEEP_SPARSITIES, keep_mask
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from engine.figures.agreement import Placed, agreement_figure, notable, spread_out
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.pruning import keep_mask, kept_by
+from engine.pruning.masks import keep_mask, kept_by
 from tests.engine.figures.made_up import some_scores
 
 FLAP, CONTRASTIVE = some_scores(), some_scores(seed=1)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from engine.behaviour.roles import Role
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_layers import by_layer, every_head
 from engine.figures.circuit_map import MOST_FLOWS, circuit_map, drawn_links, link_text
 from engine.figures.edges import shade_of
 from engine.figures.node_look import ROLE_MARKS, Look
 from engine.figures.theme import traces
-from engine.frequency import CircuitFrequency
 from engine.heads import Head
-from engine.overlap import name_of
-from engine.roles import Role
+from engine.trust.frequency import CircuitFrequency
+from engine.trust.overlap import name_of
+from engine.views.circuit_layers import by_layer, every_head
 from tests.engine.figures.made_up import A_CIRCUIT, a_large_circuit
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from engine.behaviour.roles import Behaviour, Role, Target, findings, roles_of
 from engine.figures.circuit_tables import circuit_head_rows, rule_rows
 from engine.figures.export import rows_csv
 from engine.heads import Head
-from engine.roles import Behaviour, Role, Target, findings, roles_of
 from tests.engine.figures.made_up import A_CIRCUIT
 
 LOOKED = {target: torch.zeros(6, 4) for target in Target}

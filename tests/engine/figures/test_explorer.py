@@ -10,7 +10,7 @@ from engine.figures.export import figure_html
 from engine.figures.heatmap import CLEAR
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.pruning import SWEEP_SPARSITIES, drop_sparsity, keep_mask
+from engine.pruning.masks import SWEEP_SPARSITIES, drop_sparsity, keep_mask
 from tests.engine.figures.made_up import A_BAND, a_sweep, some_scores
 
 SCORES = some_scores(12, 12)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine.circuit import Input
-from engine.cost import CostRow
+from engine.cost.ledger import CostRow
 from engine.figures.export import circuit_mermaid, figure_html, rows_csv
 from engine.figures.graph import graph_figure
 from engine.figures.tables import (
@@ -24,10 +24,10 @@ from engine.figures.tables import (
     score_rows,
     sweep_rows,
 )
-from engine.grid import Grid, GridPoint
 from engine.heads import Head
-from engine.pruning import SWEEP_SPARSITIES
-from engine.search import SearchStep, Thresholds
+from engine.pruning.masks import SWEEP_SPARSITIES
+from engine.search.grid import Grid, GridPoint
+from engine.search.path_patching import SearchStep, Thresholds
 from tests.engine.figures.made_up import A_BAND, A_CIRCUIT, a_sweep, some_scores
 
 

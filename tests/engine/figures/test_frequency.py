@@ -11,9 +11,9 @@ from engine.figures.frequency import (
     head_frequency_rows,
 )
 from engine.figures.theme import traces
-from engine.frequency import frequency
 from engine.heads import Head
-from engine.overlap import name_of
+from engine.trust.frequency import frequency
+from engine.trust.overlap import name_of
 
 A, B, C = Head(0, 1), Head(1, 2), Head(1, 0)
 KEY, OUT, OTHER = Edge(A, B, Input.K, -0.5), Edge(B, None, Input.LOGITS, -1.0), Edge(C, None, Input.LOGITS, 0.1)

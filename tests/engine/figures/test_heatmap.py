@@ -8,7 +8,7 @@ import torch
 from engine.figures.heatmap import colour_limit, heatmap_figure
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.pruning import keep_mask
+from engine.pruning.masks import keep_mask
 from tests.engine.figures.made_up import some_scores
 
 SCORES = some_scores()

@@ -4,8 +4,6 @@ import pytest
 import torch
 
 from engine.circuit import Circuit, Edge, Input, union
-from engine.circuit_filter import Filter, filtered, neighbours
-from engine.circuit_layers import Bundle, by_layer, every_head
 from engine.figures import theme
 from engine.figures.circuit_map import circuit_map
 from engine.figures.effects import effects_figure, strongest
@@ -17,7 +15,9 @@ from engine.figures.tables import edge_rows, effect_rows
 from engine.figures.union_graph import union_figure
 from engine.heads import Head
 from engine.nodes import Mlp
-from engine.search import SearchStep
+from engine.search.path_patching import SearchStep
+from engine.views.circuit_filter import Filter, filtered, neighbours
+from engine.views.circuit_layers import Bundle, by_layer, every_head
 
 CIRCUIT = Circuit(
     heads=(Head(0, 1), Head(2, 0), Head(2, 3)),

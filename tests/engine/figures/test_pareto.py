@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine.cliffs import Cliff, CliffKind
 from engine.figures.pareto import pareto_figure, places
 from engine.figures.score_tables import union_rows
 from engine.figures.theme import traces
-from engine.merge import UNION_NAMES
+from engine.pruning.cliffs import Cliff, CliffKind
+from engine.pruning.merge import UNION_NAMES
 
 
 @dataclass(frozen=True)

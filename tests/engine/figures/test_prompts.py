@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from engine.enough import Enough, Interval, Stage
 from engine.figures.enough import enough_rows, metric_figure, scores_figure
 from engine.figures.pair_tables import group_rows, groups_of, pair_rows
 from engine.figures.theme import traces
 from engine.heads import Head
 from engine.tasks.prompts import PromptPair
+from engine.trust.enough import Enough, Interval, Stage
 
 ENOUGH = Enough(
     heads=(Head(1, 2), Head(0, 3)),

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from engine.agreement import score_agreements
 from engine.figures.recall import recall_at, recall_figure, recall_rows, roc_figure, roc_rows, score_rows
 from engine.figures.theme import traces
 from engine.heads import Head
+from engine.trust.agreement import score_agreements
 
 GOOD = torch.tensor([[4.0, 3.0, 2.0, 1.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0]])
 KNOWN = (Head(0, 0), Head(0, 2))

@@ -5,12 +5,12 @@ from math import nan
 import torch
 
 from engine.ablation import Ablation
-from engine.claim import Claim, Verdict
 from engine.evaluation.bootstrap import Interval
 from engine.figures.receipts import receipt_rows, receipts_figure
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.receipt import Receipt, Receipts
+from engine.trust.claim import Claim, Verdict
+from engine.trust.receipt import Receipt, Receipts
 
 FULL = Receipt(
     Head(1, 2), Claim(True, -0.9, -1), Interval(-0.6, -0.7, -0.5, 8, 1000),

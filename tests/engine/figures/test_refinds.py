@@ -1,11 +1,11 @@
 """The runs themselves: marks by kind, and templates on both sides."""
 
 from engine.circuit import Circuit
-from engine.draws import Draw, Kind
 from engine.figures.refinds import left_out_figure, refind_rows, refinds_figure
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.refind import Refind
+from engine.trust.draws import Draw, Kind
+from engine.trust.refind import Refind
 
 
 def circuit(size: int) -> Circuit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from engine.figures.score_tables import cliff_rows, ranked_rows
-from engine.pruning import keep_mask
+from engine.pruning.masks import keep_mask
 from tests.engine.figures.made_up import a_sweep, some_scores
 
 

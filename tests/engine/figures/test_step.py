@@ -11,7 +11,7 @@ from engine.figures.graph import graph_figure
 from engine.figures.step import step_graph, step_map
 from engine.figures.theme import traces
 from engine.heads import Head
-from engine.search import SearchStep
+from engine.search.path_patching import SearchStep
 from tests.engine.figures.made_up import A_CIRCUIT
 from tests.engine.figures.test_graph import named
 

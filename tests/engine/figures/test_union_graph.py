@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from engine.circuit import Circuit, Edge, Input
-from engine.compare import RankMove
 from engine.figures import theme
 from engine.figures.ranks import rank_figure
 from engine.figures.theme import traces
 from engine.figures.union_graph import BOTH, LEFT, RIGHT, side_colour, union_figure
 from engine.heads import Head
+from engine.views.compare import RankMove
 from tests.engine.figures.made_up import A_CIRCUIT
 from tests.engine.figures.test_graph import named
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from engine.circuit import Circuit, Edge, Input
-from engine.circuit_file import CircuitFile
 from engine.heads import Head
 from engine.nodes import Mlp, Node, depth_of
+from engine.record.circuit_file import CircuitFile
 
 BY_HAND = CircuitFile(
     model="some/model",

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 
 from engine.circuit import Edge, Input, to_networkx
-from engine.circuit_file import CircuitFile
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.interchange import graphml
 from engine.interchange.graphml import read_graphml, write_graphml
 from engine.interchange.node_link import read_node_link, write_node_link
 from engine.nodes import Mlp
+from engine.record.circuit_file import CircuitFile
 from tests.engine.interchange.made_up import BY_HAND, WITH_MLPS, files
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 
 from engine.circuit import Edge, Input
-from engine.circuit_file import CircuitFile
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.interchange.mib import write_mib
 from engine.interchange.mib_reading import read_mib
 from engine.nodes import Mlp
+from engine.record.circuit_file import CircuitFile
 from tests.engine.interchange.made_up import BY_HAND, WITH_MLPS, files
 
 CFG = {"n_layers": 2, "n_heads": 2, "parallel_attn_mlp": False, "d_model": 8}

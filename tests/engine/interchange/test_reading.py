@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from engine.circuit_file import circuit_record
 from engine.errors import HeadlightError
 from engine.interchange.graphml import write_graphml
 from engine.interchange.mib import write_mib
 from engine.interchange.node_link import write_node_link
 from engine.interchange.reading import heads_alone, read_any
+from engine.record.circuit_file import circuit_record
 from engine.settings import Settings
 from tests.engine.interchange.made_up import BY_HAND, WITH_MLPS
 

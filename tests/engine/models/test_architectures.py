@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.activations import run
-from engine.cost import block_flops, mlp_flops
+from engine.cost.ledger import block_flops, mlp_flops
 from engine.errors import HeadlightError
 from engine.models.architectures import check_supported, copied_parameters, parts_of
 from engine.models.attention import pattern, softcapped

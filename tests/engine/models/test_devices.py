@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM
 
 from engine.activations import BatchActivations, run
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
 from engine.hooked import keeping
-from engine.memory import MemoryPlan
+from engine.machine.memory import MemoryPlan
 from engine.metrics import Readout
 from engine.models import devices, loading
 from engine.models.architectures import parts_of

@@ -6,7 +6,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from engine.activations import capture, run
 from engine.models.model import Model
-from engine.self_check import self_check
+from engine.trust.self_check import self_check
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import TINY_VOCAB, model_type_of, random_model, tiny_config
 

@@ -5,7 +5,7 @@ import torch
 
 from engine.activations import capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.heads import Head
 from engine.patching.by_pair import PairedPatching
 from engine.patching.effects import PathPatching

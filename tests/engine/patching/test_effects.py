@@ -7,10 +7,10 @@ import torch
 
 from engine.activations import capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.errors import HeadlightError
 from engine.heads import Head
-from engine.memory import MemoryPlan
+from engine.machine.memory import MemoryPlan
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.reference import reference_effects

@@ -7,14 +7,14 @@ import torch
 
 from engine.activations import capture
 from engine.circuit import Input
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.heads import Head
-from engine.memory import MemoryPlan
+from engine.machine.memory import MemoryPlan
 from engine.patching.effects import PathPatching
 from engine.patching.receiver import LOGITS, Receiver
 from engine.patching.screening import ScreenedPatching
 from engine.progress import Watcher
-from engine.search import Thresholds, deciding_senders, search
+from engine.search.path_patching import Thresholds, deciding_senders, search
 from tests.engine.patching.test_effects import all_heads, fast_effects
 from tests.engine.random_prompts import random_prompts
 from tests.tiny import TINY_KINDS
@@ -120,7 +120,7 @@ def test_estimates_do_not_depend_on_how_the_work_is_cut(tiny_deep_model, ledger)
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.5])
 def test_a_screened_search_finds_the_exact_circuit(tiny_deep_model, ledger, scale, monkeypatch):
-    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.2)  # with so few heads 2 finds none
+    monkeypatch.setattr("engine.search.path_patching.LOGITS_THRESHOLD_SCALE", 0.2)  # with so few heads 2 finds none
     model = tiny_deep_model
     # A random model answers to corruption far from linearly; real ones are measured in benchmarks/.
     activations = with_corruption_scaled(capture(model, random_prompts()), 0.1)
@@ -139,7 +139,7 @@ def test_a_screened_search_finds_the_exact_circuit(tiny_deep_model, ledger, scal
 
 
 def test_no_edge_rests_on_an_estimate(tiny_deep_model, ledger, monkeypatch):
-    monkeypatch.setattr("engine.search.LOGITS_THRESHOLD_SCALE", 0.2)
+    monkeypatch.setattr("engine.search.path_patching.LOGITS_THRESHOLD_SCALE", 0.2)
     model, activations = tiny_deep_model, capture(tiny_deep_model, random_prompts())
     patching = screened(model, activations, ledger)
     found = search(patching.measure, model.n_layers, model.n_heads, model.group, Thresholds(2.0, 0.01), Watcher())

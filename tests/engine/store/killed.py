@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState
 from tests.engine.store.records import SETTINGS, made_up

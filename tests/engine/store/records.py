@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.json_values import Json
+from engine.record.json_values import Json
 from engine.settings import Settings
 
 SETTINGS = Settings(model="toy-induction", task="induction-random", pairs=4)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from engine import record
 from engine.errors import HeadlightError
 from engine.pipeline import discover
 from engine.prepare import prepare
 from engine.progress import Watcher
+from engine.record import writing as record
 from engine.settings import Settings
 from engine.store.arrays import put_together, taken_apart
 

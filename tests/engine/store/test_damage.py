@@ -7,7 +7,7 @@ import os
 import pytest
 
 from engine.errors import HeadlightError
-from engine.json_values import dumps
+from engine.record.json_values import dumps
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState
 from tests.engine.store.records import SETTINGS, made_up

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import HeadlightError
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store import files
 from engine.store.store import MONTH, RunStore
 from engine.store.stored_run import RunState
@@ -113,7 +113,7 @@ import resource, signal, sys
 from pathlib import Path
 import torch
 from engine.errors import HeadlightError
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store.store import RunStore
 from tests.engine.store.records import SETTINGS, made_up
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store.file_names import file_name
 from engine.store.journal import FolderJournal
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import HeadlightError
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store import shelf
 from engine.store.folder import RunFolder
 from engine.store.store import RunStore
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 HOLDS = """
 import sys
 from pathlib import Path
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.store.store import RunStore
 from tests.engine.store.records import SETTINGS
 with RunStore(Path(sys.argv[1])).begin(SETTINGS, "theirs") as run:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.errors import Cancelled, HeadlightError
-from engine.journal import Chunk
+from engine.notes.journal import Chunk
 from engine.settings import Settings
 from engine.store.store import RunStore
 from engine.store.stored_run import RunState

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from engine.draws import Kind
 from engine.errors import HeadlightError
 from engine.executor.units import DrawUnit, SearchUnit, unit_id
 from engine.settings import Method, Mode, Score
 from engine.sweep.cells import cells_of, model_units
 from engine.sweep.spec import FIXED, METHOD_SETTINGS, SweepSpec, read_spec, spec_json, spec_of
 from engine.tasks.prompts import Metric
+from engine.trust.draws import Kind
 
 WHOLE = """
 name: all there is to say

@@ -12,12 +12,12 @@ from engine.executor.units import DrawUnit, ModelUnit, SearchUnit, unit_id
 from engine.prepare import prepare
 from engine.progress import Watcher
 from engine.settings import Settings
-from engine.stability import stability
 from engine.store.store import RunStore
 from engine.sweep.place import COLUMNS, SweepPlace, table
 from engine.sweep.run import planned
 from engine.sweep.spec import read_spec
 from engine.sweep.state import list_sweeps, read_folder, read_sweep, sweeps_folder
+from engine.trust.stability import stability
 from tests.engine.executor.records import timeless
 from tests.engine.sweep.counting import SMALL, SPEC, Counting, run, states
 
@@ -45,7 +45,7 @@ def test_a_sweep_keeps_every_run_where_runs_are_kept(perform, toy_model):
 
 
 def test_a_resample_is_that_of_stability(perform, toy_model):
-    from engine.draws import Plan
+    from engine.trust.draws import Plan
 
     [_, draw] = [unit for unit in run(SPEC, perform).units if (unit.method, unit.seed) == ("half", 1)]
     settings = Settings(model="toy-induction", task="induction-random", pairs=8, seed=1, sparsity=0.5)
@@ -105,7 +105,7 @@ def test_failed_units_leave_the_others_and_are_tried_again(toy_model):
 
 
 def test_a_resample_that_cannot_be_done_has_failed(toy_model, monkeypatch):
-    import engine.refind as module
+    import engine.trust.refind as module
 
     monkeypatch.setattr(module, "find_again", lambda *given: (_ for _ in ()).throw(HeadlightError("no unit")))
     state = run(SPEC, Counting(toy_model))

@@ -7,7 +7,7 @@ import torch
 
 from engine.ablation import Ablator
 from engine.activations import capture
-from engine.cost import Ledger
+from engine.cost.ledger import Ledger
 from engine.heads import heads_of, mask_of
 from engine.metrics import faithfulness, performance
 from engine.models.model import Model

@@ -1,0 +1,1 @@
+"""What work costs: the ledger of what was done, and estimates of what is to come."""

@@ -1,0 +1,1 @@
+"""What one machine bears: memory, chunks that fit into it, files written whole."""

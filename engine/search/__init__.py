@@ -1,0 +1,1 @@
+"""From effects to a circuit: path patching's walk, and the other searches it is held against."""

@@ -1,0 +1,1 @@
+"""How far a circuit can be trusted: self-tests, receipts, stability, and what others found."""
