@@ -292,4 +292,5 @@ def test_draws_that_were_done_are_not_done_again(toy_model, monkeypatch):
         assert len(searches) == len(journal.chunks) - count
     damaged = Kept(journal.chunks | {"draw resample 1": Chunk({"took": 3})})
     assert same(run(damaged).refinds, whole.refinds) and damaged.written == ["draw resample 1"]
-    assert sum(row.seconds for row in run(journal).cost) > 0.5 * sum(row.seconds for row in whole.cost)
+    noted = sum(chunk.values["took"]["seconds"] for name, chunk in journal.chunks.items() if name.startswith("draw"))
+    assert noted > 0.0 and sum(row.seconds for row in run(journal).cost) >= noted
