@@ -37,18 +37,18 @@ _pill = component(
 
 def show() -> None:
     """Draw the list at the end of the sidebar, and the pill; nothing where there is nothing to tell."""
-    live = bool(_live())
+    live = bool(_live(_shots()))
 
     @st.fragment(run_every=POLL_SECONDS if live else None, key="jobs")
     def draw() -> None:
-        shots = _live()
-        if live and not shots:
+        shots = _shots()  # taken once: a job that ends meanwhile is listed once
+        if live and not _live(shots):
             st.rerun(scope="app")  # the end of polling
-        _list(shots, _ended())
+        _list(_live(shots), _ended(shots))
 
     @st.fragment(run_every=POLL_SECONDS if live else None, key="jobs_pill")
     def pill() -> None:
-        if shots := _live():
+        if shots := _live(_shots()):
             _pill(key="jobs_pill_link", data={"text": f"{_counts(shots)}: show"}, height="content")
 
     with st.sidebar:
@@ -56,18 +56,24 @@ def show() -> None:
     pill()
 
 
-def _live() -> list[tuple[Job, Snapshot]]:
+def _shots() -> list[tuple[Job, Snapshot]]:
+    return [(job, job.snapshot()) for job in background().jobs.all()]
+
+
+def _live(shots: Sequence[tuple[Job, Snapshot]]) -> list[tuple[Job, Snapshot]]:
     """Running first, then by place; those of other visitors too, who are before or behind."""
-    shots = [(job, job.snapshot()) for job in background().jobs.all()]
     return sorted(((job, shot) for job, shot in shots if shot.state.live), key=lambda pair: pair[1].place)
 
 
-def _ended() -> list[tuple[Job, Snapshot]]:
+def _ended(shots: Sequence[tuple[Job, Snapshot]]) -> list[tuple[Job, Snapshot]]:
     """The last that ended and are worth a word, latest first."""
-    behind = background()
-    ended = [job for job in behind.jobs.all() if not job.live and job not in behind.dismissed and privacy.may_list(job)]
-    shots = [(job, job.snapshot()) for job in ended]
-    told = [pair for pair in shots if pair[1].started is not None and job_names.is_told(pair[1])]
+    dismissed = background().dismissed
+    told = [
+        (job, shot)
+        for job, shot in shots
+        if not shot.state.live and shot.started is not None and job not in dismissed
+        and privacy.may_list(job) and job_names.is_told(shot)
+    ]  # fmt: skip
     return sorted(told, key=lambda pair: -(pair[1].ended or 0.0))[:MOST_ENDED]
 
 

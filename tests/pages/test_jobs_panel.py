@@ -70,6 +70,24 @@ def test_where_nothing_was_asked_for_there_is_no_list(idle: AppTest) -> None:
     )  # loading and curves are no news once done
 
 
+def test_a_job_that_ends_while_the_list_is_drawn_is_listed_once(idle: AppTest, monkeypatch) -> None:
+    jobs, gate, asked = background.background().jobs, Gate(), []
+    job = jobs.submit(("search", SETTINGS), gate)
+    assert gate.entered.wait(PATIENCE)
+
+    def ends_at_the_third() -> background.Background:
+        asked.append(job.live)
+        if len(asked) == 3:
+            gate.opened.set()
+            assert job.wait(PATIENCE)
+        return background.background()
+
+    monkeypatch.setattr(jobs_panel, "background", ends_at_the_third)
+    app = idle.run()
+    assert asked[:3] == [True] * 3 and not job.live
+    assert not app.exception and len(listed(app)) == 1
+
+
 def test_running_and_waiting_with_place_progress_and_cancel(idle: AppTest) -> None:
     jobs, first, second = background.background().jobs, Gate(), Gate()
     running = jobs.submit(("search", SETTINGS), first)
