@@ -97,7 +97,8 @@ PARTS = {
         {
             "browsers": "sessions in a real browser", "requests": "different requests",
             "results_compared": "results held against a lone run", "wrong_results": "wrong results",
-            "page_errors": "errors on a page", "log_errors": "errors in the log", "most_waiting": "most jobs waiting",
+            "page_errors": "errors on a page", "log_errors": "errors in the log",
+            "downloads_clicked_again": "downloads that had to be clicked twice", "most_waiting": "most jobs waiting",
             "script_run_s.median": "run of a page, median, s", "visit_to_scores_s.median": "visit to scores, median, s",
             "search_to_circuit_s.median": "search to circuit, queue included, median, s",
             "memory_mb.most": "most memory, MB",

@@ -6,7 +6,8 @@
 2. Every whole run that a session downloads is held, bit for bit, against the same run made alone by the engine, in a
    process of its own with the same number of threads. Left out is what tells of time and of who came first
    (tally.py).
-3. Counted: results compared and wrong, errors that a page showed, errors in the server's log, sessions that got stuck.
+3. Counted: results compared and wrong, errors that a page showed, errors in the server's log, sessions that got stuck,
+   downloads that were clicked twice.
    Timed: runs of the script, from a visit to the scores, from a search's start to its end. Memory of the server is
    asked for at /health; its growth is the slope of a line through the samples after the warm-up.
 4. All of it goes to ``benchmarks/results/load.json``; the exit status is 1 if anything was wrong.

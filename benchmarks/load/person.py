@@ -41,6 +41,7 @@ class Person:
         except Exception as error:  # one that failed is counted, the others go on
             self._tally.errors.append(f"{type(error).__name__}: {error} ({self._request})")
         finally:
+            self._tally.clicked_again += self._tab.clicked_again
             await self._tab.close()
 
     async def _look(self) -> None:

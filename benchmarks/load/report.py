@@ -21,7 +21,7 @@ def report(tally: Tally, options: argparse.Namespace, seconds: float, log: Path)
         "sessions": options.sessions, "browsers": options.browsers, "minutes": options.minutes,
         "threads": options.threads, "seconds": round(seconds, 1), "done": tally.done,
         "results_compared": compared, "requests": len(tally.records), "wrong_results": wrong,
-        "page_errors": tally.errors, "log_errors": errors_in(log),
+        "page_errors": tally.errors, "log_errors": errors_in(log), "downloads_clicked_again": tally.clicked_again,
         "most_sessions": tally.most_sessions, "most_waiting": tally.most_waiting,
         "script_run_s": spread(tally.runs), "visit_to_scores_s": spread(tally.to_scores),
         "search_to_circuit_s": spread(tally.to_circuit),

@@ -29,10 +29,15 @@ from pages.shared.visitors import COOKIE
 
 TEXT = ("markdown", "html", "alert")
 QUIET_SECONDS = 0.02  # between two looks at what came
+FILE_SECONDS = 60.0
 
 
 class Broken(AssertionError):
     """The page showed an error of the program, or did not come to what was awaited."""
+
+
+class Late(Broken):
+    """What was awaited did not come."""
 
 
 @dataclass
@@ -42,6 +47,7 @@ class Tab:
     address: str
     cookie: str = field(default_factory=lambda: secrets.token_hex(16))
     waits: list[float] = field(default_factory=list)
+    clicked_again: int = 0  # downloads
     page: str = ""
     query: dict[str, str] = field(default_factory=dict)
     _socket: ClientConnection | None = None
@@ -77,7 +83,8 @@ class Tab:
         end = time.monotonic() + seconds
         while not (reached(self) and not self._running):
             if time.monotonic() > end:
-                raise Broken(f"{what} never came; the page said: {self.text()[-600:]}")
+                state = f"running={self._running}, asked={self._asked is not None}"
+                raise Late(f"{what} never came ({state}); the page said: {self.text()[-600:]}")
             self._check()
             due = [fragment for fragment, (_, when) in self._polls.items() if when <= time.monotonic()]
             if due and not self._running:
@@ -90,13 +97,23 @@ class Tab:
         """Press the button of that key."""
         await self._run(trigger=self.button(key).id)
 
-    async def download(self, label: str, seconds: float = 120.0) -> bytes:
-        """The file behind a download button."""
+    async def download(self, label: str) -> bytes:
+        """The file behind a download button, clicked again once where no answer comes, as a person would.
+
+        Streamlit drops an answer that has not gone out yet when a run of the script begins.
+        """
+        try:
+            url = await self._file_of(label)
+        except Late:
+            self.clicked_again += 1
+            url = await self._file_of(label)
+        return await asyncio.to_thread(_fetch, self.address.rstrip("/") + url, self.cookie)
+
+    async def _file_of(self, label: str) -> str:
         button = next((each for each in self._all("download_button") if each.label == label), None)
         if button is None:
             raise Broken(f"there is no file {label}")
-        url = button.url or await self._deferred(button.deferred_file_id, seconds)
-        return await asyncio.to_thread(_fetch, self.address.rstrip("/") + url, self.cookie)
+        return button.url or await self._deferred(button.deferred_file_id, FILE_SECONDS)
 
     def has(self, key: str) -> bool:
         return any(_is(each.id, key) for each in self._all("button"))

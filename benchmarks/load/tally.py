@@ -42,6 +42,7 @@ class Tally:
     to_circuit: list[float] = field(default_factory=list)
     records: dict[Request, dict[str, int]] = field(default_factory=dict)
     memory: list[tuple[float, float]] = field(default_factory=list)
+    clicked_again: int = 0
     most_waiting: int = 0
     most_sessions: int = 0
 
