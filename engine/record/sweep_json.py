@@ -64,7 +64,7 @@ def _sweep(part: Reader, score: Score) -> Sweep:
     count = len(part.rows("sparsities"))
     if not 1 <= count <= MOST_STEPS:
         raise part.wrong("sparsities", f"1 to {MOST_STEPS} sparsities", count)
-    sparsities = tuple(part.numbers("sparsities", count))
+    sparsities = tuple(check_sparsity(each) for each in part.numbers("sparsities", count))
     sizes = part.wholes("sizes")
     if len(sizes) != count:
         raise part.wrong("sizes", f"{count} sizes", len(sizes))

@@ -167,8 +167,8 @@ def self_tests_json(done: SelfTests) -> Json:
     """Every test with its largest deviation, and whether all passed."""
     tests = [
         {
-            "name": test.name, "meaning": test.meaning, "value": number(test.value), "tolerance": test.tolerance,
-            "passed": test.passed,
+            "name": test.name, "meaning": test.meaning, "value": number(test.value),
+            "tolerance": number(test.tolerance), "passed": test.passed,
         }
         for test in done.tests
     ]  # fmt: skip

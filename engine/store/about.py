@@ -62,7 +62,7 @@ def about_of(content: bytes) -> About:
         raise _damaged("an object", values)
     _check_schema(values.get("schema"))
     for name, kinds in KINDS.items():
-        if not isinstance(values.get(name), kinds) or isinstance(values.get(name), bool):
+        if name not in values or not isinstance(values[name], kinds) or isinstance(values[name], bool):
             raise _damaged(f"“{name}” of type {kinds[0].__name__}", values.get(name))
     for name in ("created", "ended"):
         if values[name] is not None and not 0 <= values[name] < LATEST:

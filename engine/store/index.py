@@ -22,6 +22,7 @@ from engine.store.stored_run import RunState, StoredRun
 LOG = logging.getLogger("headlight.store")
 WAIT = 10.0  # seconds for another process to finish its transaction
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGED_WORDS = ("no such", "Could not decode")  # a table or column that is gone; text that is none
 
 # Step i brings version i to i + 1. Rows whose stamp is empty are read from their folders again.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -82,7 +83,8 @@ class Index:
                 fine = database.execute("PRAGMA quick_check").fetchone()[0] == "ok"
                 list(map(_run, database.execute("SELECT * FROM runs")))
         except sqlite3.DatabaseError as error:
-            return getattr(error, "sqlite_errorcode", None) in DAMAGED or "no such" in str(error)
+            code, words = getattr(error, "sqlite_errorcode", None), str(error)
+            return code in DAMAGED or any(each in words for each in DAMAGED_WORDS)
         except HeadlightError:
             raise
         except (ValueError, TypeError, IndexError):

@@ -224,6 +224,34 @@ WRONG = [
 ]
 
 
+def places(value, *way):
+    """The way to every number, of a list only to the first."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield way
+    for name, part in inside:
+        yield from places(part, *way, name)
+
+
+def test_wherever_null_takes_the_place_of_a_number_it_is_refused_or_null_again(saved):
+    ways = list(places(saved))
+    assert len(ways) > 100
+    kept = 0
+    for *way, last in ways:
+        broken = copy.deepcopy(saved)
+        at = broken
+        for name in way:
+            at = at[name]
+        at[last] = None
+        try:
+            read, origin = discovery_of(broken), origin_of(broken)
+        except HeadlightError:
+            continue
+        dumps(discovery_json(origin, read))  # strict: raises for a NaN
+        kept += 1
+    assert kept > 10
+
+
 @pytest.mark.parametrize(("path", "value", "says"), WRONG, ids=[f"{at}={str(value)[:12]}" for at, value, _ in WRONG])
 def test_what_does_not_fit_is_refused_by_name(saved, path, value, says):
     broken = copy.deepcopy(saved)

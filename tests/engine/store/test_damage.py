@@ -77,6 +77,15 @@ def test_every_value_is_checked(two, values):
     assert listed[bad].state is RunState.FAILED and listed[bad].error and store.read(good) == made_up()
 
 
+@pytest.mark.parametrize("name", ["error", "ended", "sequence"])
+def test_every_value_is_there(two, name):
+    store, bad, good = two
+    path = folder(store, bad) / "about.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+    listed = {run.id: run for run in store.all()}
+    assert listed[bad].state is RunState.FAILED and f"“{name}”" in listed[bad].error and listed[good].name == "sound"
+
+
 def test_a_run_of_a_newer_headlight_is_left_as_it_is(two):
     store, newer, good = two
     content = edit(store, newer, schema="headlight-run/2", state="paused")

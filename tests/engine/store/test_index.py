@@ -85,6 +85,8 @@ def test_an_index_of_a_newer_headlight_is_left_as_it_is_and_the_folders_are_read
         lambda path: _execute(path, "DROP TABLE runs"),
         lambda path: _execute(path, "UPDATE runs SET settings = '{'"),
         lambda path: _execute(path, "UPDATE runs SET state = 'x'"),
+        lambda path: _execute(path, "UPDATE runs SET stamp = CAST(x'ff' AS TEXT)"),
+        lambda path: _execute(path, "UPDATE runs SET name = CAST(x'ff' AS TEXT)"),
         lambda path: (path.unlink(), path.symlink_to(path.parent.parent / "outside")),
     ],
 )
