@@ -39,6 +39,21 @@ def test_a_job_runs_and_keeps_its_result(manager: JobManager) -> None:
     assert shot.place == 0 and shot.started is not None
 
 
+def test_what_a_job_freed_is_given_back_once_it_is_over(manager: JobManager, monkeypatch) -> None:
+    given_back, ended = [], threading.Event()
+
+    def give_back() -> None:
+        given_back.append(job.live)
+        ended.set()
+
+    monkeypatch.setattr("engine.jobs.manager.give_back_freed_memory", give_back)
+    gate = Gate()
+    job = manager.submit("key", gate)
+    assert gate.entered.wait(PATIENCE) and not given_back
+    gate.opened.set()
+    assert ended.wait(PATIENCE) and given_back == [False]
+
+
 def test_progress_is_seen_while_it_runs(manager: JobManager) -> None:
     gate = Gate()
     job = manager.submit("key", gate)
